@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Socket addresses. `struct addr` is any of them (for listening and connecting); `struct peer` is the 20 bytes that a
+ * connection remembers of its other end.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <netinet/in.h>
+
+struct addr {
+    socklen_t len;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un unix_path;
+    };
+};
+
+struct peer {
+    uint16_t family; /* AF_INET, AF_INET6, AF_UNIX */
+    uint16_t port;   /* host order */
+    uint8_t ip[16];  /* the first 4 for AF_INET */
+};
+
+/* Longest text of an address with its NUL: "unix:" and a path, or "[v6%scope]:port". */
+#define ADDR_TEXT_MAX 128
+
+/*
+ * "127.0.0.1:80", "[::1]:80", ":80" (all interfaces), "unix:/path", "unix:@abstract". Names are not resolved here.
+ * 0, or -EINVAL with the reason in err.
+ */
+int addr_parse(struct slice text, struct addr *ret_addr, struct err *err);
+
+void addr_from_ip(const struct peer *peer, struct addr *ret_addr);
+void peer_from_addr(const struct addr *addr, struct peer *ret_peer);
+
+/* Both write at most ADDR_TEXT_MAX bytes with the NUL, and return the slice of the text. */
+struct slice addr_format(const struct addr *addr, char *ret_text);
+struct slice peer_format(const struct peer *peer, char *ret_text);
+struct slice peer_format_ip(const struct peer *peer, char *ret_text);
+
+bool addr_equal(const struct addr *a, const struct addr *b);
+bool addr_is_loopback(const struct addr *addr); /* Unix sockets are */
+bool addr_is_unspecified(const struct addr *addr);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plain streams over TCP and Unix sockets, the kernel's own. See stream.h for how they are used.
+ *
+ * A short read clears STREAM_READABLE without asking the kernel once more: RDHUP, which is registered too, tells of an
+ * end that came with it.
+ */
+#pragma once
+
+#include "io/addr.h"
+#include "io/stream.h"
+
+/* A stream on an accepted, non-blocking socket, whose descriptor it takes over (on failure too). 0, -ENOMEM, -errno. */
+int tcp_adopt(struct loop *loop, int fd, stream_event_fn on_event, void *owner, struct stream **ret_stream);
+
+/*
+ * Begins to connect. The stream raises STREAM_OPEN when connected or STREAM_FAILED (-ECONNREFUSED, …; -ETIMEDOUT when
+ * deadline_ns passed first). Both come in a later turn, never from inside this call.
+ */
+int tcp_connect(struct loop *loop, const struct addr *addr, nsec_t deadline_ns, stream_event_fn on_event, void *owner,
+                struct stream **ret_stream);
