@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a front end is: a protocol spoken on the registry's listeners.
+ *
+ * A front end registers one static const description; the daemon lists it in one line (src/daemon/fronts.c), makes one
+ * instance of it per process, and the router sends it the requests whose path it claims. Adding one touches its folder,
+ * that line, its tests and docs.
+ *
+ * Threads: create and destroy run on the main thread, before the workers start and after they stopped; on_request runs
+ * on every worker at the same time, so an instance's own state is read-only or atomic.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/exchange.h"
+
+enum front_match {
+    FRONT_EXACT,  /* the path is this */
+    FRONT_PREFIX, /* the path begins with this, which ends in '/' */
+};
+
+struct front_path {
+    enum front_match match;
+    struct slice path;
+};
+
+/* What a front end is given. What it must show of the daemon comes through small read-only vtables. */
+struct front_env {
+    struct logger *log;
+    struct metrics *metrics;
+    const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
+};
+
+struct front {
+    const char *name;    /* "ops"; also the name of its folder */
+    const char *speaks;  /* for people: "health, version and metrics over HTTP" */
+    const struct front_path *paths;
+    unsigned n_paths;
+    int (*create)(const struct front_env *env, void **ret_instance, struct err *err);
+    void (*destroy)(void *instance);
+    void (*on_request)(void *instance, struct exchange *exchange);
+};

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What HTTP/1.1 and HTTP/2 messages have in common: methods, field names that somebody here cares about, status
+ * reasons, and a parsed message head. Pure.
+ */
+#pragma once
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HTTP_METHODS(X)                                                                                                \
+    X(GET, "GET")                                                                                                      \
+    X(HEAD, "HEAD")                                                                                                    \
+    X(POST, "POST")                                                                                                    \
+    X(PUT, "PUT")                                                                                                      \
+    X(DELETE, "DELETE")                                                                                                \
+    X(PATCH, "PATCH")                                                                                                  \
+    X(OPTIONS, "OPTIONS")                                                                                              \
+    X(TRACE, "TRACE")                                                                                                  \
+    X(CONNECT, "CONNECT")
+
+enum http_method {
+    HTTP_METHOD_OTHER, /* a valid token that is none of the below; see http_head.method_text */
+#define X(name, text) HTTP_METHOD_##name,
+    HTTP_METHODS(X)
+#undef X
+};
+
+/* Field names that are looked at, lower case. A field with another name has HTTP_FIELD_OTHER. */
+#define HTTP_FIELDS(X)                                                                                                 \
+    X(AUTHORITY, ":authority")                                                                                         \
+    X(METHOD, ":method")                                                                                               \
+    X(PATH, ":path")                                                                                                   \
+    X(SCHEME, ":scheme")                                                                                               \
+    X(STATUS, ":status")                                                                                               \
+    X(PROTOCOL, ":protocol")                                                                                           \
+    X(ACCEPT, "accept")                                                                                                \
+    X(AUTHORIZATION, "authorization")                                                                                  \
+    X(CONNECTION, "connection")                                                                                        \
+    X(CONTENT_LENGTH, "content-length")                                                                                \
+    X(CONTENT_TYPE, "content-type")                                                                                    \
+    X(COOKIE, "cookie")                                                                                                \
+    X(DATE, "date")                                                                                                    \
+    X(EXPECT, "expect")                                                                                                \
+    X(GRPC_ENCODING, "grpc-encoding")                                                                                  \
+    X(GRPC_TIMEOUT, "grpc-timeout")                                                                                    \
+    X(HOST, "host")                                                                                                    \
+    X(HTTP2_SETTINGS, "http2-settings")                                                                                \
+    X(KEEP_ALIVE, "keep-alive")                                                                                        \
+    X(PROXY_CONNECTION, "proxy-connection")                                                                            \
+    X(TE, "te")                                                                                                        \
+    X(TRAILER, "trailer")                                                                                              \
+    X(TRANSFER_ENCODING, "transfer-encoding")                                                                          \
+    X(UPGRADE, "upgrade")
+
+enum http_field_id {
+    HTTP_FIELD_OTHER,
+#define X(name, text) HTTP_FIELD_##name,
+    HTTP_FIELDS(X)
+#undef X
+    HTTP_FIELD_IDS_
+};
+
+struct http_field {
+    struct slice name; /* as received */
+    struct slice value; /* trimmed */
+    enum http_field_id id;
+};
+
+/* More fields than this in one head are refused with 431. */
+#define HTTP_FIELDS_MAX 128
+
+struct http_fields {
+    unsigned n;
+    struct http_field items[HTTP_FIELDS_MAX];
+};
+
+enum http_framing {
+    HTTP_BODY_NONE,
+    HTTP_BODY_LENGTH,  /* content_length bytes */
+    HTTP_BODY_CHUNKED, /* HTTP/1.1 chunks */
+    HTTP_BODY_STREAM,  /* until the end of the stream: HTTP/2 without content-length, HTTP/1 responses until close */
+};
+
+/*
+ * A request's head, whichever protocol brought it. All slices point into the bytes that were parsed (or into the HTTP/2
+ * stream's copy) and are valid as long as those are.
+ */
+struct http_request {
+    enum http_method method;
+    uint8_t version_major, version_minor; /* 1.0, 1.1, 2.0 */
+    enum http_framing framing;
+    bool keep_alive;      /* HTTP/1: what version and Connection say together */
+    bool expect_continue; /* the client waits for 100 before it sends the body */
+    bool upgrade;         /* HTTP/1.1 Upgrade is asked for (listed in Connection too) */
+    uint64_t content_length;
+    struct slice method_text;
+    struct slice target;    /* as received */
+    struct slice path;      /* "/" or "*" at least; without query; still percent-encoded */
+    struct slice query;     /* after '?', may be empty */
+    struct slice authority; /* host[:port], from an absolute target, else Host or :authority; empty only for HTTP/1.0 */
+    struct http_fields *fields; /* in order of arrival, pseudo-fields left out */
+};
+
+struct http_response {
+    uint16_t status;
+    uint8_t version_major, version_minor;
+    enum http_framing framing;
+    bool keep_alive;
+    uint64_t content_length;
+    struct slice reason;
+    struct http_fields *fields;
+};
+
+enum http_method http_method_find(struct slice text);
+const char *http_method_name(enum http_method method);
+bool http_method_is_idempotent(enum http_method method);
+
+/* Any case. */
+enum http_field_id http_field_find(struct slice name);
+const char *http_field_name(enum http_field_id id);
+
+/* "Not Found"; "" for a status nobody knows. */
+const char *http_status_reason(unsigned status);
+
+/* The first field with that id; NULL when there is none. */
+const struct http_field *http_fields_get(const struct http_fields *fields, enum http_field_id id);
+/* The first field with that name (any case), for names that have no id. */
+const struct http_field *http_fields_get_name(const struct http_fields *fields, struct slice name);
+
+/* RFC 9110 token and field value characters. */
+bool http_is_token(struct slice text);
+bool http_is_field_value(struct slice text);
+/* A valid Host value: name, IPv4 or [IPv6], with an optional port; never empty, no comma, no blank, no user part. */
+bool http_is_authority(struct slice text);
+/* True when the comma-separated list has the token (any case). */
+bool http_list_has(struct slice list, struct slice token);

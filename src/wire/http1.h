@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP/1.1 heads and bodies, strictly. Pure: bytes in, slices into those bytes out.
+ *
+ * A head is parsed whole: http1_head_end finds where it ends (resuming where the last search stopped, so a head that
+ * drips in costs linear time), then it is parsed in one pass. What is refused, with which status, is the table in
+ * docs/http1.md; each row is a test. Strictness is the same for everyone: there is no lenient mode.
+ */
+#pragma once
+
+#include "wire/http.h"
+
+#include <sys/types.h>
+
+struct http1_limits {
+    size_t head_bytes;   /* start line and fields; beyond: 431 */
+    size_t target_bytes; /* beyond: 414 */
+    unsigned n_fields;   /* at most HTTP_FIELDS_MAX; beyond: 431 */
+};
+
+/* Why something was refused. */
+struct http1_fault {
+    uint16_t status;  /* what to answer: 400, 414, 417, 431, 501, 505; as a client: 502 */
+    const char *text; /* static, names what was wrong and what was expected */
+};
+
+/*
+ * Offset just behind the empty line that ends the head, or 0 when it is not there yet. `searched` is how many bytes
+ * earlier calls have seen (0 at first). Leading empty lines before a request line are skipped by the parser, not here.
+ */
+size_t http1_head_end(struct slice bytes, size_t searched);
+
+/*
+ * Parses a whole head (bytes up to http1_head_end). `fields` gives room and is pointed to by the result.
+ * 0, or -EBADMSG with ret_fault filled.
+ */
+int http1_parse_request(struct slice head, const struct http1_limits *limits, struct http_fields *fields,
+                        struct http_request *ret_request, struct http1_fault *ret_fault);
+
+/* `method` is the request's: HEAD and CONNECT change what a response's length means. 1xx are responses like others. */
+int http1_parse_response(struct slice head, const struct http1_limits *limits, enum http_method method,
+                         struct http_fields *fields, struct http_response *ret_response, struct http1_fault *ret_fault);
+
+/* Refuses early what can never become a head: called on an incomplete one (too long, not HTTP, TLS on a plain port). */
+int http1_check_partial(struct slice bytes, const struct http1_limits *limits, struct http1_fault *ret_fault);
+
+/*
+ * Takes a body apart. 24 bytes or less of state, so that it fits into a connection.
+ */
+struct http1_body {
+    uint64_t left;     /* of the length, or of the current chunk */
+    uint32_t overhead; /* bytes of chunk extensions and trailers so far, limited */
+    uint8_t state;
+    uint8_t framing; /* enum http_framing */
+};
+
+enum http1_body_step {
+    HTTP1_BODY_DATA, /* ret_data is the next run of the body, inside `bytes` */
+    HTTP1_BODY_MORE, /* all bytes are consumed, more must come */
+    HTTP1_BODY_END,  /* the body is complete; bytes behind ret_consumed belong to the next message */
+    HTTP1_BODY_BAD,  /* ret_fault says why; close the connection */
+};
+
+void http1_body_init(struct http1_body *body, enum http_framing framing, uint64_t content_length);
+
+/*
+ * One step. ret_consumed is how many of `bytes` it used up (data included). Trailers are checked and dropped; chunk
+ * extensions are checked, limited and dropped.
+ */
+enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes, struct slice *ret_data,
+                                     size_t *ret_consumed, struct http1_fault *ret_fault);
+
+/* The peer closed: 0 when the body was complete or is delimited by close, else -ECONNRESET. */
+int http1_body_close(const struct http1_body *body);
