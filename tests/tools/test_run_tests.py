@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The test runner counts every case, and nothing that goes wrong in a program passes unseen."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tools"))
+sys.dont_write_bytecode = True
+
+import run_tests
+
+# What is asserted, a shell script as test program, and: passed, names of the failed, (name, reason) of the skipped.
+CASES = (
+    ("passed cases are counted", "echo 1..2; echo ok 1 - a; echo ok 2 - b", 2, [], []),
+    ("a failed case is named", "echo 1..2; echo ok 1 - a; echo not ok 2 - b is c; exit 1", 1, ["b is c"], []),
+    ("a skipped case keeps its reason", "echo 'ok 1 - a # SKIP no IPv6 here'; echo 1..1", 0, [],
+     [("a", "no IPv6 here")]),
+    ("a program may skip as a whole", "echo '1..0 # SKIP no promtool'", 0, [], [("all of it", "no promtool")]),
+    ("a missing case is a failure", "echo 1..2; echo ok 1 - a", 1, ["did not report the cases that it planned"], []),
+    ("a program without a plan is a failure", "echo ok 1 - a", 1, ["did not report the cases that it planned"], []),
+    ("an exit code without a failed case is a failure", "echo 1..1; echo ok 1 - a; exit 3", 1,
+     ["exit code 3, though no case failed"], []),
+    ("a crash is a failure", "echo 1..1; echo ok 1 - a; kill -SEGV $$", 1, ["killed by SIGSEGV"], []),
+    ("a program that hangs is ended and fails", "echo 1..1; echo ok 1 - a; exec tail -f /dev/null", 1,
+     ["did not end within 1 s"], []),
+    ("what a program leaves running does not hold it up", "tail -f /dev/null & echo 1..1; echo ok 1 - a", 1, [],
+     []),
+    ("words that only look like a result are not counted", "echo 1..1; echo okay; echo ' ok 1 - x'; echo ok 1 - a", 1,
+     [], []),
+    ("output that is no text is taken", r"printf '\377\n'; echo 1..1; echo ok 1 - a", 1, [], []),
+)
+
+
+def main():
+    print(f"1..{len(CASES)}")
+    for number, (words, script, passed, failed, skipped) in enumerate(CASES, 1):
+        program = run_tests.Program("p", "debug", ["sh", "-c", script], {}, 1, "")
+        result = run_tests.run(program)
+        actual, expected = (result.passed, result.failed, result.skipped), (passed, failed, skipped)
+        if actual != expected:
+            print(f"# actual: {actual}\n# expected: {expected}\n# output: {result.output!r}")
+        print(f"{'ok' if actual == expected else 'not ok'} {number} - {words}")
+
+
+if __name__ == "__main__":
+    main()

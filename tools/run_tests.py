@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs test programs and counts their cases.
+
+usage: run_tests.py BUILD [PATTERN]
+       run_tests.py --targets VARIANT BUILD PATTERN   (prints what ninja must build for these tests)
+
+Every test program prints TAP. There are two kinds:
+- the unit tests and seed corpora, as meson lists them, in each variant under BUILD (debug, asan, tsan);
+- the executable files in tests/scenario and tests/tools. Those find muster in the environment's MUSTER_BIN, which is the
+  release build; one that says `# variants: release asan` in a line of its own runs once for each of these.
+
+Programs run side by side, each within a time limit. At the end stand the output of what failed, the reasons of what
+was skipped, and one line that counts cases: N passed, N failed, N skipped.
+"""
+
+import argparse
+import concurrent.futures
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+UNIT_VARIANTS = ("debug", "asan", "tsan")
+VARIANTS = (*UNIT_VARIANTS, "release")
+SCRIPT_FOLDERS = ("tests/scenario", "tests/tools")
+SCRIPT_SECONDS = 180
+SHOWN_LINES = 200
+MUSTER = "src/daemon/muster"
+TSAN_CANNOT_MAP = "ThreadSanitizer: unexpected memory mapping"
+
+
+@dataclasses.dataclass
+class Program:
+    """One program in one variant."""
+
+    name: str
+    variant: str
+    argv: list
+    env: dict
+    seconds: int
+    target: str  # what ninja builds for it
+
+    def __str__(self):
+        return f"{self.name} ({self.variant})"
+
+
+@dataclasses.dataclass
+class Result:
+    program: Program
+    passed: int = 0
+    failed: list = dataclasses.field(default_factory=list)  # names of cases
+    skipped: list = dataclasses.field(default_factory=list)  # (name of case, reason)
+    output: str = ""
+    seconds: float = 0.0
+
+
+def unit_programs(build, variant):
+    folder = build / variant
+    if variant not in UNIT_VARIANTS:
+        return
+    for test in json.loads((folder / "meson-info/intro-tests.json").read_text()):
+        target = os.path.relpath(test["cmd"][0], folder)
+        name = test["suite"][0].split(":")[-1] + "/" + test["name"]
+        yield Program(name, variant, test["cmd"], test["env"], test["timeout"], target)
+
+
+def script_programs(build):
+    for folder in SCRIPT_FOLDERS:
+        for path in sorted((ROOT / folder).glob("*")):
+            if not path.is_file() or not os.access(path, os.X_OK):
+                continue
+            declared = re.search(r"^# variants: (.*)$", path.read_text(), re.MULTILINE)
+            for variant in declared[1].split() if declared else ["release"]:
+                env = {"MUSTER_BIN": str(build / variant / MUSTER)}
+                yield Program(f"{path.parent.name}/{path.stem}", variant, [str(path)], env, SCRIPT_SECONDS, MUSTER)
+
+
+def find_programs(build, variants, pattern):
+    programs = [program for variant in variants for program in unit_programs(build, variant)]
+    programs += [program for program in script_programs(build) if program.variant in variants]
+    return [program for program in programs if pattern in str(program)]
+
+
+def parse_tap(output, result):
+    """Counts the cases in `output`; gives whether all that were planned have reported."""
+    planned = None
+    reported = 0
+    for line in output.splitlines():
+        if plan := re.match(r"1\.\.(\d+)(?:\s*# SKIP\s*(.*))?", line, re.IGNORECASE):
+            planned = int(plan[1])
+            if planned == 0:
+                result.skipped.append(("all of it", plan[2] or "no reason given"))
+        elif case := re.match(r"(not )?ok\b\s*\d*\s*(?:- )?(.*?)(?:\s*# SKIP\S*\s*(.*))?$", line, re.IGNORECASE):
+            reported += 1
+            if case[3] is not None:
+                result.skipped.append((case[2], case[3]))
+            elif case[1]:
+                result.failed.append(case[2])
+            else:
+                result.passed += 1
+    return planned == reported
+
+
+def execute(argv, program):
+    """Runs a command within the program's time limit; gives its output, and its exit code or None when it hung."""
+    # A file, not a pipe: what the program leaves running may hold it open.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            argv,
+            env={**os.environ, **program.env},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(program.seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+        # Ends the program when it hung, and whatever it started and left: they have a session of their own.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        output.seek(0)
+        return output.read().decode(errors="backslashreplace"), code
+
+
+def run(program):
+    result = Result(program)
+    start = time.monotonic()
+    output, code = execute(program.argv, program)
+    # Kernels that randomise addresses widely map memory where ThreadSanitizer keeps its own. Without randomisation it
+    # works, but some containers forbid to switch that off.
+    if TSAN_CANNOT_MAP in output:
+        output, code = execute(["setarch", "-R", *program.argv], program)
+        if TSAN_CANNOT_MAP in output or "setarch:" in output:
+            result.skipped.append(("all of it", "ThreadSanitizer cannot map its memory on this kernel"))
+            return result
+    result.output = output
+    result.seconds = time.monotonic() - start
+
+    complete = parse_tap(output, result)
+    if code is None:
+        result.failed.append(f"did not end within {program.seconds} s")
+    elif code < 0:
+        result.failed.append(f"killed by {signal.Signals(-code).name}")
+    elif not complete:
+        result.failed.append("did not report the cases that it planned")
+    elif code > 0 and not result.failed:
+        result.failed.append(f"exit code {code}, though no case failed")
+    return result
+
+
+class Progress:
+    """One line that changes on a terminal; a line for each program elsewhere."""
+
+    def __init__(self, total):
+        self.total = total
+        self.done = 0
+        self.terminal = sys.stdout.isatty()
+
+    def show(self, result):
+        self.done += 1
+        state = "FAIL" if result.failed else "ok" if result.passed else "skip"
+        cases = result.passed + len(result.failed) + len(result.skipped)
+        text = f"[{self.done}/{self.total}] {state:4} {result.program}: {cases} cases, {result.seconds:.1f} s"
+        if self.terminal:
+            print(f"\r\033[K{text}", end="\n" if result.failed or self.done == self.total else "", flush=True)
+        else:
+            print(text, flush=True)
+
+
+def summarise(results):
+    """Prints what failed and what was skipped, then the counts; gives the exit code."""
+    for result in results:
+        for case, reason in result.skipped:
+            print(f"skipped: {result.program}: {case}: {reason}")
+    for result in results:
+        if not result.failed:
+            continue
+        print(f"\n--- {result.program}: output")
+        lines = result.output.splitlines()
+        if len(lines) > SHOWN_LINES:
+            print(f"({len(lines) - SHOWN_LINES} lines left out)")
+        print("\n".join(lines[-SHOWN_LINES:]))
+        for case in result.failed:
+            print(f"FAILED: {result.program}: {case}")
+    passed, failed, skipped = (
+        sum(result.passed for result in results),
+        sum(len(result.failed) for result in results),
+        sum(len(result.skipped) for result in results),
+    )
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not results else 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--targets", metavar="VARIANT")
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("pattern", nargs="?", default="")
+    args = parser.parse_args()
+
+    if args.targets:
+        for target in sorted({program.target for program in find_programs(args.build, [args.targets], args.pattern)}):
+            print(target)
+        return 0
+    programs = find_programs(args.build, VARIANTS, args.pattern)
+    progress = Progress(len(programs))
+    results = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(run, program) for program in programs]):
+            results.append(done.result())
+            progress.show(done.result())
+    results.sort(key=lambda result: str(result.program))
+    return summarise(results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
