@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hash for tables whose keys come from peers: SipHash-1-3. Without the key nobody can choose names that all fall
+ * into one chain, so a table stays fast under attack. Not for storage: the value is that of one process's key.
+ */
+#pragma once
+
+#include "base/slice.h"
+
+#include <stdint.h>
+
+/* Secret; filled with random_system once per process or per table. */
+struct hash_key {
+    uint64_t k0, k1;
+};
+
+uint64_t hash_bytes(const struct hash_key *key, struct slice bytes);
