@@ -21,6 +21,7 @@ static void mark_cut(char text[ERR_TEXT_MAX])
 }
 
 /* Sets "<head>" or, with a tail, "<head>: <tail>". */
+PRINTF_LIKE(3, 0)
 static void compose(struct err *err, const char *tail, const char *fmt, va_list args)
 {
     char text[ERR_TEXT_MAX];

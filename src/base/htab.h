@@ -10,7 +10,8 @@
  *     }
  *
  * Hashes must be spread over all their bits (hash_bytes). Objects belong to the caller, the table owns only its array
- * of chains, which doubles as it fills and never shrinks. Zero-initialised is empty and owns nothing. One thread at a time.
+ * of chains, which doubles as it fills and never shrinks. Zero-initialised is empty and owns nothing. One thread at a
+ * time.
  */
 #pragma once
 

@@ -11,7 +11,7 @@ typedef int64_t nsec_t;
 
 #define NSEC_PER_USEC ((nsec_t)1000)
 #define NSEC_PER_MSEC ((nsec_t)1000000)
-#define NSEC_PER_SEC ((nsec_t)1000000000)
+#define NSEC_PER_SEC  ((nsec_t)1000000000)
 
 /* No deadline: later than any moment. */
 #define NSEC_NEVER INT64_MAX
