@@ -23,14 +23,14 @@
 #include <sched.h>
 #include <time.h>
 
-void rcu_init(struct rcu *domain)
+void rcu_init(struct rcu_domain *domain)
 {
-    *domain = (struct rcu){.lock = PTHREAD_MUTEX_INITIALIZER};
+    *domain = (struct rcu_domain){.lock = PTHREAD_MUTEX_INITIALIZER};
     atomic_init(&domain->epoch, 1);
     list_init(&domain->readers);
 }
 
-void rcu_deinit(struct rcu *domain)
+void rcu_deinit(struct rcu_domain *domain)
 {
     ASSERT(list_is_empty(&domain->readers));
     while (rcu_reclaim(domain))
@@ -38,7 +38,7 @@ void rcu_deinit(struct rcu *domain)
     pthread_mutex_destroy(&domain->lock);
 }
 
-void rcu_register(struct rcu *domain, struct rcu_reader *reader)
+void rcu_register(struct rcu_domain *domain, struct rcu_reader *reader)
 {
     reader->domain = domain;
     list_init(&reader->link);
@@ -74,13 +74,13 @@ void rcu_offline(struct rcu_reader *reader)
 }
 
 /* Begins a grace period; gives the epoch that all readers must have seen at its end. */
-static uint64_t begin(struct rcu *domain)
+static uint64_t begin(struct rcu_domain *domain)
 {
     return atomic_fetch_add_explicit(&domain->epoch, 1, memory_order_acq_rel) + 1;
 }
 
 /* Whether the grace period has ended. Called with the lock held. */
-static bool passed(struct rcu *domain, uint64_t epoch)
+static bool passed(struct rcu_domain *domain, uint64_t epoch)
 {
     list_for_each (node, &domain->readers) {
         struct rcu_reader *reader = container_of(node, struct rcu_reader, link);
@@ -91,7 +91,7 @@ static bool passed(struct rcu *domain, uint64_t epoch)
     return true;
 }
 
-void rcu_retire(struct rcu *domain, struct rcu_node *node, void (*free_fn)(struct rcu_node *node))
+void rcu_retire(struct rcu_domain *domain, struct rcu_node *node, void (*free_fn)(struct rcu_node *node))
 {
     ASSERT(free_fn);
     pthread_mutex_lock(&domain->lock);
@@ -101,7 +101,7 @@ void rcu_retire(struct rcu *domain, struct rcu_node *node, void (*free_fn)(struc
 }
 
 /* Takes the waiting batch if its grace period has ended. Called with the lock held. */
-static struct rcu_node *take_passed(struct rcu *domain)
+static struct rcu_node *take_passed(struct rcu_domain *domain)
 {
     if (!domain->waiting && domain->fresh) {
         domain->waiting = TAKE(domain->fresh);
@@ -110,7 +110,7 @@ static struct rcu_node *take_passed(struct rcu *domain)
     return domain->waiting && passed(domain, domain->waiting_epoch) ? TAKE(domain->waiting) : NULL;
 }
 
-bool rcu_reclaim(struct rcu *domain)
+bool rcu_reclaim(struct rcu_domain *domain)
 {
     pthread_mutex_lock(&domain->lock);
     struct rcu_node *batch = take_passed(domain);
@@ -128,7 +128,7 @@ bool rcu_reclaim(struct rcu *domain)
     return more;
 }
 
-static bool passed_locked(struct rcu *domain, uint64_t epoch)
+static bool passed_locked(struct rcu_domain *domain, uint64_t epoch)
 {
     pthread_mutex_lock(&domain->lock);
     bool result = passed(domain, epoch);
@@ -136,7 +136,7 @@ static bool passed_locked(struct rcu *domain, uint64_t epoch)
     return result;
 }
 
-void rcu_synchronize(struct rcu *domain)
+void rcu_synchronize(struct rcu_domain *domain)
 {
     enum { QUICK_LOOKS = 100 };
     uint64_t epoch = begin(domain);

@@ -43,7 +43,7 @@ struct rcu_node {
     void (*free_fn)(struct rcu_node *node);
 };
 
-struct rcu {
+struct rcu_domain {
     _Atomic uint64_t epoch; /* number of grace periods begun, from 1 */
     pthread_mutex_t lock;   /* for all below; never taken by a reader at work, never held over a free_fn */
     struct list readers;
@@ -54,7 +54,7 @@ struct rcu {
 
 /* One per reading thread, embedded in what belongs to that thread. */
 struct rcu_reader {
-    struct rcu *domain;
+    struct rcu_domain *domain;
     struct list link;      /* in domain->readers */
     _Atomic uint64_t seen; /* the epoch when last quiescent; 0: offline */
 };
@@ -63,13 +63,13 @@ struct rcu_reader {
 #define rcu_publish(where, pointer) atomic_store_explicit(where, pointer, memory_order_release)
 #define rcu_read(where)             atomic_load_explicit(where, memory_order_acquire)
 
-void rcu_init(struct rcu *domain);
+void rcu_init(struct rcu_domain *domain);
 
 /* Frees what is still retired. All readers must have been unregistered. */
-void rcu_deinit(struct rcu *domain);
+void rcu_deinit(struct rcu_domain *domain);
 
 /* Any thread. The reader starts offline; from then on it is used by one thread. */
-void rcu_register(struct rcu *domain, struct rcu_reader *reader);
+void rcu_register(struct rcu_domain *domain, struct rcu_reader *reader);
 
 /* The reader must be offline. */
 void rcu_unregister(struct rcu_reader *reader);
@@ -90,17 +90,17 @@ static inline void rcu_quiescent(struct rcu_reader *reader)
  * Has free_fn(node) called, by whoever calls rcu_reclaim, once no reader can hold the node. Readers must not be able to
  * reach it any more. Any thread; takes the domain's lock for a moment.
  */
-void rcu_retire(struct rcu *domain, struct rcu_node *node, void (*free_fn)(struct rcu_node *node));
+void rcu_retire(struct rcu_domain *domain, struct rcu_node *node, void (*free_fn)(struct rcu_node *node));
 
 /*
  * Frees what has passed a grace period and begins the next one, without waiting. True while something is still retired,
  * that is when it has to be called again. Any thread; free_fn runs in this one and may itself retire nodes.
  */
-bool rcu_reclaim(struct rcu *domain);
+bool rcu_reclaim(struct rcu_domain *domain);
 
 /*
  * Waits until every reader has been quiescent or offline: for stopping and reloading, not for work. The caller must not
  * be an online reader. Looks again after yielding, at first at once and then every 100 us, so that readers need not
  * check for sleepers.
  */
-void rcu_synchronize(struct rcu *domain);
+void rcu_synchronize(struct rcu_domain *domain);

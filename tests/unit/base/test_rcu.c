@@ -24,7 +24,7 @@ static void count_freed(struct rcu_node *node)
 
 static void is_freed_at_once_without_readers(void)
 {
-    struct rcu domain;
+    struct rcu_domain domain;
     int n_freed = 0;
     struct counted nodes[2] = {{.n_freed = &n_freed}, {.n_freed = &n_freed}};
     rcu_init(&domain);
@@ -39,7 +39,7 @@ static void is_freed_at_once_without_readers(void)
 
 static void waits_for_an_online_reader(void)
 {
-    struct rcu domain;
+    struct rcu_domain domain;
     struct rcu_reader reader;
     int n_freed = 0;
     struct counted node = {.n_freed = &n_freed};
@@ -62,7 +62,7 @@ static void waits_for_an_online_reader(void)
 
 static void an_old_quiescence_frees_nothing_newer(void)
 {
-    struct rcu domain;
+    struct rcu_domain domain;
     struct rcu_reader reader;
     int n_freed = 0;
     struct counted nodes[2] = {{.n_freed = &n_freed}, {.n_freed = &n_freed}};
@@ -90,7 +90,7 @@ static void an_old_quiescence_frees_nothing_newer(void)
 
 static void waits_for_every_reader(void)
 {
-    struct rcu domain;
+    struct rcu_domain domain;
     struct rcu_reader busy, idle;
     int n_freed = 0;
     struct counted node = {.n_freed = &n_freed};
@@ -116,7 +116,7 @@ static void waits_for_every_reader(void)
 
 struct chain {
     struct rcu_node rcu;
-    struct rcu *domain;
+    struct rcu_domain *domain;
     struct counted *next;
 };
 
@@ -128,7 +128,7 @@ static void retire_next(struct rcu_node *node)
 
 static void a_free_function_may_retire(void)
 {
-    struct rcu domain;
+    struct rcu_domain domain;
     int n_freed = 0;
     struct counted next = {.n_freed = &n_freed};
     struct chain chain = {.domain = &domain, .next = &next};
@@ -143,7 +143,7 @@ static void a_free_function_may_retire(void)
 
 static void deinit_frees_what_is_left(void)
 {
-    struct rcu domain;
+    struct rcu_domain domain;
     int n_freed = 0;
     struct counted node = {.n_freed = &n_freed};
     rcu_init(&domain);
@@ -157,7 +157,7 @@ static void deinit_frees_what_is_left(void)
 enum { READERS = 3, REPLACEMENTS = 20000 };
 
 struct stress {
-    struct rcu domain;
+    struct rcu_domain domain;
     struct pair *_Atomic current;
     atomic_bool stop;
 };
@@ -237,7 +237,7 @@ static void readers_never_hold_what_was_freed(void)
 }
 
 struct handshake {
-    struct rcu domain;
+    struct rcu_domain domain;
     atomic_int step; /* 1: the reader is online; 2: the writer is about to wait; 3: the reader has gone offline */
 };
 
@@ -288,7 +288,7 @@ static void forget_to_go_offline(void *arg)
 
 static void unregistering_online_is_a_bug(void)
 {
-    struct rcu domain;
+    struct rcu_domain domain;
     struct rcu_reader reader;
     rcu_init(&domain);
     rcu_register(&domain, &reader);
