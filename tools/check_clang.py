@@ -22,7 +22,7 @@ HEADER_FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-
 
 def select(root, output, pattern):
     """The lines of a tool's output that match, with file names as seen from the root."""
-    lines = (re.sub(r"^(build/\w+/)?(\.\./)+", "", line.replace(f"{root}/", "")) for line in output.splitlines())
+    lines = (re.sub(r"^(\.\./)+", "", line.replace(f"{root}/", "")) for line in output.splitlines())
     return [line for line in lines if re.search(pattern, line)]
 
 

@@ -28,6 +28,54 @@ enum http_method {
 #undef X
 };
 
+#define HTTP_STATUSES(X)                                                                                               \
+    X(100, "Continue")                                                                                                 \
+    X(101, "Switching Protocols")                                                                                      \
+    X(103, "Early Hints")                                                                                              \
+    X(200, "OK")                                                                                                       \
+    X(201, "Created")                                                                                                  \
+    X(202, "Accepted")                                                                                                 \
+    X(204, "No Content")                                                                                               \
+    X(205, "Reset Content")                                                                                            \
+    X(206, "Partial Content")                                                                                          \
+    X(301, "Moved Permanently")                                                                                        \
+    X(302, "Found")                                                                                                    \
+    X(303, "See Other")                                                                                                \
+    X(304, "Not Modified")                                                                                             \
+    X(307, "Temporary Redirect")                                                                                       \
+    X(308, "Permanent Redirect")                                                                                       \
+    X(400, "Bad Request")                                                                                              \
+    X(401, "Unauthorized")                                                                                             \
+    X(403, "Forbidden")                                                                                                \
+    X(404, "Not Found")                                                                                                \
+    X(405, "Method Not Allowed")                                                                                       \
+    X(406, "Not Acceptable")                                                                                           \
+    X(408, "Request Timeout")                                                                                          \
+    X(409, "Conflict")                                                                                                 \
+    X(410, "Gone")                                                                                                     \
+    X(411, "Length Required")                                                                                          \
+    X(412, "Precondition Failed")                                                                                      \
+    X(413, "Content Too Large")                                                                                        \
+    X(414, "URI Too Long")                                                                                             \
+    X(415, "Unsupported Media Type")                                                                                   \
+    X(416, "Range Not Satisfiable")                                                                                    \
+    X(417, "Expectation Failed")                                                                                       \
+    X(421, "Misdirected Request")                                                                                      \
+    X(422, "Unprocessable Content")                                                                                    \
+    X(425, "Too Early")                                                                                                \
+    X(426, "Upgrade Required")                                                                                         \
+    X(428, "Precondition Required")                                                                                    \
+    X(429, "Too Many Requests")                                                                                        \
+    X(431, "Request Header Fields Too Large")                                                                          \
+    X(500, "Internal Server Error")                                                                                    \
+    X(501, "Not Implemented")                                                                                          \
+    X(502, "Bad Gateway")                                                                                              \
+    X(503, "Service Unavailable")                                                                                      \
+    X(504, "Gateway Timeout")                                                                                          \
+    X(505, "HTTP Version Not Supported")                                                                               \
+    X(507, "Insufficient Storage")                                                                                     \
+    X(508, "Loop Detected")
+
 /* Field names that are looked at, lower case. A field with another name has HTTP_FIELD_OTHER. */
 #define HTTP_FIELDS(X)                                                                                                 \
     X(AUTHORITY, ":authority")                                                                                         \
@@ -60,11 +108,11 @@ enum http_field_id {
 #define X(name, text) HTTP_FIELD_##name,
     HTTP_FIELDS(X)
 #undef X
-    HTTP_FIELD_IDS_
+        HTTP_FIELD_IDS_
 };
 
 struct http_field {
-    struct slice name; /* as received */
+    struct slice name;  /* as received */
     struct slice value; /* trimmed */
     enum http_field_id id;
 };
@@ -79,7 +127,7 @@ struct http_fields {
 
 enum http_framing {
     HTTP_BODY_NONE,
-    HTTP_BODY_LENGTH,  /* content_length bytes */
+    HTTP_BODY_LENGTH,  /* content_length bytes, perhaps 0 */
     HTTP_BODY_CHUNKED, /* HTTP/1.1 chunks */
     HTTP_BODY_STREAM,  /* until the end of the stream: HTTP/2 without content-length, HTTP/1 responses until close */
 };
@@ -93,12 +141,12 @@ struct http_request {
     uint8_t version_major, version_minor; /* 1.0, 1.1, 2.0 */
     enum http_framing framing;
     bool keep_alive;      /* HTTP/1: what version and Connection say together */
-    bool expect_continue; /* the client waits for 100 before it sends the body */
-    bool upgrade;         /* HTTP/1.1 Upgrade is asked for (listed in Connection too) */
+    bool expect_continue; /* the client waits for 100 before it sends the body; never set without a body */
+    bool upgrade;         /* HTTP/1.1 Upgrade is asked for (listed in Connection too), to something else than h2c */
     uint64_t content_length;
     struct slice method_text;
     struct slice target;    /* as received */
-    struct slice path;      /* "/" or "*" at least; without query; still percent-encoded */
+    struct slice path;      /* "/" or "*" at least; without query; still percent-encoded; empty only for CONNECT */
     struct slice query;     /* after '?', may be empty */
     struct slice authority; /* host[:port], from an absolute target, else Host or :authority; empty only for HTTP/1.0 */
     struct http_fields *fields; /* in order of arrival, pseudo-fields left out */
@@ -109,8 +157,8 @@ struct http_response {
     uint8_t version_major, version_minor;
     enum http_framing framing;
     bool keep_alive;
-    uint64_t content_length;
-    struct slice reason;
+    uint64_t content_length; /* also what a HEAD or 304 response tells of a body that it does not have */
+    struct slice reason;     /* may be empty */
     struct http_fields *fields;
 };
 

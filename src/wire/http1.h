@@ -18,6 +18,12 @@ struct http1_limits {
     unsigned n_fields;   /* at most HTTP_FIELDS_MAX; beyond: 431 */
 };
 
+/* Empty lines before a request line that are skipped; beyond: 400. */
+#define HTTP1_EMPTY_LINES_MAX 8
+
+/* Bytes of chunk extensions and trailers that one body may have; beyond: 400. */
+#define HTTP1_OVERHEAD_MAX 4096
+
 /* Why something was refused. */
 struct http1_fault {
     uint16_t status;  /* what to answer: 400, 414, 417, 431, 501, 505; as a client: 502 */
@@ -26,32 +32,43 @@ struct http1_fault {
 
 /*
  * Offset just behind the empty line that ends the head, or 0 when it is not there yet. `searched` is how many bytes
- * earlier calls have seen (0 at first). Leading empty lines before a request line are skipped by the parser, not here.
+ * earlier calls have seen (0 at first). Empty lines before the start line belong to the head and do not end it. A head
+ * whose lines end with bare line feeds is found too, for the parser to refuse.
  */
 size_t http1_head_end(struct slice bytes, size_t searched);
 
 /*
- * Parses a whole head (bytes up to http1_head_end). `fields` gives room and is pointed to by the result.
+ * Parses a whole head (the first http1_head_end bytes). `fields` gives room and is pointed to by the result.
  * 0, or -EBADMSG with ret_fault filled.
  */
 int http1_parse_request(struct slice head, const struct http1_limits *limits, struct http_fields *fields,
                         struct http_request *ret_request, struct http1_fault *ret_fault);
 
-/* `method` is the request's: HEAD and CONNECT change what a response's length means. 1xx are responses like others. */
+/*
+ * The same for a response. `method` is the request's: HEAD and CONNECT change what a response's length means. 1xx are
+ * responses like others. After 101, and after a 2xx to CONNECT, the framing is HTTP_BODY_NONE and what follows belongs
+ * to the other protocol.
+ */
 int http1_parse_response(struct slice head, const struct http1_limits *limits, enum http_method method,
                          struct http_fields *fields, struct http_response *ret_response, struct http1_fault *ret_fault);
 
-/* Refuses early what can never become a head: called on an incomplete one (too long, not HTTP, TLS on a plain port). */
+/*
+ * Refuses early what can never become a head: called on an incomplete one (too long, not HTTP, TLS on a plain port, a
+ * bad request line). 0 to wait for more, or -EBADMSG with ret_fault filled. Costs one look at the first line.
+ */
 int http1_check_partial(struct slice bytes, const struct http1_limits *limits, struct http1_fault *ret_fault);
+int http1_check_partial_response(struct slice bytes, const struct http1_limits *limits, struct http1_fault *ret_fault);
 
 /*
- * Takes a body apart. 24 bytes or less of state, so that it fits into a connection.
+ * Takes a body apart. 16 bytes of state, so that it fits into a connection. Its faults have status 400; in a response
+ * they mean 502 like all others.
  */
 struct http1_body {
     uint64_t left;     /* of the length, or of the current chunk */
-    uint32_t overhead; /* bytes of chunk extensions and trailers so far, limited */
+    uint16_t overhead; /* bytes of chunk extensions and trailers so far, limited */
     uint8_t state;
-    uint8_t framing; /* enum http_framing */
+    uint8_t n_digits; /* of the current chunk size */
+    uint8_t framing;  /* enum http_framing */
 };
 
 enum http1_body_step {
@@ -64,8 +81,9 @@ enum http1_body_step {
 void http1_body_init(struct http1_body *body, enum http_framing framing, uint64_t content_length);
 
 /*
- * One step. ret_consumed is how many of `bytes` it used up (data included). Trailers are checked and dropped; chunk
- * extensions are checked, limited and dropped.
+ * One step. ret_consumed is how many of `bytes` it used up (data included). Call it again with the rest, perhaps empty,
+ * until it says something else than HTTP1_BODY_DATA. Trailers are checked and dropped; chunk extensions are checked,
+ * limited and dropped.
  */
 enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes, struct slice *ret_data,
                                      size_t *ret_consumed, struct http1_fault *ret_fault);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names and small grammars that all HTTP versions share. What is looked up for each field of each message is found by
+ * length first, which leaves one to five candidates.
+ */
+#include "wire/http.h"
+
+#include "base/assert.h"
+#include "base/util.h"
+#include "wire/chars.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+enum http_method http_method_find(struct slice text)
+{
+#define X(name, literal)                                                                                               \
+    if (slice_equal(text, SLICE_LIT(literal)))                                                                         \
+        return HTTP_METHOD_##name;
+    HTTP_METHODS(X)
+#undef X
+    return HTTP_METHOD_OTHER;
+}
+
+const char *http_method_name(enum http_method method)
+{
+    switch (method) {
+#define X(name, text)                                                                                                  \
+    case HTTP_METHOD_##name:                                                                                           \
+        return text;
+        HTTP_METHODS(X)
+#undef X
+    case HTTP_METHOD_OTHER:
+        break;
+    }
+    return "";
+}
+
+bool http_method_is_idempotent(enum http_method method)
+{
+    switch (method) {
+    case HTTP_METHOD_GET:
+    case HTTP_METHOD_HEAD:
+    case HTTP_METHOD_PUT:
+    case HTTP_METHOD_DELETE:
+    case HTTP_METHOD_OPTIONS:
+    case HTTP_METHOD_TRACE:
+        return true;
+    case HTTP_METHOD_POST:
+    case HTTP_METHOD_PATCH:
+    case HTTP_METHOD_CONNECT:
+    case HTTP_METHOD_OTHER:
+        break;
+    }
+    return false;
+}
+
+static const struct slice field_names[HTTP_FIELD_IDS_] = {
+#define X(name, text) [HTTP_FIELD_##name] = SLICE_LIT(text),
+    HTTP_FIELDS(X)
+#undef X
+};
+
+/* The fields of each length, ended by HTTP_FIELD_OTHER, which is 0. */
+static const uint8_t fields_by_length[18][6] = {
+    [2] = {HTTP_FIELD_TE},
+    [4] = {HTTP_FIELD_HOST, HTTP_FIELD_DATE},
+    [5] = {HTTP_FIELD_PATH},
+    [6] = {HTTP_FIELD_ACCEPT, HTTP_FIELD_COOKIE, HTTP_FIELD_EXPECT},
+    [7] = {HTTP_FIELD_UPGRADE, HTTP_FIELD_TRAILER, HTTP_FIELD_METHOD, HTTP_FIELD_SCHEME, HTTP_FIELD_STATUS},
+    [9] = {HTTP_FIELD_PROTOCOL},
+    [10] = {HTTP_FIELD_CONNECTION, HTTP_FIELD_KEEP_ALIVE, HTTP_FIELD_AUTHORITY},
+    [12] = {HTTP_FIELD_CONTENT_TYPE, HTTP_FIELD_GRPC_TIMEOUT},
+    [13] = {HTTP_FIELD_AUTHORIZATION, HTTP_FIELD_GRPC_ENCODING},
+    [14] = {HTTP_FIELD_CONTENT_LENGTH, HTTP_FIELD_HTTP2_SETTINGS},
+    [16] = {HTTP_FIELD_PROXY_CONNECTION},
+    [17] = {HTTP_FIELD_TRANSFER_ENCODING},
+};
+
+enum http_field_id http_field_find(struct slice name)
+{
+    if (name.len >= ARRAY_LEN(fields_by_length))
+        return HTTP_FIELD_OTHER;
+    for (const uint8_t *id = fields_by_length[name.len]; *id; id++)
+        if (slice_equal_nocase(field_names[*id], name))
+            return (enum http_field_id) * id;
+    return HTTP_FIELD_OTHER;
+}
+
+const char *http_field_name(enum http_field_id id)
+{
+    ASSERT(id < HTTP_FIELD_IDS_);
+    return id == HTTP_FIELD_OTHER ? "" : field_names[id].ptr;
+}
+
+const char *http_status_reason(unsigned status)
+{
+    switch (status) {
+#define X(code, text)                                                                                                  \
+    case code:                                                                                                         \
+        return text;
+        HTTP_STATUSES(X)
+#undef X
+    default:
+        return "";
+    }
+}
+
+const struct http_field *http_fields_get(const struct http_fields *fields, enum http_field_id id)
+{
+    for (unsigned i = 0; i < fields->n; i++)
+        if (fields->items[i].id == id)
+            return &fields->items[i];
+    return NULL;
+}
+
+const struct http_field *http_fields_get_name(const struct http_fields *fields, struct slice name)
+{
+    for (unsigned i = 0; i < fields->n; i++)
+        if (slice_equal_nocase(fields->items[i].name, name))
+            return &fields->items[i];
+    return NULL;
+}
+
+static bool all_are(struct slice text, enum char_class class)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!char_is(text.ptr[i], class))
+            return false;
+    return true;
+}
+
+bool http_is_token(struct slice text)
+{
+    return text.len > 0 && all_are(text, CHAR_TOKEN);
+}
+
+bool http_is_field_value(struct slice text)
+{
+    return all_are(text, CHAR_VALUE);
+}
+
+static bool is_port(struct slice text)
+{
+    uint64_t port;
+    return text.len <= 5 && slice_parse_u64(text, &port) == 0 && port <= UINT16_MAX;
+}
+
+/* Without the brackets. No zone: it means something on the client's machine only. */
+static bool is_ipv6(struct slice text)
+{
+    char str[INET6_ADDRSTRLEN];
+    if (text.len >= sizeof(str) || memchr(text.ptr, '\0', text.len))
+        return false;
+    memcpy(str, text.ptr, text.len);
+    str[text.len] = '\0';
+    struct in6_addr addr;
+    return inet_pton(AF_INET6, str, &addr) == 1;
+}
+
+bool http_is_authority(struct slice text)
+{
+    size_t host_len;
+    if (text.len > 0 && text.ptr[0] == '[') {
+        size_t close = slice_find(text, ']');
+        if (close == text.len || !is_ipv6(slice_from(text.ptr + 1, close - 1)))
+            return false;
+        host_len = close + 1;
+    } else {
+        host_len = slice_find(text, ':');
+        if (host_len == 0 || !all_are(slice_from(text.ptr, host_len), CHAR_UNRESERVED))
+            return false;
+    }
+    struct slice port = slice_skip(text, host_len);
+    return port.len == 0 || (port.ptr[0] == ':' && is_port(slice_skip(port, 1)));
+}
+
+bool http_list_has(struct slice list, struct slice token)
+{
+    while (list.len > 0) {
+        struct slice item;
+        list = slice_split(list, ',', &item);
+        if (slice_equal_nocase(slice_trim(item), token))
+            return true;
+    }
+    return false;
+}

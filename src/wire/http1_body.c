@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bodies: a length, until close, or chunks. What lies between the runs of data is a machine that takes one byte at a
+ * time, so that it does not matter where the peer's packets end; runs are handed out where they lie.
+ *
+ *     chunk:    SIZE ─┬───────────────────────────> SIZE_LF -> CHUNK -> CHUNK_CR -> CHUNK_LF -> SIZE
+ *                     └─> EXT_… (";name[=value]")* ──┘  └─ size 0 ─> LINE
+ *     trailers: LINE ─┬─> NAME -> VALUE -> VALUE_LF -> LINE
+ *                     └─> LAST_LF -> DONE
+ */
+#include "wire/http1.h"
+
+#include "base/assert.h"
+#include "base/util.h"
+#include "wire/chars.h"
+
+#include <errno.h>
+
+#define SIZE_DIGITS_MAX 16
+
+enum state {
+    RUN,   /* the last `left` bytes of the body */
+    CLOSE, /* data until the connection ends */
+    SIZE,
+    SIZE_LF,
+    EXT_NAME_FIRST,
+    EXT_NAME,
+    EXT_VALUE_FIRST,
+    EXT_VALUE,
+    EXT_QUOTED,
+    EXT_ESCAPED,
+    EXT_QUOTED_END,
+    CHUNK, /* `left` bytes of the chunk */
+    CHUNK_CR,
+    CHUNK_LF,
+    LINE,
+    NAME,
+    VALUE,
+    VALUE_LF,
+    LAST_LF,
+    DONE,
+};
+
+void http1_body_init(struct http1_body *body, enum http_framing framing, uint64_t content_length)
+{
+    *body = (struct http1_body){.framing = (uint8_t)framing};
+    switch (framing) {
+    case HTTP_BODY_NONE:
+        body->state = DONE;
+        break;
+    case HTTP_BODY_LENGTH:
+        body->left = content_length;
+        body->state = content_length > 0 ? RUN : DONE;
+        break;
+    case HTTP_BODY_CHUNKED:
+        body->state = SIZE;
+        break;
+    case HTTP_BODY_STREAM:
+        body->state = CLOSE;
+        break;
+    }
+}
+
+/* All of these return NULL, or what is wrong with c. */
+
+static const char *expect_lf(struct http1_body *body, char c, enum state next)
+{
+    if (c != '\n')
+        return "a CR without LF in a chunked body";
+    body->state = (uint8_t)next;
+    return NULL;
+}
+
+/* What may follow a chunk's size or a complete extension. */
+static const char *take_size_end(struct http1_body *body, char c)
+{
+    if (c != '\r' && c != ';')
+        return c == '\n' ? "a chunk size line ends with LF alone, not CRLF" : "a chunk size is not 1 to 16 hex digits";
+    body->state = c == ';' ? EXT_NAME_FIRST : SIZE_LF;
+    return NULL;
+}
+
+static const char *take_size(struct http1_body *body, char c)
+{
+    int digit = char_hex_value(c);
+    if (digit < 0)
+        return body->n_digits > 0 ? take_size_end(body, c) : "a chunk size is not 1 to 16 hex digits";
+    if (body->n_digits == SIZE_DIGITS_MAX)
+        return "a chunk size is not 1 to 16 hex digits";
+    body->n_digits++;
+    body->left = body->left << 4 | (unsigned)digit;
+    return NULL;
+}
+
+static const char *bad_extension(char c)
+{
+    return c == '\n' ? "a chunk size line ends with LF alone, not CRLF"
+                     : "a chunk extension is not ;name or ;name=value";
+}
+
+static const char *take_extension_token(struct http1_body *body, char c, bool is_first, enum state next)
+{
+    if (char_is(c, CHAR_TOKEN)) {
+        body->state = (uint8_t)next;
+        return NULL;
+    }
+    if (is_first)
+        return bad_extension(c);
+    return take_size_end(body, c) ? bad_extension(c) : NULL;
+}
+
+static const char *take_extension(struct http1_body *body, char c)
+{
+    switch (body->state) {
+    case EXT_NAME_FIRST:
+        return take_extension_token(body, c, true, EXT_NAME);
+    case EXT_NAME:
+        if (c == '=') {
+            body->state = EXT_VALUE_FIRST;
+            return NULL;
+        }
+        return take_extension_token(body, c, false, EXT_NAME);
+    case EXT_VALUE_FIRST:
+        if (c == '"') {
+            body->state = EXT_QUOTED;
+            return NULL;
+        }
+        return take_extension_token(body, c, true, EXT_VALUE);
+    case EXT_VALUE:
+        return take_extension_token(body, c, false, EXT_VALUE);
+    case EXT_QUOTED:
+        if (!char_is(c, CHAR_VALUE))
+            return bad_extension(c);
+        body->state = c == '"' ? EXT_QUOTED_END : c == '\\' ? EXT_ESCAPED : EXT_QUOTED;
+        return NULL;
+    case EXT_ESCAPED:
+        body->state = EXT_QUOTED;
+        return char_is(c, CHAR_VALUE) ? NULL : bad_extension(c);
+    default: /* EXT_QUOTED_END */
+        return take_size_end(body, c) ? bad_extension(c) : NULL;
+    }
+}
+
+static const char *take_trailer(struct http1_body *body, char c)
+{
+    switch (body->state) {
+    case LINE:
+    case NAME:
+        if (char_is(c, CHAR_TOKEN))
+            body->state = NAME;
+        else if (body->state == LINE && c == '\r')
+            body->state = LAST_LF;
+        else if (body->state == NAME && c == ':')
+            body->state = VALUE;
+        else
+            return c == '\n' ? "a trailer line ends with LF alone, not CRLF" : "a trailer line is not name: value";
+        return NULL;
+    case VALUE:
+        if (c == '\r')
+            body->state = VALUE_LF;
+        else if (!char_is(c, CHAR_VALUE))
+            return c == '\n' ? "a trailer line ends with LF alone, not CRLF" : "a control character in a trailer";
+        return NULL;
+    case VALUE_LF:
+        return expect_lf(body, c, LINE);
+    default: /* LAST_LF */
+        return expect_lf(body, c, DONE);
+    }
+}
+
+/* One byte between the runs of data. */
+static const char *take(struct http1_body *body, char c)
+{
+    switch (body->state) {
+    case SIZE:
+        return take_size(body, c);
+    case SIZE_LF:
+        return expect_lf(body, c, body->left > 0 ? CHUNK : LINE);
+    case CHUNK_CR:
+        body->state = CHUNK_LF;
+        return c == '\r' ? NULL : "a chunk is longer than its size says";
+    case CHUNK_LF:
+        body->n_digits = 0;
+        return expect_lf(body, c, SIZE);
+    default:
+        if (body->overhead == HTTP1_OVERHEAD_MAX)
+            return "too many bytes of chunk extensions and trailers";
+        body->overhead++;
+        return body->state >= LINE ? take_trailer(body, c) : take_extension(body, c);
+    }
+}
+
+static bool is_data(const struct http1_body *body)
+{
+    return body->state == RUN || body->state == CHUNK || body->state == CLOSE;
+}
+
+/* Hands out what is there of the run; the run's end moves the state on. */
+static struct slice take_run(struct http1_body *body, struct slice bytes)
+{
+    if (body->state == CLOSE)
+        return bytes;
+    if (bytes.len > body->left)
+        bytes.len = (size_t)body->left;
+    body->left -= bytes.len;
+    if (body->left == 0)
+        body->state = body->state == RUN ? DONE : CHUNK_CR;
+    return bytes;
+}
+
+enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes, struct slice *ret_data,
+                                     size_t *ret_consumed, struct http1_fault *ret_fault)
+{
+    size_t at = 0;
+    while (at < bytes.len && body->state != DONE) {
+        if (is_data(body)) {
+            *ret_data = take_run(body, slice_skip(bytes, at));
+            *ret_consumed = at + ret_data->len;
+            return HTTP1_BODY_DATA;
+        }
+        const char *wrong = take(body, bytes.ptr[at]);
+        if (wrong) {
+            *ret_fault = (struct http1_fault){.status = 400, .text = wrong};
+            return HTTP1_BODY_BAD;
+        }
+        at++;
+    }
+    *ret_consumed = at;
+    return body->state == DONE ? HTTP1_BODY_END : HTTP1_BODY_MORE;
+}
+
+int http1_body_close(const struct http1_body *body)
+{
+    return body->state == DONE || body->state == CLOSE ? 0 : -ECONNRESET;
+}
