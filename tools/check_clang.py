@@ -16,13 +16,14 @@ import subprocess
 import sources
 
 INCLUDE = re.compile(rb'^\s*#\s*include\s*[<"]([^">]+)[">]', re.MULTILINE)
+GUARD = r"^#(pragma once|ifndef \w+_H)$"
 INCLUDE_FOLDERS = ("src", "include", "tests")
 HEADER_FLAGS = ("-std=gnu17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c", "-")
 
 
 def select(root, output, pattern):
     """The lines of a tool's output that match, with file names as seen from the root."""
-    lines = (re.sub(r"^(\.\./)+", "", line.replace(f"{root}/", "")) for line in output.splitlines())
+    lines = (re.sub(r"^(build/\w+/)?(\.\./)+", "", line.replace(f"{root}/", "")) for line in output.splitlines())
     return [line for line in lines if re.search(pattern, line)]
 
 
@@ -78,8 +79,8 @@ def check_headers(root, build):
         command = ["cc", *folders, *HEADER_FLAGS]
         result = subprocess.run(command, input=f'#include "{path}"\n', capture_output=True, text=True, check=False)
         problems = select(root, result.stderr, "error:")
-        if "#pragma once" not in path.read_text():
-            problems.append(f"{path.relative_to(root)}:1: no #pragma once")
+        if not re.search(GUARD, path.read_text(), re.MULTILINE):
+            problems.append(f"{path.relative_to(root)}:1: no #pragma once (or, in a public header, #ifndef)")
         return problems
 
     headers = [path for path in sources.list_files(root, ".h") if path.relative_to(root).parts[0] in INCLUDE_FOLDERS]

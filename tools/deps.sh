@@ -14,17 +14,19 @@ packages_of() {
     test) echo g++ git nghttp2-client openssl python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo libpcre2-8-0 nghttp2-client python3 zlib1g ;;
-    fuzz) echo clang libclang-rt-14-dev ;;
+    fuzz) echo clang libclang-rt-dev ;;
     *) die "no group of packages named $1" ;;
     esac
 }
 
-# Lines of "package file": the package is there when this file of it is.
+# Lines of "package file": the package is there when this file of it is. What is only compared with, and llhttp, whose
+# package would bring Node.js along.
 peers_of() {
     case $1 in
-    test) echo "prometheus usr/bin/promtool" ;;
+    test) printf '%s\n' "prometheus usr/bin/promtool" "node-llhttp usr/share/llhttp/llhttp.c" ;;
     bench) echo "nginx usr/sbin/nginx" ;;
-    fuzz | build | check) ;;
+    fuzz) echo "node-llhttp usr/share/llhttp/llhttp.c" ;;
+    build | check) ;;
     esac
 }
 
@@ -32,7 +34,7 @@ peers_of() {
 needs_of() {
     case $1 in
     build) echo cc meson ninja pkg-config pc:libcyaml pc:jansson pc:libnghttp2 pc:openssl ;;
-    test) echo c++ git h2load openssl python3 promtool ;;
+    test) echo c++ git h2load openssl promtool python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo h2load nginx python3 ;;
     fuzz) echo clang ;;
@@ -58,18 +60,25 @@ deps() {
 }
 
 # Runs a command whose output matters only when it fails.
-apt_quiet() {
+quietly() {
     mkdir -p "$build"
-    "$@" >"$build/apt.log" 2>&1 || { cat "$build/apt.log" >&2; return 1; }
+    "$@" >"$build/apt.log" 2>&1 || {
+        cat "$build/apt.log" >&2
+        return 1
+    }
 }
 
-# Package lists are fetched when there are none, or when they are older than a day.
+may_install() {
+    [ "$(id -u)" -eq 0 ] || [ ${#become_root[@]} -gt 0 ]
+}
+
+lists_updated=
+# The package lists are fetched once in a run that needs something.
 apt_update() {
-    local fresh
-    fresh=$(find /var/lib/apt/lists -maxdepth 1 -name '*_Packages*' -mtime -1 -print -quit 2>/dev/null)
-    [ -n "$fresh" ] && [ "${1:-}" != --now ] && return
+    [ -z "$lists_updated" ] && may_install || return 0
+    lists_updated=yes
     say "apt-get update"
-    apt_quiet "${become_root[@]}" apt-get -qq update
+    quietly "${become_root[@]}" apt-get -qq update
 }
 
 apt_install() {
@@ -79,34 +88,31 @@ apt_install() {
         grep -qx "installed $package" <<<"$installed" || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    if [ "$(id -u)" -ne 0 ] && [ ${#become_root[@]} -eq 0 ]; then
-        die "packages are missing and there is no sudo. As root, run:
+    may_install || die "packages are missing and there is no sudo. As root, run:
     apt-get update && apt-get install --no-install-recommends ${missing[*]}"
-    fi
     apt_update
     say "apt-get install ${missing[*]}"
-    # Lists that were fresh enough by date may still name versions that are gone.
-    apt_get_install "${missing[@]}" 2>/dev/null || { apt_update --now && apt_get_install "${missing[@]}"; }
+    quietly "${become_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -y --no-install-recommends install "${missing[@]}"
 }
 
-apt_get_install() {
-    apt_quiet "${become_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@"
-}
-
+# What compares with a peer that is not there says so and is skipped: no reason to stop here.
 unpack_peers() {
     local package file
-    peers_of "$1" | while read -r package file; do
-        command -v "$(basename "$file")" >/dev/null && continue
-        say "unpacking $package into build/tools"
-        mkdir -p "$build/tools/download"
+    while read -r package file; do
+        [ -n "$package" ] && [ ! -e "/$file" ] && [ ! -e "$build/tools/$file" ] || continue
         apt_update
-        (
-            cd "$build/tools/download"
-            apt_quiet apt-get -qq -o APT::Sandbox::User=root download "$package"
-            dpkg -x "$package"_*.deb ..
-            rm "$package"_*.deb
-        )
-    done
+        say "unpacking $package into build/tools"
+        unpack "$package" || say "$package cannot be had: going on without it"
+    done <<<"$(peers_of "$1")"
+}
+
+unpack() {
+    local download=$build/tools/download
+    mkdir -p "$download"
+    (cd "$download" && quietly apt-get -qq -o APT::Sandbox::User=root download "$1") &&
+        dpkg -x "$download/$1"_*.deb "$build/tools" &&
+        rm "$download/$1"_*.deb
 }
 
 # Without apt: say what is not there, and leave it to what follows whether it can do without.

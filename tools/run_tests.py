@@ -215,6 +215,8 @@ def main():
             print(target)
         return 0
     programs = find_programs(args.build, VARIANTS, args.pattern)
+    if not programs:
+        print(f"no test is named like {args.pattern}", file=sys.stderr)
     progress = Progress(len(programs))
     results = []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

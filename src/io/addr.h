@@ -8,11 +8,11 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <netinet/in.h>
 
 struct addr {
     socklen_t len;
@@ -34,18 +34,20 @@ struct peer {
 #define ADDR_TEXT_MAX 128
 
 /*
- * "127.0.0.1:80", "[::1]:80", ":80" (all interfaces), "unix:/path", "unix:@abstract". Names are not resolved here.
- * 0, or -EINVAL with the reason in err.
+ * "127.0.0.1:80", "[::1]:80", ":80" (all interfaces, IPv6 and IPv4), "unix:/path", "unix:@abstract". Port 0 is taken.
+ * Names are not resolved here. 0, or -EINVAL with the reason in err.
  */
 int addr_parse(struct slice text, struct addr *ret_addr, struct err *err);
 
+/* The peer must be AF_INET or AF_INET6. */
 void addr_from_ip(const struct peer *peer, struct addr *ret_addr);
+/* An IPv4 peer of a dual-stack socket (::ffff:1.2.3.4) is AF_INET. */
 void peer_from_addr(const struct addr *addr, struct peer *ret_peer);
 
-/* Both write at most ADDR_TEXT_MAX bytes with the NUL, and return the slice of the text. */
+/* All write at most ADDR_TEXT_MAX bytes with the NUL, and return the slice of the text. */
 struct slice addr_format(const struct addr *addr, char *ret_text);
 struct slice peer_format(const struct peer *peer, char *ret_text);
-struct slice peer_format_ip(const struct peer *peer, char *ret_text);
+struct slice peer_format_ip(const struct peer *peer, char *ret_text); /* without port and brackets */
 
 bool addr_equal(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *addr); /* Unix sockets are */

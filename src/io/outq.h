@@ -2,10 +2,10 @@
 /*
  * What could not be sent yet: a bounded queue of bytes in front of one stream.
  *
- * Sending tries the system first; only the rest is copied and kept. An empty queue owns no memory. Above the high mark
- * its writer should stop (outq_is_full) and is told by the return of outq_flush when it fell below the low mark. The
- * hard limit (twice the high mark plus what one call may add) is the writer's to respect: the queue takes a whole message
- * or fails with -ENOMEM, it never takes half.
+ * Sending tries the system first; only the rest is copied and kept. An empty queue owns no memory. The bound is the
+ * writer's to respect, with two marks so that it does not stop and start at every byte: it stops when outq_is_full
+ * (above the high mark) and goes on when outq_has_room (at or below the low mark), which it asks after outq_flush. The
+ * queue holds at most the high mark and what one call adds; it takes a whole message or none of it.
  */
 #pragma once
 
@@ -36,12 +36,24 @@ static inline bool outq_is_empty(const struct outq *queue)
     return queue->n_bytes == 0;
 }
 
+static inline bool outq_is_full(const struct outq *queue, const struct outq_marks *marks)
+{
+    return queue->n_bytes > marks->high_bytes;
+}
+
+static inline bool outq_has_room(const struct outq *queue, const struct outq_marks *marks)
+{
+    return queue->n_bytes <= marks->low_bytes;
+}
+
 /*
- * Sends the pieces in order behind what waits already; copies what the stream does not take now.
+ * Sends the pieces in order behind what waits already; copies what the stream does not take now. While something waits
+ * the stream is not tried: that is for outq_flush, when STREAM_WRITABLE comes.
  * 0 when all was sent or queued; -ENOMEM when the rest could not be kept (the stream is then cut in the middle: close
  * it); the stream's -errno when it failed.
  */
 int outq_sendv(struct outq *queue, struct stream *stream, const struct iovec *iov, int n_iov);
+int outq_send(struct outq *queue, struct stream *stream, struct slice bytes);
 
 /* Sends what waits. 0 (perhaps with bytes left), or the stream's -errno. */
 int outq_flush(struct outq *queue, struct stream *stream);

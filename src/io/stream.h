@@ -9,7 +9,8 @@
  * owner's one state machine, which reads and writes while the bits it needs are set.
  *
  * A stream belongs to one loop and its thread. The owner closes it exactly once, from any of its callbacks; after
- * stream_close no callback comes and the memory is gone.
+ * stream_close no callback comes and the memory is gone. on_event and owner may be changed at any time, which is how a
+ * connection is handed from one state machine to the next; bits that are set already are not told again.
  */
 #pragma once
 
@@ -21,18 +22,18 @@
 #include <sys/uio.h>
 
 enum stream_bits {
-    STREAM_OPEN = 1 << 0,     /* connected, and the TLS handshake done: until then nothing can be sent or received */
-    STREAM_READABLE = 1 << 1, /* stream_recv may give something: bytes, the end, or the error */
-    STREAM_WRITABLE = 1 << 2, /* stream_send may take something */
+    STREAM_OPEN = 1 << 0,      /* connected, and the TLS handshake done: until then nothing can be sent or received */
+    STREAM_READABLE = 1 << 1,  /* stream_recv may give something: bytes, the end, or the error */
+    STREAM_WRITABLE = 1 << 2,  /* stream_send may take something */
     STREAM_PEER_DONE = 1 << 3, /* the peer has closed its sending side; bytes may still be unread */
-    STREAM_FAILED = 1 << 4,   /* reset, refused, handshake failed: stream_error says which; only close is left */
+    STREAM_FAILED = 1 << 4,    /* reset, refused, handshake failed: `error` says which; see stream_recv */
 };
 
 struct stream;
 typedef void (*stream_event_fn)(struct stream *stream, unsigned new_bits);
 
 struct stream_ops {
-    const char *name; /* "tcp", "unix", "tls", "sim" */
+    const char *name; /* "tcp" (Unix sockets too), "tls", "sim" */
     ssize_t (*recv)(struct stream *stream, void *ret_bytes, size_t len);
     ssize_t (*sendv)(struct stream *stream, const struct iovec *iov, int n_iov);
     int (*shutdown)(struct stream *stream);
@@ -43,12 +44,15 @@ struct stream {
     const struct stream_ops *ops;
     struct loop *loop;
     stream_event_fn on_event;
-    void *owner;          /* the owner's to use */
-    unsigned short bits;  /* enum stream_bits */
-    short error;          /* negative errno once STREAM_FAILED */
+    void *owner;         /* the owner's to use */
+    unsigned short bits; /* enum stream_bits */
+    short error;         /* negative errno once STREAM_FAILED */
 };
 
-/* Bytes received; 0 at the end of the peer's bytes; -EAGAIN when there are none now; another -errno when it failed. */
+/*
+ * Bytes received; 0 at the end of the peer's bytes; -EAGAIN when there are none now; another -errno when it failed.
+ * What arrived before a failure is still received first: a peer that answers early and then resets is heard.
+ */
 static inline ssize_t stream_recv(struct stream *stream, void *ret_bytes, size_t len)
 {
     return stream->ops->recv(stream, ret_bytes, len);
@@ -74,8 +78,14 @@ static inline int stream_shutdown(struct stream *stream)
 /* Releases everything at once; unsent bytes in the kernel are still delivered. NULL is fine. */
 void stream_close(struct stream *stream);
 
-/* For those who implement streams: sets bits and tells the owner of those that are new. The stream may be gone after. */
+/*
+ * For those who implement streams.
+ *
+ * stream_raise sets bits and tells the owner of those that are new. stream_fail remembers the failure and raises
+ * STREAM_FAILED with all bits that an owner may wait for. After both the stream may be gone. stream_broke is for a
+ * failure found inside recv or sendv: it is remembered and returned, and the owner, who is just reading the return
+ * value, is not called. The first failure counts: later ones are consequences.
+ */
 void stream_raise(struct stream *stream, unsigned bits);
-
-/* For those who implement streams: the failure is remembered and told with all bits an owner may wait for. */
 void stream_fail(struct stream *stream, int error);
+int stream_broke(struct stream *stream, int error);

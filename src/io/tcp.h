@@ -10,12 +10,16 @@
 #include "io/addr.h"
 #include "io/stream.h"
 
-/* A stream on an accepted, non-blocking socket, whose descriptor it takes over (on failure too). 0, -ENOMEM, -errno. */
+/*
+ * A stream on an accepted, non-blocking socket, whose descriptor it takes over (on failure too: it is closed). It is
+ * open and writable from the start; the first turn tells whether there is something to read. 0, -ENOMEM, -errno.
+ */
 int tcp_adopt(struct loop *loop, int fd, stream_event_fn on_event, void *owner, struct stream **ret_stream);
 
 /*
  * Begins to connect. The stream raises STREAM_OPEN when connected or STREAM_FAILED (-ECONNREFUSED, …; -ETIMEDOUT when
- * deadline_ns passed first). Both come in a later turn, never from inside this call.
+ * deadline_ns passed first; NSEC_NEVER leaves that to the kernel). Both come in a later turn, never from inside this
+ * call. 0, or a -errno when it failed at once: out of memory or descriptors, no route, no such Unix socket.
  */
 int tcp_connect(struct loop *loop, const struct addr *addr, nsec_t deadline_ns, stream_event_fn on_event, void *owner,
                 struct stream **ret_stream);

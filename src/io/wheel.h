@@ -24,14 +24,18 @@ struct timer {
     timer_fn on_expire;
 };
 
-/* Levels of 64 slots; level n has ticks of 64^n ms. What lies beyond the last level waits in it and is placed again. */
+/*
+ * Levels of 64 slots; a slot of level n is 64^n ms wide, so that the wheel spans two years. What lies beyond waits in
+ * the farthest slot and is placed again.
+ */
 #define WHEEL_LEVELS 6
-#define WHEEL_SLOTS 64
+#define WHEEL_SLOTS  64
 
 struct wheel {
-    uint64_t tick; /* all timers due up to this tick have fired */
-    uint64_t occupied[WHEEL_LEVELS];
+    uint64_t tick;                   /* milliseconds; what is due up to it has fired or is in `due` */
+    uint64_t occupied[WHEEL_LEVELS]; /* a bit per slot; a clear bit means that the slot is empty */
     struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
+    struct list due; /* waits for the next advance */
     size_t n_armed;
 };
 
@@ -39,7 +43,10 @@ void wheel_init(struct wheel *wheel, nsec_t now_ns);
 
 void timer_init(struct timer *timer, timer_fn on_expire);
 
-/* Arms the timer, or moves it when it is armed already. A deadline in the past fires at the next advance. */
+/*
+ * Arms the timer, or moves it when it is armed already. A deadline in the past fires at the next advance; NSEC_NEVER
+ * is no deadline: the timer is then not armed.
+ */
 void wheel_arm(struct wheel *wheel, struct timer *timer, nsec_t deadline_ns);
 
 /* Harmless on a timer that is not armed. After it, on_expire will not be called, not even from the running advance. */
@@ -54,8 +61,8 @@ static inline bool timer_is_armed(const struct timer *timer)
 nsec_t wheel_next(const struct wheel *wheel);
 
 /*
- * Fires what is due at now_ns, each timer unlinked before its on_expire is called, which may arm and cancel any timer,
- * its own included, and free its object. Fires at most `budget` timers, so that a burst does not hold up the loop;
- * returns how many fired. When it returns `budget`, more may be due: call again in the next turn.
+ * Fires what is due at now_ns, in the order of the ticks, each timer unlinked before its on_expire is called, which may
+ * arm and cancel any timer, its own included, and free its object. Fires at most `budget` timers, so that a burst does
+ * not hold up the loop; returns how many fired. When it returns `budget`, more may be due: call again in the next turn.
  */
 size_t wheel_advance(struct wheel *wheel, nsec_t now_ns, size_t budget);

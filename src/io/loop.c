@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop reads the clock once per turn, after the wait: a deadline is late by no more than the work of one turn.
+ *
+ * Invariants:
+ *  1. events[i_event .. n_events) are of sources that are on the loop: loop_remove blanks what it takes off, so a
+ *     callback may free any source.
+ *  2. The loop sleeps only after mailbox_sleep found no mail and with no task deferred.
+ *  3. `tasks` is spliced off before it is run: each turn runs a bounded number of tasks.
+ */
+#include "io/loop.h"
+
+#include "base/assert.h"
+#include "io/epoll.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Per turn: enough to make the system call cheap, few enough to keep each connection's wait short. */
+enum { EVENTS_PER_TURN = 256, TIMERS_PER_TURN = 1024 };
+
+#define HTTP_DATE_BYTES (sizeof("Sun, 06 Nov 1994 08:49:37 GMT") - 1)
+
+struct loop {
+    const struct loop_system *system;
+    void *system_ctx;
+    nsec_t now_ns;
+    bool has_rcu, is_stopping;
+    struct rcu_reader reader;
+    struct mailbox mailbox;
+    struct list tasks;
+    struct slab streams;
+    size_t n_sources;
+    nsec_t date_until_ns; /* when `date` is old */
+    char date[HTTP_DATE_BYTES + 1];
+    char *read_memory;
+    int i_event, n_events;
+    struct epoll_event events[EVENTS_PER_TURN];
+    struct wheel wheel;
+};
+
+int loop_new(struct rcu_domain *rcu, struct loop **ret_loop)
+{
+    struct epoll_system *system;
+    int r = epoll_system_new(&system);
+    return r < 0 ? r : loop_new_on(&epoll_system_ops, system, rcu, ret_loop);
+}
+
+int loop_new_on(const struct loop_system *system, void *ctx, struct rcu_domain *rcu, struct loop **ret_loop)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+    char *read_memory = malloc(LOOP_READ_HEADROOM_BYTES + LOOP_READ_BUFFER_BYTES);
+    if (!loop || !read_memory) {
+        free(read_memory);
+        free(loop);
+        system->free(ctx);
+        return -ENOMEM;
+    }
+    loop->system = system;
+    loop->system_ctx = ctx;
+    loop->read_memory = read_memory;
+    loop->now_ns = system->now(ctx);
+    loop->date_until_ns = loop->now_ns;
+    mailbox_init(&loop->mailbox);
+    list_init(&loop->tasks);
+    slab_init(&loop->streams, LOOP_STREAM_BYTES, alignof(max_align_t));
+    wheel_init(&loop->wheel, loop->now_ns);
+    if (rcu) {
+        rcu_register(rcu, &loop->reader);
+        loop->has_rcu = true;
+    }
+    *ret_loop = loop;
+    return 0;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    ASSERT(loop->n_sources == 0);
+    ASSERT(loop->wheel.n_armed == 0);
+    ASSERT(list_is_empty(&loop->tasks));
+    ASSERT(mailbox_sleep(&loop->mailbox)); /* no mail is left */
+    if (loop->has_rcu)
+        rcu_unregister(&loop->reader);
+    slab_deinit(&loop->streams);
+    loop->system->free(loop->system_ctx);
+    free(loop->read_memory);
+    free(loop);
+}
+
+nsec_t loop_now(const struct loop *loop)
+{
+    return loop->now_ns;
+}
+
+char *loop_read_buffer(struct loop *loop)
+{
+    return loop->read_memory + LOOP_READ_HEADROOM_BYTES;
+}
+
+struct slab *loop_stream_slab(struct loop *loop)
+{
+    return &loop->streams;
+}
+
+/* By hand, since strftime would follow the locale. */
+static void format_http_date(time_t wall_seconds, char text[HTTP_DATE_BYTES + 1])
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct tm tm;
+    gmtime_r(&wall_seconds, &tm);
+    (void)snprintf(text, HTTP_DATE_BYTES + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * tm.tm_wday,
+                   (unsigned)tm.tm_mday % 100, months + 3 * tm.tm_mon, ((unsigned)tm.tm_year + 1900) % 10000,
+                   (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
+}
+
+struct slice loop_http_date(struct loop *loop)
+{
+    if (loop->now_ns >= loop->date_until_ns) {
+        nsec_t wall = loop->system->wall_now(loop->system_ctx);
+        format_http_date((time_t)(wall / NSEC_PER_SEC), loop->date);
+        loop->date_until_ns = loop->now_ns + NSEC_PER_SEC - wall % NSEC_PER_SEC;
+    }
+    return slice_from(loop->date, HTTP_DATE_BYTES);
+}
+
+int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+    ASSERT(source->fd >= 0 && source->on_ready);
+    int r = loop->system->add(loop->system_ctx, source->fd, events, source);
+    if (r == 0)
+        loop->n_sources++;
+    return r;
+}
+
+void loop_remove(struct loop *loop, struct loop_source *source)
+{
+    ASSERT(loop->n_sources > 0);
+    loop->system->remove(loop->system_ctx, source->fd);
+    loop->n_sources--;
+    for (int i = loop->i_event; i < loop->n_events; i++)
+        if (loop->events[i].data.ptr == source)
+            loop->events[i].data.ptr = NULL;
+}
+
+void loop_arm(struct loop *loop, struct timer *timer, nsec_t deadline_ns)
+{
+    wheel_arm(&loop->wheel, timer, deadline_ns);
+}
+
+void loop_cancel(struct loop *loop, struct timer *timer)
+{
+    wheel_cancel(&loop->wheel, timer);
+}
+
+void loop_task_init(struct loop_task *task, loop_task_fn run)
+{
+    list_init(&task->link);
+    task->run = run;
+}
+
+void loop_defer(struct loop *loop, struct loop_task *task)
+{
+    if (!list_is_linked(&task->link))
+        list_push_back(&loop->tasks, &task->link);
+}
+
+void loop_undefer(struct loop_task *task)
+{
+    list_remove(&task->link);
+}
+
+void loop_post(struct loop *loop, struct mail *mail)
+{
+    if (mailbox_post(&loop->mailbox, mail))
+        loop->system->wake(loop->system_ctx);
+}
+
+/* How long this turn may sleep. */
+static nsec_t time_to_wait(struct loop *loop, nsec_t max_wait_ns)
+{
+    if (!list_is_empty(&loop->tasks) || !mailbox_sleep(&loop->mailbox))
+        return 0;
+    nsec_t next = wheel_next(&loop->wheel);
+    if (next == NSEC_NEVER)
+        return max_wait_ns;
+    nsec_t until_next = next > loop->now_ns ? next - loop->now_ns : 0;
+    return until_next < max_wait_ns ? until_next : max_wait_ns;
+}
+
+static void dispatch_events(struct loop *loop)
+{
+    while (loop->i_event < loop->n_events) {
+        struct epoll_event *event = &loop->events[loop->i_event++];
+        struct loop_source *source = event->data.ptr;
+        if (source)
+            source->on_ready(source, event->events);
+    }
+    loop->i_event = loop->n_events = 0;
+}
+
+static void run_tasks(struct loop *loop)
+{
+    struct list tasks;
+    list_init(&tasks);
+    list_splice_back(&tasks, &loop->tasks);
+    for (struct list *link; (link = list_pop_front(&tasks));) {
+        struct loop_task *task = container_of(link, struct loop_task, link);
+        task->run(task);
+    }
+}
+
+int loop_turn(struct loop *loop, nsec_t max_wait_ns)
+{
+    nsec_t wait_ns = time_to_wait(loop, max_wait_ns);
+    int n = loop->system->wait(loop->system_ctx, loop->events, EVENTS_PER_TURN, wait_ns);
+    if (n < 0)
+        return n;
+    loop->n_events = n;
+    loop->now_ns = loop->system->now(loop->system_ctx);
+
+    if (loop->has_rcu)
+        rcu_online(&loop->reader);
+    dispatch_events(loop);
+    (void)wheel_advance(&loop->wheel, loop->now_ns, TIMERS_PER_TURN);
+    (void)mailbox_deliver(&loop->mailbox);
+    run_tasks(loop);
+    if (loop->has_rcu)
+        rcu_offline(&loop->reader);
+    return 0;
+}
+
+int loop_run(struct loop *loop)
+{
+    int r = 0;
+    while (r == 0 && !loop->is_stopping)
+        r = loop_turn(loop, NSEC_NEVER);
+    loop->is_stopping = false;
+    return r;
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->is_stopping = true;
+}
