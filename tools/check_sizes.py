@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long functions and files are.
+"""How long functions, files and lines are.
 
 What is over the wish is printed as a trend; what is over the limit is a problem. A function that is long because it is
 a table says so in a comment of its own line right before it: `long: <why>`.
@@ -14,6 +14,7 @@ import sources
 
 FUNCTION_WISH, FUNCTION_LIMIT = 70, 120
 FILE_WISH, FILE_LIMIT = 500, 1000
+LINE_LIMIT = 120
 
 
 def find_functions(lines):
@@ -37,6 +38,11 @@ def check(root):
             problems.append(f"{name}:1: {len(lines)} lines, the limit is {FILE_LIMIT}")
         elif len(lines) > FILE_WISH:
             long_files.append(f"{name}: {len(lines)} lines")
+        problems += [
+            f"{name}:{number}: {len(line)} columns, the limit is {LINE_LIMIT}"
+            for number, line in enumerate(lines, 1)
+            if len(line) > LINE_LIMIT
+        ]
         if path.suffix not in (".c", ".h"):
             continue
         for first, length, comment in find_functions(lines):
