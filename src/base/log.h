@@ -15,8 +15,8 @@
  * counted instead of written, and the count follows when the interval has ended (`repeated=42`).
  *
  * Any thread may log. A line is one write(2) of at most LOG_LINE_MAX bytes and no allocation; what is longer is cut
- * with "…". Values are escaped: no peer can forge a line, drive the terminal, or make JSON invalid. A failed write loses
- * its line. A NULL log swallows everything.
+ * with "…". Values are escaped: no peer can forge a line, drive the terminal, or make JSON invalid. A failed write
+ * loses its line. A NULL log swallows everything.
  */
 #pragma once
 

@@ -35,8 +35,8 @@ void metrics_free(struct metrics *metrics);
  * What a metric is called. All strings are copied.
  *
  * Metrics of one name and different labels form a family; help, type and bounds are those of its first. Registering
- * gives -EINVAL for a name or label that Prometheus refuses, for a type or bounds that differ from the family's, and for
- * a counter whose name does not end in "_total" (or another that does); -EEXIST when this name with these labels is
+ * gives -EINVAL for a name or label that Prometheus refuses, for a type or bounds that differ from the family's, and
+ * for a counter whose name does not end in "_total" (or another that does); -EEXIST when this name with these labels is
  * there; -ENOMEM. Label values may hold any bytes; what is not UTF-8 is replaced.
  */
 struct metrics_label {
