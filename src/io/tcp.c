@@ -201,8 +201,8 @@ int tcp_adopt(struct loop *loop, int fd, stream_event_fn on_event, void *owner, 
     return 0;
 }
 
-/* A socket that is connecting, or perhaps connected already. */
-static int begin_connect(const struct addr *addr, int *ret_fd)
+/* A socket that is connecting, or perhaps connected already: its descriptor, or -errno. */
+static int begin_connect(const struct addr *addr)
 {
     int fd = socket(addr->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -215,8 +215,7 @@ static int begin_connect(const struct addr *addr, int *ret_fd)
         (void)close(fd);
         return r;
     }
-    *ret_fd = fd;
-    return 0;
+    return fd;
 }
 
 int tcp_connect(struct loop *loop, const struct addr *addr, nsec_t deadline_ns, stream_event_fn on_event, void *owner,
@@ -226,10 +225,9 @@ int tcp_connect(struct loop *loop, const struct addr *addr, nsec_t deadline_ns, 
     if (!attempt)
         return -ENOMEM;
     struct tcp_stream *tcp;
-    int fd;
-    int r = begin_connect(addr, &fd);
-    if (r == 0)
-        r = tcp_new(loop, fd, on_event, owner, &tcp);
+    int r = begin_connect(addr);
+    if (r >= 0)
+        r = tcp_new(loop, r, on_event, owner, &tcp);
     if (r < 0) {
         free(attempt);
         return r;

@@ -44,8 +44,8 @@ void wheel_init(struct wheel *wheel, nsec_t now_ns);
 void timer_init(struct timer *timer, timer_fn on_expire);
 
 /*
- * Arms the timer, or moves it when it is armed already. A deadline in the past fires at the next advance; NSEC_NEVER
- * is no deadline: the timer is then not armed.
+ * Arms the timer, or moves it when it is armed already. A deadline in a tick that is over fires at the next advance;
+ * NSEC_NEVER is no deadline: the timer is then not armed.
  */
 void wheel_arm(struct wheel *wheel, struct timer *timer, nsec_t deadline_ns);
 
