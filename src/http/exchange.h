@@ -14,9 +14,12 @@
  *                                 aborted by the client, a deadline or a shutdown (status says which)
  *
  * Without an app the exchange is over for the front end when on_request returns, and must have been answered.
- * request->… and its slices are valid during on_request only; exchange_keep copies what must outlive it.
+ * request->… and its slices are valid during on_request only; a front end copies what must outlive it.
  * An answer before the body is complete is fine: what remains of the body is drained within limits, or the connection
  * is closed after the answer.
+ *
+ * The calls below never call back: what follows from them (on_drain, on_close, more of the body) comes in a later turn,
+ * or when the callback that made them has returned. An exchange may be used from another exchange's callbacks.
  */
 #pragma once
 
@@ -33,6 +36,7 @@ enum exchange_end {
     EXCHANGE_SHUTDOWN, /* the server is stopping */
 };
 
+/* All but on_close may be NULL: what they would tell is then of no interest. */
 struct exchange_app {
     void (*on_body)(struct exchange *exchange, struct slice bytes);
     void (*on_end)(struct exchange *exchange);
@@ -67,8 +71,9 @@ const struct peer *exchange_peer(const struct exchange *exchange);
 struct stream *exchange_stream(const struct exchange *exchange);
 
 /*
- * The whole answer. Ends the exchange: without an app it is gone on return, with one on_close follows in this or a later
- * turn. Bodies of HEAD answers are left out by the server, their length is not.
+ * The whole answer. Ends the exchange: without an app it is gone on return, with one on_close follows. Bodies of HEAD
+ * answers are left out by the server, their length is not. Bytes in a header's value that could end it are sent as
+ * blanks.
  */
 void exchange_respond(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
                       struct slice body);
@@ -76,7 +81,11 @@ void exchange_respond(struct exchange *exchange, unsigned status, const struct h
 /* The same with content-type text/plain and a body made from fmt, for short answers and errors. */
 void exchange_respond_text(struct exchange *exchange, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Answer in pieces. content_length: UINT64_MAX when it is not known. 0 or -ENOMEM (then abort). */
+/*
+ * Answer in pieces. content_length: EXCHANGE_LENGTH_UNKNOWN, or exactly what will be written. 0, or negative when the
+ * exchange is broken: on_close follows.
+ */
+#define EXCHANGE_LENGTH_UNKNOWN UINT64_MAX
 int exchange_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
                    uint64_t content_length);
 
@@ -90,7 +99,7 @@ int exchange_write(struct exchange *exchange, struct slice bytes);
 /* Sends what earlier writes have gathered now rather than at the end of the loop's turn. */
 void exchange_flush(struct exchange *exchange);
 
-/* Completes an answer begun with exchange_begin; trailers may be none. */
+/* Completes an answer begun with exchange_begin; trailers may be none. Less than the promised length is an abort. */
 void exchange_end(struct exchange *exchange, const struct header *trailers, unsigned n_trailers);
 
 /* Gives the exchange up so that the client notices: connection closed (HTTP/1) or stream reset (HTTP/2). */
@@ -99,13 +108,17 @@ void exchange_abort(struct exchange *exchange);
 /* Stops and resumes on_body; the client is held back by flow control. */
 void exchange_pause(struct exchange *exchange, bool paused);
 
-/* Longest time without progress before the exchange is ended with EXCHANGE_TIMEOUT; NSEC_NEVER for watches and streams. */
+/*
+ * Longest time without progress before the exchange is ended with EXCHANGE_TIMEOUT; NSEC_NEVER for watches and streams.
+ * Until it is set, the server's answer_timeout_ns holds.
+ */
 void exchange_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns);
 
 /*
- * For front ends that need the whole body: collects it and calls on_whole once, with bytes valid during the call; more
- * than max_bytes are answered with 413 without it. Takes over exchange->app and ->state until then; `state` is handed
- * back in exchange->state. on_whole answers, now or later (having set its own app).
+ * For front ends that need the whole body, called in on_request: collects it and calls on_whole once, with bytes valid
+ * during the call. More than max_bytes are answered with 413, and on_whole is not called. The app and the state that
+ * were set before are in place again when on_whole is called, which answers, now or later (with an app); its on_close
+ * is called also when on_whole is not.
  */
 typedef void (*exchange_whole_fn)(struct exchange *exchange, struct slice body);
 void exchange_collect(struct exchange *exchange, size_t max_bytes, exchange_whole_fn on_whole);

@@ -3,17 +3,14 @@
  * The HTTP server of one worker: takes accepted descriptors, tells TLS, HTTP/2 and HTTP/1 apart by their first bytes,
  * and runs the right session on each until it ends.
  *
- * States of a connection: SNIFF (nothing known yet) -> TLS handshake -> SNIFF or ALPN -> HTTP/1 | HTTP/2 -> CLOSING
- * (lingering) -> closed. An idle plain connection owns no buffer.
+ * The states of a connection are listed in server_impl.h. An idle plain connection owns no buffer.
  *
- * All of it lives on one loop. The options are shared by all workers and change only by http_server_set_options (reload),
- * for connections to come.
+ * All of it lives on one loop.
  */
 #pragma once
 
-#include "base/log.h"
-#include "base/metrics.h"
 #include "http/exchange.h"
+#include "http/metrics.h"
 #include "io/tls.h"
 #include "wire/http1.h"
 
@@ -22,10 +19,12 @@ struct http_server_options {
     nsec_t head_timeout_ns; /* from the first byte of a head (or the accept) to its end */
     nsec_t body_timeout_ns; /* longest pause inside a body */
     nsec_t idle_timeout_ns; /* between requests */
+    nsec_t
+        answer_timeout_ns;  /* longest time a front end may keep a request without progress, unless it says otherwise */
     nsec_t send_timeout_ns; /* longest time a peer may take nothing while we have something for it */
     nsec_t linger_ns;       /* after the last answer, for the peer to read it before the connection is closed */
     size_t body_drain_bytes; /* how much of an unwanted body is read before the connection is closed instead */
-    size_t send_high_bytes; /* a session above this stops reading and tells writers to wait */
+    size_t send_high_bytes;  /* a session above this stops reading and tells writers to wait */
     size_t send_low_bytes;
     unsigned h2_max_streams;
     unsigned n_connections_max; /* per worker; beyond: accepted and closed, counted */
@@ -37,28 +36,29 @@ void http_server_options_init(struct http_server_options *options); /* the defau
 
 struct http_server;
 
-/* Metrics that all servers of a process share; one per process, made before the workers start. */
-struct http_metrics;
-int http_metrics_new(struct metrics *metrics, struct http_metrics **ret_metrics);
-void http_metrics_free(struct http_metrics *metrics);
+/*
+ * slot: the worker's slot in the metrics, which may be NULL. options and handler are copied; what the handler's ctx
+ * points to must outlive the server. 0 or -ENOMEM.
+ */
+int http_server_new(struct loop *loop, const struct http_server_options *options,
+                    const struct exchange_handler *handler, struct http_metrics *metrics, unsigned slot,
+                    struct http_server **ret_server);
 
-/* slot: the worker's slot in the metrics. handler and log must outlive the server. */
-int http_server_new(struct loop *loop, const struct http_server_options *options, const struct exchange_handler *handler,
-                    struct http_metrics *metrics, unsigned slot, struct http_server **ret_server);
-
-/* Aborts what is left. */
+/* Aborts what is left. Not from inside a callback of one of its exchanges. */
 void http_server_free(struct http_server *server);
 
+/* On reload. Limits and deadlines hold from the next request on, TLS for connections to come. */
 void http_server_set_options(struct http_server *server, const struct http_server_options *options);
 
-/* Takes over an accepted descriptor. */
+/* Takes over an accepted descriptor. It is closed at once when there are too many connections, or when draining. */
 void http_server_accept(struct http_server *server, int fd, const struct peer *peer);
 /* The same for a stream that is open already (tests, simulated streams). */
 void http_server_adopt(struct http_server *server, struct stream *stream, const struct peer *peer);
 
 /*
  * No new requests: HTTP/2 gets GOAWAY in two steps, HTTP/1 `Connection: close` on the next answer; idle connections are
- * closed. Exchanges that run may finish. on_drained is called once when no connection is left (perhaps at once).
+ * closed. Exchanges that run may finish. on_drained is called once when no connection is left, in a later turn or at
+ * the end of this one; it may free the server.
  */
 void http_server_drain(struct http_server *server, void (*on_drained)(void *ctx), void *ctx);
 

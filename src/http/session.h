@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session is one protocol being spoken on one server connection. The server (server.c) owns the connection's stream
- * and its place in the list of connections; once it knows the protocol it makes a session, forwards the stream's events
- * to it, and is told when it is over.
+ * A session is one protocol being spoken on one server connection. The connection (connection.c) owns the stream, the
+ * unsent bytes, the deadline and its place in the server's lists; once it knows the protocol it makes a session,
+ * forwards events and deadlines to it, and is told when it is over.
+ *
+ * The thread-shared read buffer is used inside on_event and on_deadline only: no call that a front end makes may read
+ * from a stream, since the request that it just looks at may lie in that buffer. What such a call makes possible (the
+ * next request, more of a body) is done by http_connection_wake.
  *
  * Not for front ends: they see exchanges only.
  */
@@ -10,13 +14,16 @@
 
 #include "http/server.h"
 
-struct http_connection; /* server.c's */
+struct http_connection;
 
 struct session;
 
 struct session_ops {
     const char *name; /* "h1", "h2" */
+    /* new_bits may be 0: after http_connection_wake. Not called while a call of the same session runs. */
     void (*on_event)(struct session *session, unsigned new_bits);
+    /* What http_connection_set_deadline set has passed. NULL for a session with timers of its own. */
+    void (*on_deadline)(struct session *session);
     /* No new requests; call http_connection_done when the last exchange has ended. May do so at once. */
     void (*drain)(struct session *session);
     /* Aborts what runs (on_close of each exchange with `end`) and frees the session; the stream is the connection's. */
@@ -37,25 +44,47 @@ int h1_session_new(struct http_connection *connection, struct slice early, struc
 int h2_session_new(struct http_connection *connection, struct slice early, struct session **ret_session);
 
 /* What a session may use of its connection. */
-struct stream *http_connection_stream(struct http_connection *connection);
-struct loop *http_connection_loop(struct http_connection *connection);
+struct stream *http_connection_stream(const struct http_connection *connection);
+struct loop *http_connection_loop(const struct http_connection *connection);
 const struct peer *http_connection_peer(const struct http_connection *connection);
 const struct http_server_options *http_connection_options(const struct http_connection *connection);
 const struct exchange_handler *http_connection_handler(const struct http_connection *connection);
 /* The parse room of this worker: fields of the head being looked at; valid inside one callback. */
-struct http_fields *http_connection_fields(struct http_connection *connection);
+struct http_fields *http_connection_fields(const struct http_connection *connection);
 bool http_connection_is_draining(const struct http_connection *connection);
 
-/* Counts a finished exchange in the metrics. */
+/*
+ * Output (connection_output.c). Small pieces are gathered in a room that the connections of a worker share, and leave
+ * in one send: at http_connection_flush, at the end of the turn, or when the room is full or another connection needs
+ * it. Pieces of HTTP_PUT_COPIED_MAX and more leave at once, behind what is gathered. What the stream does not take is
+ * kept in the connection's queue and sent when it can be.
+ *
+ * A failure is remembered: later calls do nothing, flush returns it, and the session is woken.
+ */
+#define HTTP_PUT_COPIED_MAX (16 * 1024)
+void http_connection_put(struct http_connection *connection, struct slice bytes);
+int http_connection_flush(struct http_connection *connection);
+/* Bytes that wait because the peer does not take them: above options->send_high_bytes writers are told to wait. */
+size_t http_connection_unsent(const struct http_connection *connection);
+bool http_connection_is_broken(const struct http_connection *connection);
+
+/* Calls on_event with no bits at the end of this turn; in the next turn when called from there. */
+void http_connection_wake(struct http_connection *connection);
+
+/* The one deadline of the connection; NSEC_NEVER: none. Moving it to later costs one store: the timer follows lazily. */
+void http_connection_set_deadline(struct http_connection *connection, nsec_t deadline_ns);
+
+/* Counts a finished exchange in the metrics; and a request that was refused as malformed. */
 void http_connection_count(struct http_connection *connection, unsigned status);
+void http_connection_count_malformed(struct http_connection *connection);
 
 enum http_close {
-    HTTP_CLOSE_LINGER, /* all was said: end our side, read what still comes for a while, then close */
-    HTTP_CLOSE_NOW,    /* reset or broken */
+    HTTP_CLOSE_LINGER, /* all was said: send what waits, end our side, read what still comes for a while, then close */
+    HTTP_CLOSE_NOW,    /* idle, reset or broken */
 };
 
 /*
- * The session is over. The connection frees it (ops->free) at the end of the loop's turn, not inside this call, and then
- * closes the stream in the way asked for. No events are forwarded any more.
+ * The session is over. The connection frees it (ops->free) at the end of the loop's turn, not inside this call, and
+ * then closes the stream in the way asked for. No events are forwarded any more. What was put before still leaves.
  */
 void http_connection_done(struct http_connection *connection, enum http_close how);

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes the answers of HTTP/1. The calls of the front end put bytes and leave marks; the state machine (h1_session.c)
+ * acts on the marks in its next tick, which a call from outside of one asks for by http_connection_wake.
+ *
+ * Inside a tick everything put is gathered, so that the answers to pipelined requests share one send. From outside, a
+ * whole answer is sent at once, and pieces leave together at the end of the turn.
+ */
+#include "base/assert.h"
+#include "http/h1_session.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* "HTTP/1.1 200 ", the longest reason, and the fields that the server adds. */
+enum { OWN_HEAD_MAX = 256 };
+
+/* A chunk's size in hexadecimal digits with CRLF. */
+enum { CHUNK_HEAD_MAX = 18 };
+
+static const struct slice crlf = SLICE_LIT("\r\n");
+
+/* The session as its owners know it, also where the front end may only look at the exchange. */
+static struct h1_session *h1_of(const struct exchange *exchange)
+{
+    return container_of((uintptr_t)exchange, struct h1_session, exchange);
+}
+
+/* A line under construction on the stack. */
+struct text {
+    size_t len;
+    char bytes[OWN_HEAD_MAX];
+};
+
+static void add(struct text *text, struct slice bytes)
+{
+    ASSERT(bytes.len <= sizeof(text->bytes) - text->len);
+    memcpy(text->bytes + text->len, bytes.ptr, bytes.len);
+    text->len += bytes.len;
+}
+
+static void add_u64(struct text *text, uint64_t value)
+{
+    char digits[20]; /* of UINT64_MAX */
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    add(text, slice_from(digits + at, sizeof(digits) - at));
+}
+
+static void add_status_line(struct text *text, unsigned status)
+{
+    add(text, SLICE_LIT("HTTP/1.1 "));
+    add_u64(text, status);
+    add(text, SLICE_LIT(" "));
+    add(text, slice_from_str(http_status_reason(status)));
+    add(text, crlf);
+}
+
+static void add_date(struct text *text, struct loop *loop)
+{
+    add(text, SLICE_LIT("date: "));
+    add(text, loop_http_date(loop));
+    add(text, crlf);
+}
+
+static void add_length(struct text *text, uint64_t length)
+{
+    add(text, SLICE_LIT("content-length: "));
+    add_u64(text, length);
+    add(text, crlf);
+}
+
+void h1_put_refusal(struct http_connection *connection, unsigned status, const char *text)
+{
+    struct text head = {0};
+    add_status_line(&head, status);
+    add_date(&head, http_connection_loop(connection));
+    add(&head, SLICE_LIT("content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"));
+    add_length(&head, strlen(text) + 1);
+    add(&head, crlf);
+    http_connection_put(connection, slice_from(head.bytes, head.len));
+    http_connection_put(connection, slice_from_str(text));
+    http_connection_put(connection, SLICE_LIT("\n"));
+}
+
+/* A value comes from a registration, that is from anybody: it must not end its line. */
+static void put_value(struct http_connection *connection, struct slice value)
+{
+    while (value.len > 0) {
+        size_t n = 0;
+        while (n < value.len && ((unsigned char)value.ptr[n] >= ' ' || value.ptr[n] == '\t') && value.ptr[n] != 0x7f)
+            n++;
+        http_connection_put(connection, slice_from(value.ptr, n));
+        if (n < value.len) {
+            http_connection_put(connection, SLICE_LIT(" "));
+            n++;
+        }
+        value = slice_skip(value, n);
+    }
+}
+
+static void put_headers(struct http_connection *connection, const struct header *headers, unsigned n_headers)
+{
+    for (unsigned i = 0; i < n_headers; i++) {
+        ASSERT(http_is_token(headers[i].name));
+        http_connection_put(connection, headers[i].name);
+        http_connection_put(connection, SLICE_LIT(": "));
+        put_value(connection, headers[i].value);
+        http_connection_put(connection, crlf);
+    }
+}
+
+static bool has_date(const struct header *headers, unsigned n_headers)
+{
+    for (unsigned i = 0; i < n_headers; i++)
+        if (slice_equal_str(headers[i].name, "date"))
+            return true;
+    return false;
+}
+
+/* How the answer's body will be delimited. */
+static enum h1_answer framing_of(const struct h1_session *h1, unsigned status, uint64_t length)
+{
+    if (h1->is_head || status == 204 || status == 304)
+        return H1_ANSWER_NO_BODY;
+    if (length != EXCHANGE_LENGTH_UNKNOWN)
+        return H1_ANSWER_LENGTH;
+    return h1->is_http10 ? H1_ANSWER_CLOSE : H1_ANSWER_CHUNKED;
+}
+
+/* Whether the client can be told that another request may follow. */
+static bool can_keep_alive(const struct h1_session *h1)
+{
+    const struct http_connection *connection = h1->session.connection;
+    if (!h1->keep_alive || h1->answer == H1_ANSWER_CLOSE || http_connection_is_draining(connection))
+        return false;
+    /* A client that was not told to go on may send the body or not: nobody can know where the next request begins. */
+    if (h1->expecting)
+        return false;
+    bool body_is_long = h1->state != H1_ANSWER && h1->body.framing == HTTP_BODY_LENGTH &&
+                        h1->body.left > http_connection_options(connection)->body_drain_bytes;
+    return !body_is_long;
+}
+
+static void put_head(struct h1_session *h1, unsigned status, const struct header *headers, unsigned n_headers,
+                     uint64_t length)
+{
+    ASSERT(h1->is_running && h1->answer == H1_ANSWER_NONE);
+    ASSERT(status >= 200 && status <= 999);
+    h1->status = (uint16_t)status;
+    h1->answer = (uint8_t)framing_of(h1, status, length);
+    h1->keep_alive = can_keep_alive(h1);
+
+    struct http_connection *connection = h1->session.connection;
+    struct text head;
+    head.len = 0;
+    add_status_line(&head, status);
+    if (!has_date(headers, n_headers))
+        add_date(&head, http_connection_loop(connection));
+    if (length != EXCHANGE_LENGTH_UNKNOWN && status != 204 && (status != 304 || length > 0))
+        add_length(&head, length);
+    else if (h1->answer == H1_ANSWER_CHUNKED)
+        add(&head, SLICE_LIT("transfer-encoding: chunked\r\n"));
+    if (!h1->keep_alive)
+        add(&head, SLICE_LIT("connection: close\r\n"));
+    else if (h1->is_http10)
+        add(&head, SLICE_LIT("connection: keep-alive\r\n"));
+    http_connection_put(connection, slice_from(head.bytes, head.len));
+    put_headers(connection, headers, n_headers);
+    http_connection_put(connection, crlf);
+}
+
+/* A mark was left: from outside of a tick, one is asked for. */
+static void tick_later(struct h1_session *h1)
+{
+    if (!h1->in_tick)
+        http_connection_wake(h1->session.connection);
+}
+
+static void h1_respond(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
+                       struct slice body)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    struct http_connection *connection = h1->session.connection;
+    put_head(h1, status, headers, n_headers, body.len);
+    if (h1->answer == H1_ANSWER_LENGTH)
+        http_connection_put(connection, body);
+    h1->answer = H1_ANSWER_DONE;
+    if (!h1->in_tick)
+        (void)http_connection_flush(connection); /* a failure is seen by the tick */
+    tick_later(h1);
+}
+
+static int broken(const struct h1_session *h1)
+{
+    return h1->aborted || http_connection_is_broken(h1->session.connection) ? -EPIPE : 0;
+}
+
+static int h1_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
+                    uint64_t content_length)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    put_head(h1, status, headers, n_headers, content_length);
+    h1->answer_left = content_length;
+    return broken(h1);
+}
+
+static void put_chunk(struct http_connection *connection, struct slice bytes)
+{
+    char head[CHUNK_HEAD_MAX + 1];
+    int n = snprintf(head, sizeof(head), "%zx\r\n", bytes.len);
+    ASSERT(n > 0 && n <= CHUNK_HEAD_MAX);
+    http_connection_put(connection, slice_from(head, (size_t)n));
+    http_connection_put(connection, bytes);
+    http_connection_put(connection, crlf);
+}
+
+static int h1_write(struct exchange *exchange, struct slice bytes)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    struct http_connection *connection = h1->session.connection;
+    ASSERT(h1->is_running);
+    if (bytes.len == 0)
+        return broken(h1);
+    switch ((enum h1_answer)h1->answer) {
+    case H1_ANSWER_LENGTH:
+        ASSERT(bytes.len <= h1->answer_left);
+        h1->answer_left -= bytes.len;
+        http_connection_put(connection, bytes);
+        break;
+    case H1_ANSWER_CHUNKED:
+        put_chunk(connection, bytes);
+        break;
+    case H1_ANSWER_CLOSE:
+        http_connection_put(connection, bytes);
+        break;
+    case H1_ANSWER_NO_BODY:
+        break;
+    case H1_ANSWER_NONE:
+    case H1_ANSWER_DONE:
+        ASSERT(!"written before exchange_begin or after exchange_end");
+    }
+    if (broken(h1))
+        return -EPIPE;
+    if (http_connection_unsent(connection) == 0 && !h1->in_tick)
+        h1_move_deadline(h1);
+    h1->progressed = true;
+    h1->writer_waits = http_connection_unsent(connection) > http_connection_options(connection)->send_high_bytes;
+    return h1->writer_waits ? EXCHANGE_FULL : 0;
+}
+
+static void h1_flush(struct exchange *exchange)
+{
+    (void)http_connection_flush(h1_of(exchange)->session.connection); /* a failure is seen by the tick */
+}
+
+static void h1_abort(struct exchange *exchange)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    h1->aborted = true;
+    tick_later(h1);
+}
+
+static void h1_end(struct exchange *exchange, const struct header *trailers, unsigned n_trailers)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    struct http_connection *connection = h1->session.connection;
+    ASSERT(h1->is_running && h1->answer != H1_ANSWER_NONE && h1->answer != H1_ANSWER_DONE);
+    if (h1->answer == H1_ANSWER_LENGTH && h1->answer_left > 0) {
+        h1_abort(exchange);
+        return;
+    }
+    if (h1->answer == H1_ANSWER_CHUNKED) {
+        http_connection_put(connection, SLICE_LIT("0\r\n"));
+        put_headers(connection, trailers, n_trailers);
+        http_connection_put(connection, crlf);
+    }
+    h1->answer = H1_ANSWER_DONE;
+    tick_later(h1);
+}
+
+static void h1_pause(struct exchange *exchange, bool paused)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    h1->paused = paused;
+    h1->progressed = true;
+    tick_later(h1);
+}
+
+static void h1_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    h1->answer_timeout_ns = timeout_ns;
+    h1->progressed = true;
+    tick_later(h1);
+}
+
+static struct loop *h1_loop(const struct exchange *exchange)
+{
+    return http_connection_loop(h1_of(exchange)->session.connection);
+}
+
+static const struct peer *h1_peer(const struct exchange *exchange)
+{
+    return http_connection_peer(h1_of(exchange)->session.connection);
+}
+
+static struct stream *h1_stream(const struct exchange *exchange)
+{
+    return http_connection_stream(h1_of(exchange)->session.connection);
+}
+
+const struct exchange_ops h1_exchange_ops = {
+    .respond = h1_respond,
+    .begin = h1_begin,
+    .write = h1_write,
+    .flush = h1_flush,
+    .end = h1_end,
+    .abort = h1_abort,
+    .pause = h1_pause,
+    .set_idle_timeout = h1_set_idle_timeout,
+    .loop = h1_loop,
+    .peer = h1_peer,
+    .stream = h1_stream,
+};

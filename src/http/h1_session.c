@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads HTTP/1 requests and moves the session's state machine.
+ *
+ * All that happens to a session ends in tick(): it takes the input, steps as long as a step gets somewhere, keeps the
+ * input that could not be used, sends what was put, and moves the deadline.
+ *
+ * Input lives in the loop's shared read buffer during a tick. What is left of it at the end (part of a head, or
+ * requests behind one that is not answered yet) is held in a buf, and copied back in front of what is read in the next
+ * tick; a session without such a rest owns no buffer. How much is read at once depends on what is due, so that the rest
+ * is at most a head or READ_AHEAD_BYTES.
+ *
+ * Invariants:
+ *  1. A session has a running exchange exactly in H1_BODY and H1_ANSWER.
+ *  2. The next request is looked at only when nothing is unsent: a peer that does not read its answers is not served
+ *     more of them.
+ *  3. on_close is called from tick() or from free only, never inside a call of the front end.
+ */
+#include "http/h1_session.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Read beyond what is surely wanted (the rest of a body): this much must be held when it cannot be used. */
+enum { READ_AHEAD_BYTES = 32 * 1024 };
+
+/* Reads per tick, after which the other connections of the worker have their turn. */
+enum { READS_PER_TICK = 4 };
+
+/* The unread input of the running tick, inside the shared read buffer. */
+struct input {
+    struct slice bytes;
+    int reads_left;
+};
+
+static struct h1_session *h1_of(struct session *session)
+{
+    return container_of(session, struct h1_session, session);
+}
+
+static void consume(struct input *in, size_t n)
+{
+    in->bytes = slice_skip(in->bytes, n);
+}
+
+/* --- endings --------------------------------------------------------------------------------------------------- */
+
+static void over(struct h1_session *h1, enum http_close how)
+{
+    ASSERT(h1->state != H1_OVER && !h1->is_running);
+    h1->state = H1_OVER;
+    http_connection_done(h1->session.connection, how);
+}
+
+/* The last call to the front end. */
+static void end_exchange(struct h1_session *h1, enum exchange_end end)
+{
+    if (!h1->is_running)
+        return;
+    h1->is_running = false;
+    const struct exchange_app *app = h1->exchange.app;
+    if (app)
+        app->on_close(&h1->exchange, end);
+}
+
+/* The connection is of no more use. */
+static void break_off(struct h1_session *h1, enum exchange_end end)
+{
+    end_exchange(h1, end);
+    over(h1, HTTP_CLOSE_NOW);
+}
+
+/* Says what is wrong, if an answer has not begun, and closes. */
+static void refuse(struct h1_session *h1, enum exchange_end end, unsigned status, const char *text)
+{
+    struct http_connection *connection = h1->session.connection;
+    if (h1->is_running && h1->answer != H1_ANSWER_NONE) {
+        break_off(h1, end);
+        return;
+    }
+    end_exchange(h1, end);
+    h1_put_refusal(connection, status, text);
+    http_connection_count(connection, status);
+    if (status != 503)
+        http_connection_count_malformed(connection);
+    over(h1, HTTP_CLOSE_LINGER);
+}
+
+/* --- input ----------------------------------------------------------------------------------------------------- */
+
+/* The peer has ended where more was due, or between requests. */
+static void at_end_of_input(struct h1_session *h1, const struct input *in)
+{
+    switch ((enum h1_state)h1->state) {
+    case H1_HEAD:
+        if (in->bytes.len == 0)
+            over(h1, HTTP_CLOSE_NOW);
+        else
+            refuse(h1, EXCHANGE_ABORTED, 400, "the connection ended inside the request head");
+        break;
+    case H1_BODY:
+        refuse(h1, EXCHANGE_ABORTED, 400, "the connection ended inside the request body");
+        break;
+    case H1_DRAIN:
+        over(h1, HTTP_CLOSE_LINGER);
+        break;
+    case H1_ANSWER:
+    case H1_OVER:
+        ASSERT(!"nothing is read in this state");
+    }
+}
+
+/* Reads behind the input that is there. True when something came of it: bytes, or the end. */
+static bool fill(struct h1_session *h1, struct input *in)
+{
+    struct stream *stream = http_connection_stream(h1->session.connection);
+    if (!(stream->bits & STREAM_READABLE))
+        return false;
+    if (in->reads_left-- == 0) {
+        http_connection_wake(h1->session.connection);
+        return false;
+    }
+    char *room = loop_read_buffer(stream->loop);
+    if (in->bytes.len > 0 && in->bytes.ptr != room)
+        memmove(room, in->bytes.ptr, in->bytes.len);
+    in->bytes.ptr = room;
+
+    uint64_t wanted = READ_AHEAD_BYTES + (h1->state == H1_HEAD ? 0 : h1->body.left);
+    size_t n_room = LOOP_READ_BUFFER_BYTES - in->bytes.len;
+    ssize_t n = stream_recv(stream, room + in->bytes.len, wanted < n_room ? (size_t)wanted : n_room);
+    if (n == -EAGAIN)
+        return false;
+    if (n > 0)
+        in->bytes.len += (size_t)n;
+    else if (n == 0)
+        at_end_of_input(h1, in);
+    else
+        break_off(h1, EXCHANGE_ABORTED);
+    return true;
+}
+
+static void take_held(struct h1_session *h1, struct input *in)
+{
+    if (!h1->held)
+        return;
+    char *room = loop_read_buffer(http_connection_loop(h1->session.connection));
+    ASSERT(h1->held->len <= LOOP_READ_BUFFER_BYTES);
+    in->bytes = slice_from(memcpy(room, h1->held->ptr, h1->held->len), h1->held->len);
+    buf_reset(h1->held);
+}
+
+static void free_held(struct h1_session *h1)
+{
+    if (h1->held)
+        buf_deinit(h1->held);
+    free(TAKE(h1->held));
+}
+
+/* Keeps the rest of the input for the next tick. 0 or -ENOMEM. */
+static int hold(struct h1_session *h1, const struct input *in)
+{
+    if (in->bytes.len == 0 || h1->state == H1_OVER) {
+        free_held(h1);
+        return 0;
+    }
+    if (!h1->held)
+        h1->held = calloc(1, sizeof(*h1->held));
+    return h1->held ? buf_append(h1->held, in->bytes) : -ENOMEM;
+}
+
+/* --- steps: true when something came of it ---------------------------------------------------------------------- */
+
+static void begin_exchange(struct h1_session *h1, struct http_request *request)
+{
+    h1->exchange = (struct exchange){.ops = &h1_exchange_ops, .request = request};
+    http1_body_init(&h1->body, request->framing, request->content_length);
+    h1->answer_timeout_ns = http_connection_options(h1->session.connection)->answer_timeout_ns;
+    h1->state = H1_BODY;
+    h1->answer = H1_ANSWER_NONE;
+    h1->is_running = true;
+    h1->is_head = request->method == HTTP_METHOD_HEAD;
+    h1->is_http10 = request->version_minor == 0;
+    h1->keep_alive = request->keep_alive;
+    h1->expecting = request->expect_continue;
+    h1->paused = h1->writer_waits = false;
+    h1->progressed = true;
+}
+
+static void take_head(struct h1_session *h1, struct input *in, size_t n_head)
+{
+    struct http_connection *connection = h1->session.connection;
+    const struct exchange_handler *handler = http_connection_handler(connection);
+    struct http_request request;
+    struct http1_fault fault;
+    int r = http1_parse_request(slice_from(in->bytes.ptr, n_head), &http_connection_options(connection)->limits,
+                                http_connection_fields(connection), &request, &fault);
+    consume(in, n_head);
+    h1->n_searched = 0;
+    if (r < 0) {
+        refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
+        return;
+    }
+    begin_exchange(h1, &request);
+    if (in->bytes.len > 0)
+        h1->expecting = false; /* the client did not wait */
+    handler->on_request(handler->ctx, &h1->exchange);
+    h1->exchange.request = NULL;
+    ASSERT(h1->exchange.app || h1->answer == H1_ANSWER_DONE || h1->aborted);
+    if (h1->expecting && h1->answer == H1_ANSWER_NONE) {
+        h1->expecting = false;
+        http_connection_put(connection, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
+    }
+}
+
+static bool step_head(struct h1_session *h1, struct input *in)
+{
+    struct http_connection *connection = h1->session.connection;
+    if (http_connection_unsent(connection) > 0)
+        return false;
+    if (http_connection_is_draining(connection) && in->bytes.len == 0) {
+        over(h1, HTTP_CLOSE_LINGER);
+        return true;
+    }
+    if (in->bytes.len > h1->n_searched) {
+        size_t n_head = http1_head_end(in->bytes, h1->n_searched);
+        if (n_head > 0) {
+            take_head(h1, in, n_head);
+            return true;
+        }
+        struct http1_fault fault;
+        if (http1_check_partial(in->bytes, &http_connection_options(connection)->limits, &fault) < 0) {
+            refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
+            return true;
+        }
+        h1->progressed |= h1->n_searched == 0; /* the head's deadline counts from its first byte */
+        h1->n_searched = (uint32_t)in->bytes.len;
+    }
+    return fill(h1, in);
+}
+
+static bool step_body(struct h1_session *h1, struct input *in)
+{
+    struct http_connection *connection = h1->session.connection;
+    if (h1->paused || http_connection_unsent(connection) > http_connection_options(connection)->send_high_bytes)
+        return false;
+    const struct exchange_app *app = h1->exchange.app;
+    struct http1_fault fault;
+    struct slice data;
+    size_t n_consumed;
+    enum http1_body_step step = http1_body_step(&h1->body, in->bytes, &data, &n_consumed, &fault);
+    consume(in, n_consumed);
+    switch (step) {
+    case HTTP1_BODY_DATA:
+        h1->progressed = true;
+        if (app->on_body)
+            app->on_body(&h1->exchange, data);
+        return true;
+    case HTTP1_BODY_MORE:
+        return fill(h1, in);
+    case HTTP1_BODY_END:
+        h1->state = H1_ANSWER;
+        h1->progressed = true;
+        if (app->on_end)
+            app->on_end(&h1->exchange);
+        ASSERT(h1->exchange.app || h1->answer == H1_ANSWER_DONE || h1->aborted);
+        return true;
+    case HTTP1_BODY_BAD:
+        refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
+        return true;
+    }
+    return false;
+}
+
+static bool step_drain(struct h1_session *h1, struct input *in)
+{
+    struct http1_fault fault;
+    struct slice data;
+    size_t n_consumed;
+    enum http1_body_step step = http1_body_step(&h1->body, in->bytes, &data, &n_consumed, &fault);
+    consume(in, n_consumed);
+    if (step == HTTP1_BODY_END) {
+        h1->state = H1_HEAD;
+        h1->progressed = true;
+        return true;
+    }
+    if (step == HTTP1_BODY_BAD || n_consumed > h1->answer_left) {
+        over(h1, HTTP_CLOSE_LINGER);
+        return true;
+    }
+    h1->answer_left -= n_consumed;
+    return step == HTTP1_BODY_DATA ? true : fill(h1, in);
+}
+
+/* The answer is complete: what comes next? */
+static void finish_exchange(struct h1_session *h1)
+{
+    struct http_connection *connection = h1->session.connection;
+    http_connection_count(connection, h1->status);
+    end_exchange(h1, EXCHANGE_DONE);
+    h1->progressed = true;
+    if (!h1->keep_alive) {
+        over(h1, HTTP_CLOSE_LINGER);
+    } else if (h1->state == H1_BODY) {
+        h1->state = H1_DRAIN;
+        h1->answer_left = http_connection_options(connection)->body_drain_bytes;
+    } else {
+        h1->state = H1_HEAD;
+    }
+}
+
+static bool step(struct h1_session *h1, struct input *in)
+{
+    if (h1->state == H1_OVER)
+        return false;
+    if (h1->aborted || http_connection_is_broken(h1->session.connection)) {
+        break_off(h1, EXCHANGE_ABORTED);
+        return false;
+    }
+    if (h1->is_running && h1->answer == H1_ANSWER_DONE) {
+        finish_exchange(h1);
+        return true;
+    }
+    switch ((enum h1_state)h1->state) {
+    case H1_HEAD:
+        return step_head(h1, in);
+    case H1_BODY:
+        return step_body(h1, in);
+    case H1_DRAIN:
+        return step_drain(h1, in);
+    case H1_ANSWER:
+    case H1_OVER:
+        break;
+    }
+    return false;
+}
+
+/* --- the tick -------------------------------------------------------------------------------------------------- */
+
+void h1_move_deadline(struct h1_session *h1)
+{
+    struct http_connection *connection = h1->session.connection;
+    const struct http_server_options *options = http_connection_options(connection);
+    nsec_t timeout_ns = NSEC_NEVER;
+    if (h1->blocked)
+        timeout_ns = options->send_timeout_ns;
+    else if (h1->state == H1_HEAD)
+        timeout_ns = h1->held ? options->head_timeout_ns : options->idle_timeout_ns;
+    else if (h1->state == H1_DRAIN || (h1->state == H1_BODY && !h1->paused))
+        timeout_ns = options->body_timeout_ns;
+    else
+        timeout_ns = h1->answer_timeout_ns;
+    bool never = timeout_ns == NSEC_NEVER;
+    http_connection_set_deadline(connection,
+                                 never ? NSEC_NEVER : loop_now(http_connection_loop(connection)) + timeout_ns);
+}
+
+/* Sends; then lets a writer go on that waited for that, once per tick. */
+static void send_out(struct h1_session *h1, size_t n_unsent_before)
+{
+    struct http_connection *connection = h1->session.connection;
+    (void)http_connection_flush(connection); /* a failure is seen by the next step */
+    if (h1->writer_waits && h1->is_running && h1->answer != H1_ANSWER_DONE &&
+        http_connection_unsent(connection) <= http_connection_options(connection)->send_low_bytes) {
+        h1->writer_waits = false;
+        if (h1->exchange.app->on_drain)
+            h1->exchange.app->on_drain(&h1->exchange);
+        (void)http_connection_flush(connection);
+        http_connection_wake(connection);
+    }
+    size_t n_unsent = http_connection_unsent(connection);
+    h1->progressed |= n_unsent < n_unsent_before || (n_unsent > 0) != h1->blocked;
+    h1->blocked = n_unsent > 0;
+}
+
+static void tick(struct h1_session *h1, struct slice early)
+{
+    struct http_connection *connection = h1->session.connection;
+    struct input in = {.bytes = early, .reads_left = READS_PER_TICK};
+    ASSERT(!h1->in_tick && h1->state != H1_OVER);
+    h1->in_tick = true;
+    size_t n_unsent = http_connection_unsent(connection);
+    if (n_unsent > 0)
+        (void)http_connection_flush(connection);
+    take_held(h1, &in);
+    while (step(h1, &in))
+        continue;
+    if (hold(h1, &in) < 0)
+        break_off(h1, EXCHANGE_ABORTED);
+    if (h1->state != H1_OVER)
+        send_out(h1, n_unsent);
+    if (h1->state != H1_OVER && h1->progressed)
+        h1_move_deadline(h1);
+    h1->progressed = false;
+    h1->in_tick = false;
+}
+
+static void h1_on_event(struct session *session, unsigned new_bits)
+{
+    struct h1_session *h1 = h1_of(session);
+    if (new_bits & STREAM_FAILED)
+        break_off(h1, EXCHANGE_ABORTED);
+    else
+        tick(h1, (struct slice){0});
+}
+
+static void h1_on_deadline(struct session *session)
+{
+    struct h1_session *h1 = h1_of(session);
+    if (h1->blocked)
+        break_off(h1, EXCHANGE_TIMEOUT);
+    else if (h1->state == H1_HEAD && h1->held)
+        refuse(h1, EXCHANGE_TIMEOUT, 408, "the request head did not come in time");
+    else if (h1->state == H1_BODY && !h1->paused)
+        refuse(h1, EXCHANGE_TIMEOUT, 408, "the request body did not come in time");
+    else if (h1->is_running)
+        refuse(h1, EXCHANGE_TIMEOUT, 503, "no answer was found in time");
+    else
+        over(h1, h1->state == H1_DRAIN ? HTTP_CLOSE_LINGER : HTTP_CLOSE_NOW);
+}
+
+static void h1_drain(struct session *session)
+{
+    http_connection_wake(session->connection); /* an idle one ends in its tick, a busy one after its answer */
+}
+
+static void h1_free(struct session *session, enum exchange_end end)
+{
+    struct h1_session *h1 = h1_of(session);
+    end_exchange(h1, end);
+    free_held(h1);
+    free(h1);
+}
+
+static const struct session_ops h1_session_ops = {
+    .name = "h1",
+    .on_event = h1_on_event,
+    .on_deadline = h1_on_deadline,
+    .drain = h1_drain,
+    .free = h1_free,
+};
+
+int h1_session_new(struct http_connection *connection, struct slice early, struct session **ret_session)
+{
+    struct h1_session *h1 = calloc(1, sizeof(*h1));
+    if (!h1)
+        return -ENOMEM;
+    h1->session = (struct session){.ops = &h1_session_ops, .connection = connection};
+    h1->state = H1_HEAD;
+    *ret_session = &h1->session;
+    tick(h1, early);
+    return 0;
+}

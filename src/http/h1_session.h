@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of an HTTP/1 server session, shared by h1_session.c, which reads requests and moves the state machine, and
+ * h1_exchange.c, which writes answers. Others use session.h.
+ */
+#pragma once
+
+#include "http/exchange_impl.h"
+#include "http/session.h"
+
+/*
+ * One request at a time:
+ *
+ *     HEAD -> BODY -> ANSWER -> HEAD      read, then answered
+ *             BODY -> DRAIN  -> HEAD      answered before the body was read
+ *     any -> OVER
+ *
+ * Which of them, and when, is decided in h1_session.c alone.
+ */
+enum h1_state {
+    H1_HEAD,   /* between requests, or inside a head */
+    H1_BODY,   /* the body goes to the front end */
+    H1_ANSWER, /* the body is complete, the answer is not */
+    H1_DRAIN,  /* the answer is complete, the rest of the body is thrown away */
+    H1_OVER,   /* http_connection_done was called */
+};
+
+/* How far the answer is, and how its body is delimited. */
+enum h1_answer {
+    H1_ANSWER_NONE,
+    H1_ANSWER_LENGTH,  /* by a promised length, of which answer_left is to come */
+    H1_ANSWER_CHUNKED, /* by chunks */
+    H1_ANSWER_CLOSE,   /* by closing, to an HTTP/1.0 client */
+    H1_ANSWER_NO_BODY, /* what is written is left out: HEAD, 204, 304 */
+    H1_ANSWER_DONE,
+};
+
+struct h1_session {
+    struct session session;
+    struct exchange exchange; /* the running one, while is_running */
+    struct http1_body body;   /* of its request */
+    struct buf *held;         /* input that waits: an incomplete head, or requests behind the running one; else NULL */
+    uint64_t answer_left;     /* see h1_answer; in H1_DRAIN: how much may still be thrown away */
+    nsec_t answer_timeout_ns;
+    uint32_t n_searched; /* of an incomplete head: so far its end was not found */
+    uint16_t status;
+    uint8_t state;         /* enum h1_state */
+    uint8_t answer;        /* enum h1_answer */
+    bool is_running : 1;   /* from on_request to on_close */
+    bool is_head : 1;      /* the request is HEAD */
+    bool is_http10 : 1;    /* the request is HTTP/1.0 */
+    bool keep_alive : 1;   /* another request may follow */
+    bool expecting : 1;    /* the client waits for 100 */
+    bool paused : 1;       /* the front end takes no body now */
+    bool writer_waits : 1; /* the front end waits for on_drain */
+    bool aborted : 1;      /* the front end gave the exchange up */
+    bool in_tick : 1;
+    bool blocked : 1;    /* something is unsent: the send deadline counts */
+    bool progressed : 1; /* the deadline is to be moved */
+};
+
+extern const struct exchange_ops h1_exchange_ops;
+
+/* Moves the deadline to where it belongs in the present state. */
+void h1_move_deadline(struct h1_session *h1);
+
+/* A short answer in plain text that closes the connection, for what is refused. */
+void h1_put_refusal(struct http_connection *connection, unsigned status, const char *text);
