@@ -7,8 +7,8 @@ usage: run_tests.py BUILD [PATTERN]
 
 Every test program prints TAP. There are two kinds:
 - the unit tests and seed corpora, as meson lists them, in each variant under BUILD (debug, asan, tsan);
-- the executable files in tests/scenario and tests/tools. Those find muster in the environment's MUSTER_BIN, which is the
-  release build; one that says `# variants: release asan` in a line of its own runs once for each of these.
+- the executable files in tests/scenario and tests/tools. Those find muster in the environment's MUSTER_BIN, which is
+  the release build; one that says `# variants: release asan` in a line of its own runs once for each of these.
 
 Programs run side by side, each within a time limit. At the end stand the output of what failed, the reasons of what
 was skipped, and one line that counts cases: N passed, N failed, N skipped.
