@@ -6,8 +6,10 @@ import pathlib
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tools"))
-sys.dont_write_bytecode = True
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS / "support"), str(TESTS.parent / "tools")]
+
+import tap
 
 import check_floors
 
@@ -68,20 +70,19 @@ def check(tree):
         return check_floors.check(root)
 
 
-def main():
-    results = [("a tree that holds the rules passes", check(TREE), [])]
-    for words, name, text, problem in CASES:
-        results.append((words, check({**TREE, name: text}), [problem]))
-    circle = {"src/base/a.h": '#include "base/b.h"\n', "src/base/b.h": '#include "base/a.h"\n'}
-    results.append(("headers that include each other are found", check({**TREE, **circle}),
-                    ["src/base/a.h:1: includes itself: src/base/a.h -> src/base/b.h -> src/base/a.h"]))
+def case_of(tree, problems):
+    return lambda: tap.expect(check({**TREE, **tree}), problems)
 
-    print(f"1..{len(results)}")
-    for number, (words, actual, expected) in enumerate(results, 1):
-        if actual != expected:
-            print(f"# actual: {actual}\n# expected: {expected}")
-        print(f"{'ok' if actual == expected else 'not ok'} {number} - {words}")
+
+def main():
+    circle = {"src/base/a.h": '#include "base/b.h"\n', "src/base/b.h": '#include "base/a.h"\n'}
+    return tap.main([
+        ("a tree that holds the rules passes", case_of({}, [])),
+        *((words, case_of({name: text}, [problem])) for words, name, text, problem in CASES),
+        ("headers that include each other are found", case_of(
+            circle, ["src/base/a.h:1: includes itself: src/base/a.h -> src/base/b.h -> src/base/a.h"])),
+    ])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,8 +5,10 @@
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "tools"))
-sys.dont_write_bytecode = True
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS / "support"), str(TESTS.parent / "tools")]
+
+import tap
 
 import run_tests
 
@@ -32,16 +34,13 @@ CASES = (
 )
 
 
-def main():
-    print(f"1..{len(CASES)}")
-    for number, (words, script, passed, failed, skipped) in enumerate(CASES, 1):
-        program = run_tests.Program("p", "debug", ["sh", "-c", script], {}, 1, "")
-        result = run_tests.run(program)
-        actual, expected = (result.passed, result.failed, result.skipped), (passed, failed, skipped)
-        if actual != expected:
-            print(f"# actual: {actual}\n# expected: {expected}\n# output: {result.output!r}")
-        print(f"{'ok' if actual == expected else 'not ok'} {number} - {words}")
+def case_of(script, passed, failed, skipped):
+    def case():
+        result = run_tests.run(run_tests.Program("p", "debug", ["sh", "-c", script], {}, 1, ""))
+        tap.expect((result.passed, result.failed, result.skipped), (passed, failed, skipped))
+
+    return case
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(tap.main([(words, case_of(*rest)) for words, *rest in CASES]))
