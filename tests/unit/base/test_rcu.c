@@ -6,12 +6,6 @@
 
 #include <stdlib.h>
 
-/* Two copies of a number that differ only in an object that is being built or was freed. */
-struct pair {
-    struct rcu_node rcu;
-    uint64_t one, two;
-};
-
 struct counted {
     struct rcu_node rcu;
     int *n_freed;
@@ -152,7 +146,10 @@ static void deinit_frees_what_is_left(void)
     expect_int(n_freed, 1);
 }
 
-/* The stress: readers follow one pointer while a writer replaces it as fast as it can. */
+/*
+ * The stress: readers follow one pointer while a writer replaces it as fast as it can. What is freed is marked and kept
+ * until the end, so that a reader who still holds it sees the mark, in every variant and not only under a sanitizer.
+ */
 
 enum { READERS = 3, REPLACEMENTS = 20000 };
 
@@ -160,40 +157,55 @@ struct stress {
     struct rcu_domain domain;
     struct pair *_Atomic current;
     atomic_bool stop;
+    struct pair *pairs;
+    size_t n_pairs, n_freed;
+};
+
+struct pair {
+    struct rcu_node rcu;
+    struct stress *stress;
+    uint64_t one, two; /* the same number, until it is freed */
 };
 
 static void pair_free(struct rcu_node *node)
 {
     struct pair *pair = container_of(node, struct pair, rcu);
-    /* Shows a reader who still holds it, in every variant and not only under a sanitizer. */
     pair->one = 0;
-    free(pair);
+    pair->stress->n_freed++;
 }
 
-static struct pair *pair_new(uint64_t number)
+static struct pair *pair_new(struct stress *stress)
 {
-    struct pair *pair = malloc(sizeof(*pair));
-    expect_true(pair != NULL);
-    pair->one = number;
-    pair->two = number;
+    struct pair *pair = &stress->pairs[stress->n_pairs++];
+    *pair = (struct pair){.stress = stress, .one = stress->n_pairs, .two = stress->n_pairs};
     return pair;
+}
+
+/* One turn of a reader, in which it looks at the same pair several times. Gives the number that the pair has. */
+static uint64_t look(struct stress *stress, struct random *rng)
+{
+    const struct pair *pair = rcu_read(&stress->current);
+    for (uint64_t looks = random_below(rng, 4); looks > 0; looks--) {
+        expect_true(pair->one == pair->two);
+        sched_yield();
+    }
+    expect_true(pair->one == pair->two);
+    return pair->one;
 }
 
 static void *read_and_check(void *arg)
 {
     struct stress *stress = arg;
     struct rcu_reader reader;
-    uint64_t last = 0;
     struct random rng;
+    uint64_t last = 0;
     random_init(&rng, (uintptr_t)&reader);
     rcu_register(&stress->domain, &reader);
     rcu_online(&reader);
     while (!atomic_load_explicit(&stress->stop, memory_order_relaxed)) {
-        const struct pair *pair = rcu_read(&stress->current);
-        for (uint64_t looks = random_below(&rng, 100); looks > 0; looks--)
-            expect_true(pair->one == pair->two);
-        expect_true(pair->one >= last);
-        last = pair->one;
+        uint64_t number = look(stress, &rng);
+        expect_true(number >= last);
+        last = number;
         if (random_below(&rng, 4) > 0) {
             rcu_quiescent(&reader);
         } else {
@@ -206,11 +218,11 @@ static void *read_and_check(void *arg)
     return NULL;
 }
 
-static void replace(struct stress *stress, uint64_t number)
+static void replace(struct stress *stress)
 {
     struct pair *old = rcu_read(&stress->current);
-    rcu_publish(&stress->current, pair_new(number));
-    if (number % 100 == 0) {
+    rcu_publish(&stress->current, pair_new(stress));
+    if (stress->n_pairs % 100 == 0) {
         rcu_synchronize(&stress->domain);
         pair_free(&old->rcu);
     } else {
@@ -221,19 +233,21 @@ static void replace(struct stress *stress, uint64_t number)
 
 static void readers_never_hold_what_was_freed(void)
 {
-    struct stress stress = {0};
+    struct stress stress = {.pairs = calloc(REPLACEMENTS, sizeof(struct pair))};
     pthread_t threads[READERS];
+    expect_true(stress.pairs != NULL);
     rcu_init(&stress.domain);
-    rcu_publish(&stress.current, pair_new(1));
+    rcu_publish(&stress.current, pair_new(&stress));
     for (int i = 0; i < READERS; i++)
         expect_int(pthread_create(&threads[i], NULL, read_and_check, &stress), 0);
-    for (uint64_t number = 2; number < REPLACEMENTS; number++)
-        replace(&stress, number);
+    while (stress.n_pairs < REPLACEMENTS)
+        replace(&stress);
     atomic_store(&stress.stop, true);
     for (int i = 0; i < READERS; i++)
         expect_int(pthread_join(threads[i], NULL), 0);
-    pair_free(&rcu_read(&stress.current)->rcu);
     rcu_deinit(&stress.domain);
+    expect_int(stress.n_freed, REPLACEMENTS - 1);
+    free(stress.pairs);
 }
 
 struct handshake {
