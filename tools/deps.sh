@@ -24,7 +24,7 @@ packages_of() {
 peers_of() {
     case $1 in
     test) printf '%s\n' "prometheus usr/bin/promtool" "node-llhttp usr/share/llhttp/llhttp.c" ;;
-    bench) echo "nginx usr/sbin/nginx" ;;
+    bench) printf '%s\n' "nginx usr/sbin/nginx" "node-llhttp usr/share/llhttp/llhttp.c" ;;
     fuzz) echo "node-llhttp usr/share/llhttp/llhttp.c" ;;
     build | check) ;;
     esac

@@ -47,7 +47,7 @@ class Program:
     argv: list
     env: dict
     seconds: int
-    target: str  # what ninja builds for it
+    target: str  # what ninja builds for it; "": nothing
 
     def __str__(self):
         return f"{self.name} ({self.variant})"
@@ -81,7 +81,8 @@ def script_programs(build):
             declared = re.search(r"^# variants: (.*)$", path.read_text(), re.MULTILINE)
             for variant in declared[1].split() if declared else ["release"]:
                 env = {"MUSTER_BIN": str(build / variant / MUSTER)}
-                yield Program(f"{path.parent.name}/{path.stem}", variant, [str(path)], env, SCRIPT_SECONDS, MUSTER)
+                target = MUSTER if folder == "tests/scenario" else ""
+                yield Program(f"{path.parent.name}/{path.stem}", variant, [str(path)], env, SCRIPT_SECONDS, target)
 
 
 def find_programs(build, variants, pattern):
@@ -211,7 +212,8 @@ def main():
     args = parser.parse_args()
 
     if args.targets:
-        for target in sorted({program.target for program in find_programs(args.build, [args.targets], args.pattern)}):
+        targets = {program.target for program in find_programs(args.build, [args.targets], args.pattern)}
+        for target in sorted(targets - {""}):
             print(target)
         return 0
     programs = find_programs(args.build, VARIANTS, args.pattern)
