@@ -78,12 +78,35 @@ static const uint8_t fields_by_length[18][6] = {
     [17] = {HTTP_FIELD_TRANSFER_ENCODING},
 };
 
+/* The bytes at `at` in lower case, for those of a token: setting the bit turns no other token byte into one of a name. */
+static uint64_t lower_word(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word | 0x2020202020202020;
+}
+
+/* Names of one length, any case against lower case, eight bytes at a time; the last word overlaps the one before. */
+static bool is_name(struct slice name, const char *known)
+{
+    if (name.len < 8) {
+        for (size_t i = 0; i < name.len; i++)
+            if ((name.ptr[i] | 0x20) != known[i])
+                return false;
+        return true;
+    }
+    for (size_t i = 0; i + 8 < name.len; i += 8)
+        if (lower_word(name.ptr + i) != lower_word(known + i))
+            return false;
+    return lower_word(name.ptr + name.len - 8) == lower_word(known + name.len - 8);
+}
+
 enum http_field_id http_field_find(struct slice name)
 {
     if (name.len >= ARRAY_LEN(fields_by_length))
         return HTTP_FIELD_OTHER;
     for (const uint8_t *id = fields_by_length[name.len]; *id; id++)
-        if (slice_equal_nocase(field_names[*id], name))
+        if (is_name(name, field_names[*id].ptr))
             return (enum http_field_id) * id;
     return HTTP_FIELD_OTHER;
 }

@@ -166,7 +166,7 @@ enum http_method http_method_find(struct slice text);
 const char *http_method_name(enum http_method method);
 bool http_method_is_idempotent(enum http_method method);
 
-/* Any case. */
+/* Any case. The name must be a token, or that of a pseudo-field. */
 enum http_field_id http_field_find(struct slice name);
 const char *http_field_name(enum http_field_id id);
 
