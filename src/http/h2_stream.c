@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stream from its first HEADERS frame to its end. What it answers is in h2_answer.c.
+ *
+ * Flow control follows the front end: bytes are given back to the peer's windows after on_body has had them, so a paused
+ * exchange holds its peer back. At most the windows' bytes are held meanwhile.
+ */
+#include "http/h2_stream.h"
+
+#include "http/h2_request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void h2_stream_note(struct h2_stream *stream)
+{
+    if (!list_is_linked(&stream->news_link))
+        list_push_back(&stream->session->news, &stream->news_link);
+    h2_session_schedule(stream->session);
+}
+
+/* What the stream waits for decides how long it may. */
+static nsec_t find_timeout(const struct h2_stream *stream)
+{
+    const struct http_server_options *options = h2_session_options(stream->session);
+    if (stream->is_answered)
+        return options->body_timeout_ns; /* for the rest of a body that nobody wants */
+    if (stream->idle_timeout_ns != H2_TIMEOUT_DEFAULT)
+        return stream->idle_timeout_ns;
+    if (h2_answer_queued(stream) > 0)
+        return options->send_timeout_ns;
+    if (!stream->is_received && !stream->is_paused)
+        return options->body_timeout_ns;
+    return options->answer_timeout_ns;
+}
+
+static nsec_t find_deadline(const struct h2_stream *stream)
+{
+    nsec_t timeout = find_timeout(stream);
+    return timeout >= NSEC_NEVER - stream->progress_ns ? NSEC_NEVER : stream->progress_ns + timeout;
+}
+
+/* An armed timer is only ever moved forward; one that fires early looks again. */
+static void arm_timer(struct h2_stream *stream)
+{
+    nsec_t deadline = find_deadline(stream);
+    if (deadline != NSEC_NEVER && (!timer_is_armed(&stream->timer) || deadline < stream->timer.deadline_ns))
+        loop_arm(h2_session_loop(stream->session), &stream->timer, deadline);
+}
+
+void h2_stream_touch(struct h2_stream *stream)
+{
+    stream->progress_ns = h2_session_now(stream->session);
+    arm_timer(stream);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct h2_stream *stream = container_of(timer, struct h2_stream, timer);
+    if (h2_session_now(stream->session) < find_deadline(stream))
+        arm_timer(stream);
+    else if (stream->is_answered)
+        h2_stream_reset(stream, NGHTTP2_NO_ERROR, EXCHANGE_DONE);
+    else
+        h2_stream_reset(stream, NGHTTP2_CANCEL, EXCHANGE_TIMEOUT);
+}
+
+void h2_stream_reset(struct h2_stream *stream, uint32_t code, enum exchange_end end)
+{
+    struct h2_session *session = stream->session;
+    if (h2_stream_is_dead(stream))
+        return;
+    stream->is_reset = true;
+    stream->end = (uint8_t)end;
+    h2_session_check(session, nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream->id, code));
+    h2_session_schedule(session);
+}
+
+static void op_flush(struct exchange *exchange)
+{
+    h2_session_flush(h2_stream_of(exchange)->session);
+}
+
+static void op_abort(struct exchange *exchange)
+{
+    h2_stream_reset(h2_stream_of(exchange), NGHTTP2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+}
+
+static void op_pause(struct exchange *exchange, bool paused)
+{
+    struct h2_stream *stream = h2_stream_of(exchange);
+    stream->is_paused = paused;
+    if (!paused)
+        h2_stream_note(stream);
+    h2_stream_touch(stream);
+}
+
+static void op_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns)
+{
+    struct h2_stream *stream = h2_stream_of(exchange);
+    ASSERT(timeout_ns > 0);
+    stream->idle_timeout_ns = timeout_ns;
+    h2_stream_touch(stream);
+}
+
+static const struct h2_session *session_of(const struct exchange *exchange)
+{
+    _Static_assert(offsetof(struct h2_stream, exchange) == 0, "an exchange is the beginning of its stream");
+    return ((const struct h2_stream *)exchange)->session;
+}
+
+static struct loop *op_loop(const struct exchange *exchange)
+{
+    return h2_session_loop(session_of(exchange));
+}
+
+static const struct peer *op_peer(const struct exchange *exchange)
+{
+    return http_connection_peer(session_of(exchange)->session.connection);
+}
+
+static struct stream *op_stream(const struct exchange *exchange)
+{
+    return http_connection_stream(session_of(exchange)->session.connection);
+}
+
+static const struct exchange_ops ops = {
+    .respond = h2_answer_respond,
+    .begin = h2_answer_begin,
+    .write = h2_answer_write,
+    .flush = op_flush,
+    .end = h2_answer_end,
+    .abort = op_abort,
+    .pause = op_pause,
+    .set_idle_timeout = op_set_idle_timeout,
+    .loop = op_loop,
+    .peer = op_peer,
+    .stream = op_stream,
+};
+
+int h2_stream_new(struct h2_session *session, int32_t id, struct h2_stream **ret_stream)
+{
+    struct h2_stream *stream = calloc(1, sizeof(*stream));
+    if (!stream)
+        return -ENOMEM;
+    stream->exchange.ops = &ops;
+    stream->session = session;
+    stream->id = id;
+    stream->has_body = true;
+    stream->idle_timeout_ns = H2_TIMEOUT_DEFAULT;
+    stream->body_left = UINT64_MAX;
+    stream->answer_left = EXCHANGE_LENGTH_UNKNOWN;
+    stream->began_ns = stream->progress_ns = h2_session_now(session);
+    stream->end = EXCHANGE_ABORTED;
+    list_init(&stream->link);
+    list_init(&stream->news_link);
+    timer_init(&stream->timer, on_timer);
+    list_push_back(&session->streams, &stream->link);
+    session->n_streams++;
+    *ret_stream = stream;
+    return 0;
+}
+
+/* The last that a front end hears. */
+static void close_exchange(struct h2_stream *stream, enum exchange_end end)
+{
+    const struct exchange_app *app = stream->exchange.app;
+    if (stream->is_over)
+        return;
+    stream->is_over = true;
+    if (app && app->on_close)
+        app->on_close(&stream->exchange, end);
+}
+
+void h2_stream_free(struct h2_stream *stream, enum exchange_end end)
+{
+    struct h2_session *session = stream->session;
+    stream->is_closed = true;
+    close_exchange(stream, end);
+    loop_cancel(h2_session_loop(session), &stream->timer);
+    h2_answer_drop(stream);
+    buf_deinit(&stream->held);
+    list_remove(&stream->news_link);
+    list_remove(&stream->link);
+    session->n_streams--;
+    free(stream);
+}
+
+/* Whether the front end still wants to hear of the request. */
+static bool is_listening(const struct h2_stream *stream)
+{
+    return stream->exchange.app && !stream->is_over && !stream->has_answer && !h2_stream_is_dead(stream);
+}
+
+/* Gives the peer's windows back what was taken or dropped. */
+static void consume(struct h2_stream *stream, size_t n)
+{
+    struct h2_session *session = stream->session;
+    nghttp2_session *ng = session->ng;
+    h2_session_check(session, stream->is_closed ? nghttp2_session_consume_connection(ng, n)
+                                                : nghttp2_session_consume(ng, stream->id, n));
+    h2_session_schedule(session);
+}
+
+static void deliver(struct h2_stream *stream, struct slice bytes)
+{
+    if (is_listening(stream) && stream->exchange.app->on_body)
+        stream->exchange.app->on_body(&stream->exchange, bytes);
+    consume(stream, bytes.len);
+}
+
+/* What was held back while paused. */
+static void deliver_held(struct h2_stream *stream)
+{
+    if (stream->held.len == 0 || (stream->is_paused && is_listening(stream)))
+        return;
+    struct buf held = stream->held; /* on_body may pause again, and more be held */
+    stream->held = (struct buf){0};
+    deliver(stream, buf_slice(&held));
+    buf_deinit(&held);
+}
+
+static void deliver_end(struct h2_stream *stream)
+{
+    if (!stream->is_received || stream->is_ended || stream->is_paused || stream->held.len > 0 || !is_listening(stream))
+        return;
+    stream->is_ended = true;
+    if (stream->exchange.app->on_end)
+        stream->exchange.app->on_end(&stream->exchange);
+}
+
+static void refuse_malformed(struct h2_stream *stream)
+{
+    http_connection_count_malformed(stream->session->session.connection);
+    stream->is_over = true;
+    h2_stream_reset(stream, NGHTTP2_PROTOCOL_ERROR, EXCHANGE_ABORTED);
+}
+
+/* Runs the front end's on_request. */
+static void hand_over(struct h2_stream *stream, struct http_request *request)
+{
+    const struct exchange_handler *handler = http_connection_handler(stream->session->session.connection);
+    struct exchange *exchange = &stream->exchange;
+    exchange->request = request;
+    handler->on_request(handler->ctx, exchange);
+    exchange->request = NULL;
+    if (!exchange->app) {
+        ASSERT(stream->has_answer || stream->is_reset);
+        stream->is_over = true;
+        return;
+    }
+    if (request->expect_continue && is_listening(stream) && stream->status == 0)
+        h2_answer_continue(stream);
+    deliver_end(stream);
+}
+
+void h2_stream_on_request(struct h2_stream *stream, bool end_stream)
+{
+    struct h2_session *session = stream->session;
+    struct http_connection *connection = session->session.connection;
+    struct http_fields *fields = http_connection_fields(connection);
+    struct http_request request;
+    struct http1_fault fault = {.status = 431, .text = "the request's fields are too large"};
+    int r = H2_REQUEST_REFUSED;
+
+    stream->is_received = end_stream;
+    if (!session->block_is_too_big)
+        r = h2_request_parse(buf_slice(&session->block), end_stream, &h2_session_options(session)->limits, fields,
+                             &request, &fault);
+    if (r == H2_REQUEST_MALFORMED) {
+        refuse_malformed(stream);
+    } else if (r == H2_REQUEST_REFUSED) {
+        exchange_respond_text(&stream->exchange, fault.status, "%s\n", fault.text);
+        stream->is_over = true;
+    } else {
+        stream->has_body = request.method != HTTP_METHOD_HEAD;
+        if (request.framing == HTTP_BODY_LENGTH)
+            stream->body_left = request.content_length;
+        hand_over(stream, &request);
+    }
+    h2_stream_touch(stream);
+}
+
+void h2_stream_on_body(struct h2_stream *stream, struct slice bytes)
+{
+    if (stream->body_left != UINT64_MAX)
+        stream->body_left -= bytes.len;
+    bool hold = is_listening(stream) && (stream->is_paused || stream->held.len > 0);
+    if (!hold)
+        deliver(stream, bytes);
+    else if (buf_append(&stream->held, bytes) < 0)
+        h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+    h2_stream_touch(stream);
+}
+
+void h2_stream_on_received(struct h2_stream *stream)
+{
+    stream->is_received = true;
+    deliver_end(stream);
+}
+
+/*
+ * The answer is out. A client that still sends is let go on when little is left, so that it ends in order; otherwise
+ * the stream is reset without an error, which tells it to stop (RFC 9113 8.1).
+ */
+void h2_stream_on_answered(struct h2_stream *stream)
+{
+    stream->is_answered = true;
+    stream->end = EXCHANGE_DONE;
+    http_connection_count(stream->session->session.connection, stream->status);
+    if (!stream->is_received && stream->body_left > h2_session_options(stream->session)->body_drain_bytes)
+        h2_stream_reset(stream, NGHTTP2_NO_ERROR, EXCHANGE_DONE);
+    h2_stream_note(stream);
+    h2_stream_touch(stream);
+}
+
+void h2_stream_on_closed(struct h2_stream *stream)
+{
+    stream->is_closed = true;
+    h2_answer_drop(stream);
+    h2_stream_note(stream);
+}
+
+static bool may_drain(const struct h2_stream *stream)
+{
+    return stream->is_full && !h2_stream_is_dead(stream) &&
+           h2_answer_queued(stream) <= h2_session_options(stream->session)->send_low_bytes;
+}
+
+/* Order matters: each step may change what the next one finds. */
+void h2_stream_settle(struct h2_stream *stream)
+{
+    const struct exchange_app *app = stream->exchange.app;
+    deliver_held(stream);
+    deliver_end(stream);
+    if (may_drain(stream)) {
+        stream->is_full = false;
+        if (!stream->has_answer && app->on_drain)
+            app->on_drain(&stream->exchange);
+    }
+    /* A front end that was asked by HEAD may still be writing when the head, and with it all, has gone out. */
+    if (stream->is_answered ? stream->has_answer : stream->is_closed)
+        close_exchange(stream, stream->end);
+    if (stream->is_closed && stream->is_over)
+        h2_stream_free(stream, stream->end);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One HTTP/2 stream: the exchange that a front end sees, and what is kept of it between frames.
+ *
+ * Two ends must come before a stream is freed: its exchange is over (on_close was called, or it had no app and was
+ * answered), and nghttp2 has closed it. Either may be first.
+ *
+ *     the request:  head -> body -> is_received -> is_ended (the front end knows)
+ *     the answer:   status (begun) -> has_answer (given whole) -> is_answered (sent whole)
+ */
+#pragma once
+
+#include "http/exchange_impl.h"
+#include "http/h2_session.h"
+
+struct h2_stream {
+    struct exchange exchange;
+    struct h2_session *session;
+    struct list link;      /* session->streams */
+    struct list news_link; /* session->news */
+    struct timer timer;
+    nsec_t began_ns;
+    nsec_t progress_ns;     /* when something last came or went */
+    nsec_t idle_timeout_ns; /* the front end's; H2_TIMEOUT_DEFAULT: the server's options */
+    uint64_t body_left;     /* of content-length; UINT64_MAX when the length is not known */
+    uint64_t answer_left;   /* of the length that was promised; EXCHANGE_LENGTH_UNKNOWN */
+    int32_t id;
+    uint16_t status;      /* of the answer's head; 0 before it */
+    uint8_t end;          /* enum exchange_end, what on_close will say */
+    bool has_body : 1;    /* the answer may have one: neither to HEAD nor 204 nor 304 */
+    bool is_received : 1; /* the peer has sent all */
+    bool is_ended : 1;    /* on_end was called */
+    bool is_paused : 1;   /* on_body must wait */
+    bool has_answer : 1;  /* the front end has given all of its answer */
+    bool is_answered : 1; /* the last frame of the answer has gone out */
+    bool is_deferred : 1; /* nghttp2 waits for more of the answer's body */
+    bool is_full : 1;     /* a writer waits for on_drain */
+    bool is_over : 1;     /* the exchange is: no front end is called any more */
+    bool is_reset : 1;    /* a RST_STREAM of ours is on its way */
+    bool is_closed : 1;   /* nghttp2 has forgotten it */
+    struct buf held;      /* body that came while paused */
+    struct buf out;       /* answer not yet framed, behind the first out_framed bytes */
+    size_t out_framed;
+    struct buf trailers; /* as h2_fields_append writes it */
+};
+
+#define H2_TIMEOUT_DEFAULT ((nsec_t)-1)
+
+/* Made when its header block begins, and linked into its session. 0 or -ENOMEM. */
+int h2_stream_new(struct h2_session *session, int32_t id, struct h2_stream **ret_stream);
+
+/* Ends the exchange with `end`, if it is not over. nghttp2 has forgotten the stream, or is about to go itself. */
+void h2_stream_free(struct h2_stream *stream, enum exchange_end end);
+
+/* What the callbacks tell. */
+void h2_stream_on_request(struct h2_stream *stream, bool end_stream);
+void h2_stream_on_body(struct h2_stream *stream, struct slice bytes);
+void h2_stream_on_received(struct h2_stream *stream);
+void h2_stream_on_answered(struct h2_stream *stream);
+void h2_stream_on_closed(struct h2_stream *stream);
+
+/* Has the stream reset with an HTTP/2 error code; on_close will say `end`. */
+void h2_stream_reset(struct h2_stream *stream, uint32_t code, enum exchange_end end);
+
+/* Progress, or a new reason to wait: sees to it that the deadline is watched. */
+void h2_stream_touch(struct h2_stream *stream);
+
+/* There is something to settle at the end of the turn. */
+void h2_stream_note(struct h2_stream *stream);
+
+/* Tells the front end what there is to tell. The stream may be freed. */
+void h2_stream_settle(struct h2_stream *stream);
+
+/* Nothing that the front end says can reach the peer any more. */
+static inline bool h2_stream_is_dead(const struct h2_stream *stream)
+{
+    return stream->is_closed || stream->is_reset;
+}
+
+static inline struct h2_stream *h2_stream_of(struct exchange *exchange)
+{
+    return container_of(exchange, struct h2_stream, exchange);
+}
+
+/* h2_answer.c: the half of exchange_ops that makes the answer. */
+void h2_answer_respond(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
+                       struct slice body);
+int h2_answer_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
+                    uint64_t content_length);
+int h2_answer_write(struct exchange *exchange, struct slice bytes);
+void h2_answer_end(struct exchange *exchange, const struct header *trailers, unsigned n_trailers);
+
+/* Asks the client for the body that it holds back (RFC 9110 10.1.1). */
+void h2_answer_continue(struct h2_stream *stream);
+
+/* Forgets what is not sent; also what counts in the session's n_queued. */
+void h2_answer_drop(struct h2_stream *stream);
+
+/* Bytes of the answer's body that wait to be framed. */
+size_t h2_answer_queued(const struct h2_stream *stream);
