@@ -275,8 +275,7 @@ static void verifies_the_server(void)
     struct certs *stranger = certs_new(1);
     struct tls_config *own = fixture.client;
     fixture.client = verifying_client(stranger);
-    expect_server_refused(&fixture, "a.test",
-                          "the peer's certificate was refused: certificate signature failure");
+    expect_server_refused(&fixture, "a.test", "the peer's certificate was refused: certificate signature failure");
     tls_config_unref(fixture.client);
     fixture.client = own;
     certs_free(stranger);
