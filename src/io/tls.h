@@ -41,7 +41,7 @@ enum tls_peer_check {
 struct tls_options {
     const struct tls_identity *identities; /* the first is the default one; a client has none or one */
     size_t n_identities;
-    const char *ca_file; /* trusted authorities; NULL: the system's */
+    const char *ca_file; /* trusted authorities; NULL: the system's, which only a client may rely on */
     enum tls_peer_check peer_check;
     const char *const *alpn; /* in order of preference, NULL-terminated; NULL: none */
 };

@@ -121,6 +121,8 @@ static int set_policy(SSL_CTX *context, struct err *err)
 /* A server also tells its clients the names of the authorities, by which they choose their certificate. */
 static int load_authorities(struct tls_config *config, const char *file, struct err *err)
 {
+    if (!file && config->is_server) /* or whoever has a certificate for some web site would be let in */
+        return err_set(err, -EINVAL, "client certificates can only be checked against a file of authorities");
     if (!file)
         return SSL_CTX_set_default_verify_paths(config->context) == 1
                    ? 0

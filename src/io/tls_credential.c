@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loads credentials. The key is compared with the certificate here rather than left to SSL_CTX_use_cert_and_key, since
+ * a person must be told which two files do not belong together.
+ */
 #include "io/tls_credential.h"
 
 #include "io/tls_error.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names in certificates are bytes that somebody else chose: they carry a length, may hold a NUL, and come in encodings
+ * of which only the plain ones are read.
+ */
 #include "io/tls_name.h"
 
 #include <errno.h>

@@ -102,9 +102,9 @@ int tls_pem_read_certs(const char *file, STACK_OF(X509) * *ret_certs, struct err
 /* Without a callback of ours OpenSSL would ask on the terminal. */
 static int refuse_passphrase(char *text, int size, int is_writing, void *ctx)
 {
-    (void)text;
-    (void)size;
     (void)is_writing;
+    if (size > 0)
+        text[0] = '\0';
     *(bool *)ctx = true;
     return -1;
 }

@@ -146,6 +146,8 @@ static void names_a_bad_authority_file(void)
     struct tls_options options = {
         .identities = &identity, .n_identities = 1, .peer_check = TLS_PEER_REQUIRE, .ca_file = "/none.crt"};
     expect_refused_options(&options, -ENOENT, "/none.crt: No such file or directory");
+    options.ca_file = NULL;
+    expect_refused_options(&options, -EINVAL, "client certificates can only be checked against a file of authorities");
     options.ca_file = identity.key_file;
     char text[ERR_TEXT_MAX];
     (void)snprintf(text, sizeof(text), "%s: holds no certificate in PEM form", identity.key_file);
@@ -222,7 +224,7 @@ static const struct test_case cases[] = {
     {"a key with a passphrase is refused without asking for it", never_asks_for_a_passphrase},
     {"an expired certificate is named with its date", names_an_expired_certificate},
     {"a weak key is refused, of the default identity and of others", refuses_a_weak_key_wherever_it_stands},
-    {"a bad file of authorities is named", names_a_bad_authority_file},
+    {"a bad file of authorities is named, and needed for client certificates", names_a_bad_authority_file},
     {"lists that cannot be used are refused", refuses_impossible_lists},
     {"a config lives until its last reference is dropped", is_counted},
     {"any allocation may fail", survives_every_failing_allocation},
