@@ -5,9 +5,7 @@
  *
  * Invariants:
  *  1. Only move() changes the state, along the edges drawn in server_impl.h.
- *  2. The timer is armed whenever deadline_ns is not NSEC_NEVER, at that moment or earlier: when it fires early it is
- *     armed again. A request thus moves its deadline by a store, and the wheel is touched once per idle time-out.
- *  3. A session is never freed while a call of it runs: it ends by http_connection_done, which is acted upon at the end
+ *  2. A session is never freed while a call of it runs: it ends by http_connection_done, which is acted upon at the end
  *     of the turn.
  *
  * A wait for the rest of the HTTP/2 preface needs no buffer: the bytes read so far are the preface's own first ones, so
@@ -34,16 +32,9 @@ static const struct slice h2_preface = SLICE_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r
 static void on_event(struct stream *stream, unsigned new_bits);
 static void sniff(struct http_connection *connection);
 
-static nsec_t in_future(const struct http_connection *connection, nsec_t timeout_ns)
+static void set_deadline_in(struct http_connection *connection, nsec_t timeout_ns)
 {
-    return timeout_ns == NSEC_NEVER ? NSEC_NEVER : loop_now(connection->server->loop) + timeout_ns;
-}
-
-void http_connection_set_deadline(struct http_connection *connection, nsec_t deadline_ns)
-{
-    connection->deadline_ns = deadline_ns;
-    if (!timer_is_armed(&connection->timer) || deadline_ns < connection->timer.deadline_ns)
-        loop_arm(connection->server->loop, &connection->timer, deadline_ns);
+    deadline_set_in(connection->server->loop, &connection->deadline, timeout_ns);
 }
 
 static void put_on_list(struct http_connection *connection, struct list *list)
@@ -80,9 +71,9 @@ static void move(struct http_connection *connection, enum connection_state to)
     connection->state = (uint8_t)to;
     /* Until a request is there the deadline of its head, set when the connection was made, goes on. */
     if (to == CONNECTION_FLUSH)
-        http_connection_set_deadline(connection, in_future(connection, options->send_timeout_ns));
+        set_deadline_in(connection, options->send_timeout_ns);
     else if (to == CONNECTION_LINGER)
-        http_connection_set_deadline(connection, in_future(connection, options->linger_ns));
+        set_deadline_in(connection, options->linger_ns);
 }
 
 /* --- the end --------------------------------------------------------------------------------------------------- */
@@ -94,7 +85,7 @@ void connection_close(struct http_connection *connection)
     move(connection, CONNECTION_CLOSED);
     connection_drop_gathered(connection);
     outq_deinit(&connection->queue);
-    loop_cancel(server->loop, &connection->timer);
+    deadline_cancel(server->loop, &connection->deadline);
     stream_close(connection->stream);
     list_remove(&connection->link);
     slab_free(&server->connections, connection);
@@ -144,8 +135,7 @@ static void wind_up(struct http_connection *connection)
         }
         if (http_connection_unsent(connection) > 0) {
             if (http_connection_unsent(connection) < n_unsent)
-                http_connection_set_deadline(connection,
-                                             in_future(connection, connection->server->options.send_timeout_ns));
+                set_deadline_in(connection, connection->server->options.send_timeout_ns);
             return;
         }
         move(connection, CONNECTION_LINGER);
@@ -219,8 +209,6 @@ static void begin_handshake(struct http_connection *connection, struct slice ear
     int r = tls_accept(lower, connection->server->options.tls, early, on_event, connection, &connection->stream);
     if (r < 0)
         connection_close(connection);
-    else
-        continue_handshake(connection); /* what came early may have decided it */
 }
 
 /* Decides by the first bytes, all there are so far. */
@@ -297,13 +285,9 @@ static void on_event(struct stream *stream, unsigned new_bits)
 
 static void on_timer(struct timer *timer)
 {
-    struct http_connection *connection = container_of(timer, struct http_connection, timer);
-    struct http_server *server = connection->server;
-    if (loop_now(server->loop) < connection->deadline_ns) {
-        loop_arm(server->loop, timer, connection->deadline_ns);
+    struct http_connection *connection = container_of(deadline_of_timer(timer), struct http_connection, deadline);
+    if (!deadline_has_passed(connection->server->loop, &connection->deadline))
         return;
-    }
-    connection->deadline_ns = NSEC_NEVER;
     if (connection->state == CONNECTION_SNIFF && connection->n_preface > 0) {
         refuse(connection, 408, "the request head did not come in time");
     } else if (connection->state != CONNECTION_SESSION) {
@@ -385,8 +369,8 @@ struct http_connection *connection_new(struct http_server *server, struct stream
     };
     list_init(&connection->link);
     list_push_back(&server->open, &connection->link);
-    timer_init(&connection->timer, on_timer);
-    http_connection_set_deadline(connection, in_future(connection, server->options.head_timeout_ns));
+    deadline_init(&connection->deadline, on_timer);
+    set_deadline_in(connection, server->options.head_timeout_ns);
     stream->on_event = on_event;
     stream->owner = connection;
     server->n_connections++;
@@ -436,6 +420,11 @@ struct http_fields *http_connection_fields(const struct http_connection *connect
 bool http_connection_is_draining(const struct http_connection *connection)
 {
     return connection->server->is_draining;
+}
+
+void http_connection_set_deadline(struct http_connection *connection, nsec_t deadline_ns)
+{
+    deadline_set(connection->server->loop, &connection->deadline, deadline_ns);
 }
 
 void http_connection_count(struct http_connection *connection, unsigned status)

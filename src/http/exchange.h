@@ -44,7 +44,7 @@ struct exchange_app {
     void (*on_close)(struct exchange *exchange, enum exchange_end end);
 };
 
-/* A field of an answer. Names are lower case. Date, content-length and connection management are added by the server. */
+/* A field of an answer. Names are lower case. The server adds date, content-length and connection management. */
 struct header {
     struct slice name, value;
 };

@@ -352,8 +352,8 @@ void h1_move_deadline(struct h1_session *h1)
     else
         timeout_ns = h1->answer_timeout_ns;
     bool never = timeout_ns == NSEC_NEVER;
-    http_connection_set_deadline(connection,
-                                 never ? NSEC_NEVER : loop_now(http_connection_loop(connection)) + timeout_ns);
+    nsec_t now_ns = loop_now(http_connection_loop(connection));
+    http_connection_set_deadline(connection, never ? NSEC_NEVER : now_ns + timeout_ns);
 }
 
 /* Sends; then lets a writer go on that waited for that, once per tick. */

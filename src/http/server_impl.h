@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/slab.h"
+#include "http/deadline.h"
 #include "http/session.h"
 #include "io/outq.h"
 
@@ -33,8 +34,7 @@ struct http_connection {
     struct stream *stream;
     struct session *session; /* in CONNECTION_SESSION */
     struct outq queue;
-    struct timer timer; /* armed at deadline_ns or earlier */
-    nsec_t deadline_ns;
+    struct deadline deadline;
     struct peer peer;
     uint8_t state;         /* enum connection_state */
     uint8_t n_preface : 5; /* in CONNECTION_SNIFF: so many bytes, the beginning of the HTTP/2 preface, were read */

@@ -71,7 +71,7 @@ bool http_connection_is_broken(const struct http_connection *connection);
 /* Calls on_event with no bits at the end of this turn; in the next turn when called from there. */
 void http_connection_wake(struct http_connection *connection);
 
-/* The one deadline of the connection; NSEC_NEVER: none. Moving it to later costs one store: the timer follows lazily. */
+/* The one deadline of the connection; NSEC_NEVER: none. Moving it to later costs one store. */
 void http_connection_set_deadline(struct http_connection *connection, nsec_t deadline_ns);
 
 /* Counts a finished exchange in the metrics; and a request that was refused as malformed. */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A request to an HTTP server and its response, as a user sees it: a call. The same over HTTP/1.1 (h1_client.h) and
+ * whatever else a connection may speak.
+ *
+ *     client_call_start               on a connection that the pool gave (pool.h); the call is the user's memory
+ *       client_call_write *, _end     the request's body, unless it was given whole
+ *       -> on_drain                   after a write said "full": there is room again
+ *       -> on_info *                  1xx responses
+ *       -> on_head                    the response's head; its slices are valid during the call
+ *       -> on_body *                  pieces of the body, in order
+ *       -> on_done                    the last call, exactly once, unless the call was cancelled
+ *
+ * Callbacks come from events of the connection, never from inside a function below; on_done may free the call, and may
+ * start another on any connection. The connection goes back to its owner, the pool, by itself, before on_done.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "http/exchange.h"
+
+struct client_call;
+struct client_connection;
+
+struct client_events {
+    void (*on_info)(struct client_call *call, const struct http_response *response); /* may be NULL */
+    void (*on_head)(struct client_call *call, const struct http_response *response);
+    void (*on_body)(struct client_call *call, struct slice bytes);
+    void (*on_drain)(struct client_call *call); /* may be NULL */
+    /*
+     * 0 when the response is complete. Else -ECONNRESET (closed or broken before that), -ETIMEDOUT, -EBADMSG (not a
+     * valid response: call->fault says why), -ENOMEM, or another -errno of the stream.
+     */
+    void (*on_done)(struct client_call *call, int result);
+};
+
+struct client_call {
+    /* The user's. */
+    const struct client_events *events;
+
+    /* What a decision about another try needs to know. */
+    bool reused;    /* the connection had carried a call before */
+    bool sent;      /* a byte of the request was handed to the system: the server may have seen it */
+    bool responded; /* a byte of the response has come */
+    const char *fault;
+
+    /* The connection's. */
+    struct client_connection *connection; /* while it runs */
+};
+
+struct client_request {
+    struct slice method;
+    struct slice target;    /* "/path?query", or "*" */
+    struct slice authority; /* the Host */
+    const struct header *headers;
+    unsigned n_headers;
+    /*
+     * The body: whole in `body` (none when that is empty and the method needs none), or in pieces when `streamed`, of
+     * content_length bytes or EXCHANGE_LENGTH_UNKNOWN.
+     */
+    struct slice body;
+    bool streamed;
+    uint64_t content_length;
+};
+
+/* Sends the head, with `body` in the same send. The request's slices are not needed afterwards. */
+void client_call_start(struct client_connection *connection, struct client_call *call,
+                       const struct client_request *request);
+
+/* 0; EXCHANGE_FULL: taken, but stop until on_drain; negative: the call has failed, on_done follows. */
+int client_call_write(struct client_call *call, struct slice bytes);
+/* Completes a streamed body. Less than the promised length breaks the call. */
+void client_call_end(struct client_call *call);
+
+/* Stops and resumes on_body; the server is held back. */
+void client_call_pause(struct client_call *call, bool paused);
+
+/* Gives the call up; no callback comes. Harmless on one that is over. */
+void client_call_cancel(struct client_call *call);
+
+/* --- for owners of connections (pool.c) ------------------------------------------------------------------------- */
+
+enum client_loss {
+    CLIENT_LOSS_CLOSED,   /* the server has closed it, or it failed */
+    CLIENT_LOSS_UNASKED,  /* bytes came that nobody had asked for: it must not be trusted */
+    CLIENT_LOSS_IDLE_LONG /* the idle time-out */
+};
+
+struct client_owner_ops {
+    /* Its call is over. Keep it for another one, or close it: it must be closed when not reusable. */
+    void (*on_free)(struct client_connection *connection, bool reusable);
+    /* It cannot be used any more although no call ran; it must be closed. */
+    void (*on_lost)(struct client_connection *connection, enum client_loss loss);
+};
+
+struct client_connection_ops;
+
+struct client_connection {
+    const struct client_connection_ops *ops;
+    const struct client_owner_ops *owner_ops;
+    void *owner;      /* the owner's to use */
+    struct list link; /* the owner's to use */
+};
+
+/* What each protocol implements. */
+struct client_connection_ops {
+    const char *name; /* "h1" */
+    void (*start)(struct client_connection *connection, struct client_call *call, const struct client_request *request);
+    int (*write)(struct client_call *call, struct slice bytes);
+    void (*end)(struct client_call *call);
+    void (*pause)(struct client_call *call, bool paused);
+    void (*cancel)(struct client_call *call);
+    void (*close)(struct client_connection *connection);
+};
+
+/* Closes the stream and frees the connection, on which no call may run. */
+void client_connection_close(struct client_connection *connection);

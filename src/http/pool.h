@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client connections of one loop: kept open between calls, found by where they lead to, opened when none is idle.
+ *
+ * Of the idle connections to one place the one used last is given first, so that the others grow old and are closed.
+ * An idle connection on which bytes or an end arrive is closed and counted. Whether a connection may be used again
+ * after a call is decided by the connection (client.h).
+ */
+#pragma once
+
+#include "http/h1_client.h"
+#include "io/addr.h"
+#include "io/tls.h"
+
+/* Where a connection leads to. Connections are shared only when all of it is equal. */
+struct pool_key {
+    struct addr addr;
+    struct tls_config *tls;   /* NULL: plain */
+    struct slice server_name; /* with tls: for SNI and verification */
+};
+
+/* How a connection is opened: tcp_connect, or what a test puts in its place. */
+typedef int (*pool_connect_fn)(struct loop *loop, const struct addr *addr, nsec_t deadline_ns, stream_event_fn on_event,
+                               void *owner, struct stream **ret_stream);
+
+struct pool_options {
+    unsigned n_idle_max; /* in all */
+    unsigned n_idle_per_key_max;
+    unsigned n_per_key_max; /* open ones, in use or not; 0: no limit, then nobody waits for others */
+    unsigned n_waits_per_key_max;
+    nsec_t connect_timeout_ns; /* TLS handshake included */
+    nsec_t wait_timeout_ns;    /* for a connection, however it comes */
+    struct h1_client_options client;
+    pool_connect_fn connect;
+};
+
+void pool_options_init(struct pool_options *options); /* the defaults */
+
+struct pool_stats {
+    uint64_t n_opened, n_reused, n_connect_failed;
+    uint64_t n_idle_closed;  /* ended by the server while idle */
+    uint64_t n_idle_unasked; /* on which bytes came while idle */
+    uint64_t n_idle_expired; /* idle too long, or one too many */
+    unsigned n_open, n_idle;
+};
+
+struct pool;
+
+/* 0 or -ENOMEM. */
+int pool_new(struct loop *loop, const struct pool_options *options, struct pool **ret_pool);
+/* No call may run and nobody may wait. Accepts NULL. */
+void pool_free(struct pool *pool);
+
+/* Somebody who waits for a connection; the memory is the caller's. */
+struct pool_wait {
+    /* The caller's: result is 0, or -ETIMEDOUT, -ECONNREFUSED, … ; connection is NULL then. */
+    void (*on_ready)(struct pool_wait *wait, int result, struct client_connection *connection);
+
+    /* The pool's. */
+    struct list link; /* linked while waiting */
+    struct timer timer;
+    struct place *place;
+    int result; /* when the timer fires */
+};
+
+/*
+ * A connection for one call, which must be started at once (client_call_start), and after which the connection comes
+ * back by itself.
+ *
+ * 0: *ret_connection is it. POOL_WAIT: on_ready follows, never from inside this call. Negative: -EBUSY (too many wait),
+ * -ENOMEM, or why it cannot even be tried to connect.
+ */
+enum { POOL_WAIT = 1 };
+int pool_get(struct pool *pool, const struct pool_key *key, struct pool_wait *wait,
+             struct client_connection **ret_connection);
+
+/* on_ready will not come. Harmless on one that does not wait. */
+void pool_cancel(struct pool_wait *wait);
+
+/* Closes the idle connections to one place, which is known to be gone. */
+void pool_close_idle(struct pool *pool, const struct pool_key *key);
+
+void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);
