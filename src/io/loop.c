@@ -216,6 +216,21 @@ static void run_tasks(struct loop *loop)
     }
 }
 
+static void begin_work(struct loop *loop)
+{
+    loop->now_ns = loop->system->now(loop->system_ctx);
+    if (loop->has_rcu)
+        rcu_online(&loop->reader);
+}
+
+static void finish_work(struct loop *loop)
+{
+    (void)mailbox_deliver(&loop->mailbox);
+    run_tasks(loop);
+    if (loop->has_rcu)
+        rcu_offline(&loop->reader);
+}
+
 int loop_turn(struct loop *loop, nsec_t max_wait_ns)
 {
     nsec_t wait_ns = time_to_wait(loop, max_wait_ns);
@@ -223,17 +238,17 @@ int loop_turn(struct loop *loop, nsec_t max_wait_ns)
     if (n < 0)
         return n;
     loop->n_events = n;
-    loop->now_ns = loop->system->now(loop->system_ctx);
-
-    if (loop->has_rcu)
-        rcu_online(&loop->reader);
+    begin_work(loop);
     dispatch_events(loop);
     (void)wheel_advance(&loop->wheel, loop->now_ns, TIMERS_PER_TURN);
-    (void)mailbox_deliver(&loop->mailbox);
-    run_tasks(loop);
-    if (loop->has_rcu)
-        rcu_offline(&loop->reader);
+    finish_work(loop);
     return 0;
+}
+
+void loop_settle(struct loop *loop)
+{
+    begin_work(loop);
+    finish_work(loop);
 }
 
 int loop_run(struct loop *loop)

@@ -108,6 +108,9 @@ void loop_post(struct loop *loop, struct mail *mail);
 /* One turn; waits at most max_wait_ns. 0, or -errno when the system's wait failed for good. */
 int loop_turn(struct loop *loop, nsec_t max_wait_ns);
 
+/* The end of a turn by itself: delivers mail and runs tasks, no events and no timers. For starting and stopping. */
+void loop_settle(struct loop *loop);
+
 /* Turns until loop_stop is called (from the loop's thread; from others, post mail that calls it). 0 or -errno. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Takes the connections of one listening socket, on one loop.
+ */
+#pragma once
+
+#include "io/addr.h"
+#include "io/loop.h"
+
+/* The new descriptor, owned by the callee, is non-blocking, close-on-exec and, from a listener.h socket, TCP_NODELAY. */
+typedef void (*accept_fn)(void *ctx, int fd, const struct peer *peer);
+
+struct acceptor;
+
+/*
+ * At most a bounded number of connections are taken per turn. When the process or the system runs out of descriptors, a
+ * spare one is used to accept and close (the client sees a closed connection instead of silence), accepting pauses for a
+ * short time, and n_refused counts; other connections are unharmed.
+ *
+ * The listening socket stays the caller's. 0, -ENOMEM, or the -errno of open or epoll_ctl.
+ */
+int acceptor_new(struct loop *loop, int listen_fd, accept_fn on_accept, void *ctx, struct acceptor **ret_acceptor);
+void acceptor_free(struct acceptor *acceptor); /* not from inside on_accept; accepts NULL */
+uint64_t acceptor_n_refused(const struct acceptor *acceptor);
