@@ -20,6 +20,7 @@ struct certs {
     EVP_PKEY *key;
     unsigned n_paths;
     char *paths[MAX_PATHS]; /* the first is the authority's */
+    bool is_intermediate;
 };
 
 /* The next file; it is open for writing. */
@@ -36,11 +37,13 @@ static const char *new_file(struct certs *certs, const char *suffix, FILE **ret_
     return copy;
 }
 
-static const char *write_cert(struct certs *certs, X509 *cert)
+/* next: what follows it in the file; NULL: nothing. */
+static const char *write_cert(struct certs *certs, X509 *cert, X509 *next)
 {
     FILE *file;
     const char *path = new_file(certs, ".crt", &file);
     expect_true(PEM_write_X509(file, cert));
+    expect_true(!next || PEM_write_X509(file, next));
     expect_int(fclose(file), 0);
     return path;
 }
@@ -92,7 +95,14 @@ static X509 *new_cert(const char *common_name, int days, EVP_PKEY *key)
     return cert;
 }
 
-struct certs *certs_new(int days)
+static void sign_cert(X509 *cert, const struct certs *authority)
+{
+    expect_true(X509_set_issuer_name(cert, X509_get_subject_name(authority->cert)));
+    expect_true(X509_sign(cert, authority->key, EVP_sha256()));
+}
+
+/* parent: NULL for one that signs itself. */
+static struct certs *new_authority(const char *common_name, int days, const struct certs *parent)
 {
     struct certs *certs = calloc(1, sizeof(*certs));
     expect_true(certs);
@@ -100,12 +110,22 @@ struct certs *certs_new(int days)
     expect_true(mkdtemp(certs->folder));
     certs->key = EVP_EC_gen("P-256");
     expect_true(certs->key);
-    certs->cert = new_cert("muster test authority", days, certs->key);
+    certs->cert = new_cert(common_name, days, certs->key);
+    certs->is_intermediate = parent != NULL;
     add_extension(certs->cert, NID_basic_constraints, "critical,CA:TRUE");
-    expect_true(X509_set_issuer_name(certs->cert, X509_get_subject_name(certs->cert)));
-    expect_true(X509_sign(certs->cert, certs->key, EVP_sha256()));
-    (void)write_cert(certs, certs->cert);
+    sign_cert(certs->cert, parent ? parent : certs);
+    (void)write_cert(certs, certs->cert, NULL);
     return certs;
+}
+
+struct certs *certs_new(int days)
+{
+    return new_authority("muster test authority", days, NULL);
+}
+
+struct certs *certs_new_under(const struct certs *parent)
+{
+    return new_authority("muster test intermediate", 1, parent);
 }
 
 void certs_free(struct certs *certs)
@@ -132,10 +152,9 @@ struct tls_identity certs_issue(struct certs *certs, const struct cert_options *
     X509 *cert = new_cert(options->common_name, options->days, key);
     if (options->names)
         add_extension(cert, NID_subject_alt_name, options->names);
-    expect_true(X509_set_issuer_name(cert, X509_get_subject_name(certs->cert)));
-    expect_true(X509_sign(cert, certs->key, EVP_sha256()));
+    sign_cert(cert, certs);
     struct tls_identity identity = {
-        .cert_file = write_cert(certs, cert),
+        .cert_file = write_cert(certs, cert, certs->is_intermediate ? certs->cert : NULL),
         .key_file = write_key(certs, key, NULL),
     };
     X509_free(cert);

@@ -13,6 +13,10 @@ struct certs;
 
 /* The authority's own certificate is good for `days` from now; a negative number: it has expired so long ago. */
 struct certs *certs_new(int days);
+
+/* An authority under another one. The files of what it issues hold its own certificate, too: a chain of two. */
+struct certs *certs_new_under(const struct certs *parent);
+
 void certs_free(struct certs *certs);
 
 /* The authority's certificate, for tls_options.ca_file. Paths live as long as the certs. */

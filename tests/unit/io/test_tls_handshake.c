@@ -282,6 +282,22 @@ static void verifies_the_server(void)
     fixture_deinit(&fixture);
 }
 
+/* Of the default identity and of another one; the client knows only the authority at the top. */
+static void sends_the_chain(void)
+{
+    struct fixture fixture = fixture_make();
+    struct certs *intermediate = certs_new_under(fixture.certs);
+    struct tls_identity identities[] = {
+        certs_issue(intermediate, &(struct cert_options){.names = "DNS:a.test"}),
+        certs_issue(intermediate, &(struct cert_options){.names = "DNS:b.test"}),
+    };
+    fixture_serve(&fixture, &(struct tls_options){.identities = identities, .n_identities = 2});
+    expect_identity(&fixture, "a.test", "a.test");
+    expect_identity(&fixture, "b.test", "b.test");
+    certs_free(intermediate);
+    fixture_deinit(&fixture);
+}
+
 static void refuses_an_expired_authority(void)
 {
     struct certs *expired = certs_new(-3);
@@ -486,6 +502,7 @@ static const struct test_case cases[] = {
     {"the name asked for selects the identity", selects_the_identity_by_name},
     {"a whole name goes before a star", prefers_a_whole_name},
     {"a client verifies name, address and authority of its server", verifies_the_server},
+    {"a certificate is sent with its chain", sends_the_chain},
     {"an expired authority is refused", refuses_an_expired_authority},
     {"a client cannot connect to the empty name", needs_a_name_to_connect},
     {"a client that checks nothing trusts anybody", may_trust_anybody},
