@@ -117,7 +117,7 @@ def execute(argv, program):
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             argv,
-            env={**os.environ, **program.env},
+            env={"UBSAN_OPTIONS": "print_stacktrace=1", **os.environ, **program.env},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
