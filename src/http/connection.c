@@ -76,7 +76,7 @@ static void move(struct http_connection *connection, enum connection_state to)
         set_deadline_in(connection, options->linger_ns);
 }
 
-/* --- the end --------------------------------------------------------------------------------------------------- */
+/* -- the end -- */
 
 void connection_close(struct http_connection *connection)
 {
@@ -92,7 +92,6 @@ void connection_close(struct http_connection *connection)
     server->n_connections--;
     if (server->metrics)
         http_metrics_closed(server->metrics, server->slot);
-    server_tell_closed(server);
     if (server->is_draining && server->n_connections == 0)
         loop_defer(server->loop, &server->turn_end);
 }
@@ -153,7 +152,7 @@ static void wind_up(struct http_connection *connection)
         connection_close(connection);
 }
 
-/* --- what is spoken -------------------------------------------------------------------------------------------- */
+/* -- what is spoken -- */
 
 /* For what is refused before there is a session. May free the connection. */
 static void refuse(struct http_connection *connection, unsigned status, const char *text)
@@ -250,7 +249,7 @@ static void sniff(struct http_connection *connection)
     recognise(connection, slice_from(room, n_earlier + (size_t)n));
 }
 
-/* --- events ---------------------------------------------------------------------------------------------------- */
+/* -- events -- */
 
 static void call_session(struct http_connection *connection, unsigned new_bits)
 {
@@ -353,7 +352,7 @@ void connection_drain(struct http_connection *connection)
     }
 }
 
-/* --- the beginning --------------------------------------------------------------------------------------------- */
+/* -- the beginning -- */
 
 struct http_connection *connection_new(struct http_server *server, struct stream *stream, const struct peer *peer)
 {
@@ -386,7 +385,7 @@ void connection_start(struct http_connection *connection)
         sniff(connection);
 }
 
-/* --- what sessions ask ----------------------------------------------------------------------------------------- */
+/* -- what sessions ask -- */
 
 struct stream *http_connection_stream(const struct http_connection *connection)
 {

@@ -1,70 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calls of a user send, and leave marks; what follows happens in tick(), on an event of the stream or of the task
- * that such a call defers. Input is treated as in h1_session.c: it lives in the loop's read buffer during a tick, and
- * what cannot be used yet is held between ticks.
+ * Reads responses, and moves the state machine of an HTTP/1 client connection.
  *
- * A failure to send does not end a call by itself: the server may have answered before it closed, so what it said is
- * read first, and the failure is found at the end of that.
+ * The calls of a user send, and leave marks; what follows happens in tick(), on an event of the stream or of the task
+ * that such a call defers.
  *
  * Invariants:
- *  1. A call runs exactly in the states SENDING, HEAD, BODY.
+ *  1. A call runs exactly in the states HEAD and BODY.
  *  2. finish() is the last thing that a tick does: the owner may close the connection in it, the user may start another
  *     call.
  */
-#include "http/h1_client.h"
-
 #include "base/assert.h"
-#include "http/deadline.h"
-#include "io/outq.h"
+#include "http/h1_client_impl.h"
+#include "http/input.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-/* As in h1_session.c. */
-enum { READ_AHEAD_BYTES = 32 * 1024, READS_PER_TICK = 4 };
-
-enum h1_client_state {
-    H1_CLIENT_IDLE,
-    H1_CLIENT_HEAD, /* waits for the response's head; the request may still be on its way */
-    H1_CLIENT_BODY, /* and for the rest of the body */
-    H1_CLIENT_DONE, /* the response is complete; finish() is due */
-};
-
-struct h1_client {
-    struct client_connection connection;
-    struct h1_client_room *room;
-    struct stream *stream;
-    struct client_call *call; /* NULL: none, or cancelled inside a tick */
-    struct outq queue;
-    struct buf *held;
-    struct http1_body body;
-    uint64_t request_left; /* of a promised length */
-    struct deadline deadline;
-    struct loop_task task;
-    uint32_t n_searched;
-    int result; /* of a call that is over or broken */
-    enum http_method method;
-    uint8_t state;         /* enum h1_client_state */
-    bool has_served : 1;   /* a call was started on it before */
-    bool chunked : 1;      /* the request's body is */
-    bool request_done : 1; /* the user has given all of the request */
-    bool keep_alive : 1;   /* the response allows another call */
-    bool paused : 1;
-    bool writer_waits : 1;
-    bool cancelled : 1;
-    bool in_tick : 1;
-    bool progressed : 1;
-};
-
-/* The unread input of the running tick, inside the shared read buffer. */
-struct input {
-    struct slice bytes;
-    int reads_left;
-};
-
-static const struct slice crlf = SLICE_LIT("\r\n");
 
 void h1_client_options_init(struct h1_client_options *options)
 {
@@ -91,18 +42,18 @@ void h1_client_room_deinit(struct h1_client_room *room)
     buf_deinit(&room->head);
 }
 
-static struct h1_client *h1_of(struct client_connection *connection)
+struct h1_client *h1_client_of(struct client_connection *connection)
 {
     return container_of(connection, struct h1_client, connection);
 }
 
-static void tick_later(struct h1_client *client)
+void h1_client_tick_later(struct h1_client *client)
 {
     if (!client->in_tick)
         loop_defer(client->room->loop, &client->task);
 }
 
-/* --- the end of a call ------------------------------------------------------------------------------------------ */
+/* -- the end of a call -- */
 
 /* Whether another call may be made on this connection. The one place where that is decided. */
 static bool may_be_reused(const struct h1_client *client)
@@ -153,157 +104,17 @@ static bool fault(struct h1_client *client, const struct http1_fault *why)
     return done(client, -EBADMSG);
 }
 
-/* --- the request ------------------------------------------------------------------------------------------------ */
-
-static void move_deadline(struct h1_client *client)
-{
-    const struct h1_client_options *options = &client->room->options;
-    nsec_t timeout_ns = options->body_timeout_ns;
-    if (!outq_is_empty(&client->queue))
-        timeout_ns = options->send_timeout_ns;
-    else if (client->paused || !client->request_done)
-        timeout_ns = NSEC_NEVER; /* it is the user who is slow */
-    else if (client->state == H1_CLIENT_HEAD)
-        timeout_ns = options->head_timeout_ns;
-    deadline_set_in(client->room->loop, &client->deadline, timeout_ns);
-}
-
-/* Sends behind what waits; notes whether the system took something. A failure is found by the tick that reads. */
-static void send_pieces(struct h1_client *client, const struct iovec *iov, int n_iov)
-{
-    bool was_empty = outq_is_empty(&client->queue);
-    size_t n_bytes = outq_size(&client->queue);
-    for (int i = 0; i < n_iov; i++)
-        n_bytes += iov[i].iov_len;
-    int r = outq_sendv(&client->queue, client->stream, iov, n_iov);
-    if (r < 0) {
-        client->result = r;
-        tick_later(client);
-    } else if (outq_size(&client->queue) < n_bytes) {
-        client->call->sent = true;
-    }
-    if (was_empty)
-        move_deadline(client);
-}
-
-static void append_length(struct buf *head, const struct client_request *request)
-{
-    bool needs_length = request->body.len > 0 || request->streamed || slice_equal_str(request->method, "POST") ||
-                        slice_equal_str(request->method, "PUT") || slice_equal_str(request->method, "PATCH");
-    if (!needs_length)
-        return;
-    if (request->streamed && request->content_length == EXCHANGE_LENGTH_UNKNOWN) {
-        (void)buf_append_str(head, "transfer-encoding: chunked\r\n");
-        return;
-    }
-    (void)buf_append_str(head, "content-length: ");
-    (void)buf_append_u64(head, request->streamed ? request->content_length : request->body.len);
-    (void)buf_append(head, crlf);
-}
-
-/* 0 or -ENOMEM. */
-static int write_head(struct buf *head, const struct client_request *request)
-{
-    buf_reset(head);
-    (void)buf_append(head, request->method);
-    (void)buf_append_char(head, ' ');
-    (void)buf_append(head, request->target);
-    (void)buf_append_str(head, " HTTP/1.1\r\nhost: ");
-    (void)buf_append(head, request->authority);
-    (void)buf_append(head, crlf);
-    append_length(head, request);
-    for (unsigned i = 0; i < request->n_headers; i++) {
-        (void)buf_append(head, request->headers[i].name);
-        (void)buf_append_str(head, ": ");
-        (void)buf_append(head, request->headers[i].value);
-        (void)buf_append(head, crlf);
-    }
-    (void)buf_append(head, crlf);
-    return buf_error(head);
-}
-
-static void h1_start(struct client_connection *connection, struct client_call *call,
-                     const struct client_request *request)
-{
-    struct h1_client *client = h1_of(connection);
-    ASSERT(client->state == H1_CLIENT_IDLE && !client->call && outq_is_empty(&client->queue));
-    client->call = call;
-    call->reused = client->has_served;
-    client->has_served = true;
-    client->state = H1_CLIENT_HEAD;
-    client->result = 0;
-    client->n_searched = 0;
-    client->method = http_method_find(request->method);
-    client->request_done = !request->streamed;
-    client->chunked = request->streamed && request->content_length == EXCHANGE_LENGTH_UNKNOWN;
-    client->request_left = client->chunked || !request->streamed ? 0 : request->content_length;
-    client->keep_alive = client->paused = client->writer_waits = false;
-
-    struct buf *head = &client->room->head;
-    client->result = write_head(head, request);
-    if (client->result == 0) {
-        struct iovec iov[] = {
-            {head->ptr, head->len},
-            {(void *)(uintptr_t)request->body.ptr, request->body.len},
-        };
-        send_pieces(client, iov, request->body.len > 0 ? 2 : 1);
-    }
-    if (client->result < 0)
-        tick_later(client);
-}
-
-static int h1_write(struct client_call *call, struct slice bytes)
-{
-    struct h1_client *client = h1_of(call->connection);
-    ASSERT(client->call == call && !client->request_done);
-    if (client->result < 0)
-        return client->result;
-    if (bytes.len == 0)
-        return 0;
-    struct iovec body = {(void *)(uintptr_t)bytes.ptr, bytes.len};
-    if (client->chunked) {
-        char size[2 * sizeof(bytes.len) + 3];
-        int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.len);
-        struct iovec iov[] = {{size, (size_t)n}, body, {(void *)(uintptr_t)crlf.ptr, crlf.len}};
-        send_pieces(client, iov, ARRAY_LEN(iov));
-    } else {
-        ASSERT(bytes.len <= client->request_left);
-        client->request_left -= bytes.len;
-        send_pieces(client, &body, 1);
-    }
-    if (client->result < 0)
-        return client->result;
-    client->writer_waits = outq_size(&client->queue) > client->room->options.send_high_bytes;
-    return client->writer_waits ? EXCHANGE_FULL : 0;
-}
-
-static void h1_end(struct client_call *call)
-{
-    struct h1_client *client = h1_of(call->connection);
-    ASSERT(client->call == call && !client->request_done);
-    if (client->request_left > 0) {
-        client->result = -ECONNABORTED;
-        tick_later(client);
-        return;
-    }
-    client->request_done = true;
-    if (client->chunked && client->result == 0) {
-        static const struct slice last = SLICE_LIT("0\r\n\r\n");
-        send_pieces(client, &(struct iovec){(void *)(uintptr_t)last.ptr, last.len}, 1);
-    }
-}
-
 static void h1_pause(struct client_call *call, bool paused)
 {
-    struct h1_client *client = h1_of(call->connection);
+    struct h1_client *client = h1_client_of(call->connection);
     client->paused = paused;
     client->progressed = true;
-    tick_later(client);
+    h1_client_tick_later(client);
 }
 
 static void h1_cancel(struct client_call *call)
 {
-    struct h1_client *client = h1_of(call->connection);
+    struct h1_client *client = h1_client_of(call->connection);
     ASSERT(client->call == call);
     call->connection = NULL;
     client->call = NULL;
@@ -312,7 +123,7 @@ static void h1_cancel(struct client_call *call)
         finish(client);
 }
 
-/* --- the response: steps, true when something came of it ---------------------------------------------------------- */
+/* -- the response: steps, true when something came of it -- */
 
 static bool at_end_of_input(struct h1_client *client)
 {
@@ -320,35 +131,25 @@ static bool at_end_of_input(struct h1_client *client)
     return done(client, is_complete ? 0 : -ECONNRESET);
 }
 
-/* Reads behind the input that is there. */
+/* Reads more. True when something came of it: bytes, or an end. */
 static bool fill(struct h1_client *client, struct input *in)
 {
-    struct stream *stream = client->stream;
-    if (!(stream->bits & STREAM_READABLE))
+    int r = input_fill(in, client->state == H1_CLIENT_BODY ? client->body.left : 0);
+    switch (r) {
+    case INPUT_MORE:
+        client->call->responded = true;
+        client->progressed = true;
+        return true;
+    case INPUT_NONE:
         return false;
-    if (in->reads_left-- == 0) {
-        loop_defer(stream->loop, &client->task);
+    case INPUT_LATER:
+        loop_defer(client->room->loop, &client->task);
         return false;
-    }
-    char *room = loop_read_buffer(stream->loop);
-    if (in->bytes.len > 0 && in->bytes.ptr != room)
-        memmove(room, in->bytes.ptr, in->bytes.len);
-    in->bytes.ptr = room;
-
-    uint64_t wanted = client->state == H1_CLIENT_BODY ? client->body.left : 0;
-    size_t n_room = LOOP_READ_BUFFER_BYTES - in->bytes.len;
-    n_room = wanted < n_room - READ_AHEAD_BYTES ? READ_AHEAD_BYTES + (size_t)wanted : n_room;
-    ssize_t n = stream_recv(stream, room + in->bytes.len, n_room);
-    if (n == -EAGAIN)
-        return false;
-    if (n == 0)
+    case INPUT_END:
         return at_end_of_input(client);
-    if (n < 0)
-        return done(client, (int)n);
-    in->bytes.len += (size_t)n;
-    client->call->responded = true;
-    client->progressed = true;
-    return true;
+    default:
+        return done(client, r);
+    }
 }
 
 static bool take_head(struct h1_client *client, struct input *in, size_t n_head)
@@ -358,7 +159,7 @@ static bool take_head(struct h1_client *client, struct input *in, size_t n_head)
     struct http1_fault why;
     int r = http1_parse_response(slice_from(in->bytes.ptr, n_head), &client->room->options.limits, client->method,
                                  &client->room->fields, &response, &why);
-    in->bytes = slice_skip(in->bytes, n_head);
+    input_consume(in, n_head);
     client->n_searched = 0;
     if (r < 0)
         return fault(client, &why);
@@ -396,9 +197,9 @@ static bool step_body(struct h1_client *client, struct input *in)
         return false;
     struct http1_fault why;
     struct slice data;
-    size_t n_consumed;
+    size_t n_consumed = 0;
     enum http1_body_step step = http1_body_step(&client->body, in->bytes, &data, &n_consumed, &why);
-    in->bytes = slice_skip(in->bytes, n_consumed);
+    input_consume(in, n_consumed);
     switch (step) {
     case HTTP1_BODY_DATA:
         client->call->events->on_body(client->call, data);
@@ -422,7 +223,7 @@ static bool step(struct h1_client *client, struct input *in)
     return client->state == H1_CLIENT_BODY && step_body(client, in);
 }
 
-/* --- the tick ------------------------------------------------------------------------------------------------------ */
+/* -- the tick -- */
 
 static void flush(struct h1_client *client)
 {
@@ -443,31 +244,17 @@ static void flush(struct h1_client *client)
     }
 }
 
-static void free_held(struct h1_client *client)
+void h1_client_move_deadline(struct h1_client *client)
 {
-    if (client->held)
-        buf_deinit(client->held);
-    free(TAKE(client->held));
-}
-
-static int hold(struct h1_client *client, const struct input *in)
-{
-    if (in->bytes.len == 0) {
-        free_held(client);
-        return 0;
-    }
-    if (!client->held)
-        client->held = calloc(1, sizeof(*client->held));
-    return client->held ? buf_append(client->held, in->bytes) : -ENOMEM;
-}
-
-static void take_held(struct h1_client *client, struct input *in)
-{
-    if (!client->held)
-        return;
-    char *room = loop_read_buffer(client->room->loop);
-    in->bytes = slice_from(memcpy(room, client->held->ptr, client->held->len), client->held->len);
-    buf_reset(client->held);
+    const struct h1_client_options *options = &client->room->options;
+    nsec_t timeout_ns = options->body_timeout_ns;
+    if (!outq_is_empty(&client->queue))
+        timeout_ns = options->send_timeout_ns;
+    else if (client->paused || !client->request_done)
+        timeout_ns = NSEC_NEVER; /* it is the user who is slow */
+    else if (client->state == H1_CLIENT_HEAD)
+        timeout_ns = options->head_timeout_ns;
+    deadline_set_in(client->room->loop, &client->deadline, timeout_ns);
 }
 
 /* Something happens on a connection that nobody uses. */
@@ -485,13 +272,13 @@ static void tick(struct h1_client *client)
         look_while_idle(client);
         return;
     }
-    struct input in = {.reads_left = READS_PER_TICK};
+    struct input in;
     client->in_tick = true;
     flush(client);
-    take_held(client, &in);
+    input_begin(&in, client->stream, (struct slice){0}, client->held);
     while (step(client, &in))
         continue;
-    int r = hold(client, &in);
+    int r = input_hold(&in, &client->held);
     client->in_tick = false;
 
     bool is_stuck = !(client->stream->bits & STREAM_READABLE) || r < 0;
@@ -504,7 +291,7 @@ static void tick(struct h1_client *client)
         return;
     }
     if (client->progressed)
-        move_deadline(client);
+        h1_client_move_deadline(client);
     client->progressed = false;
 }
 
@@ -534,21 +321,21 @@ static void on_deadline(struct timer *timer)
 
 static void h1_close(struct client_connection *connection)
 {
-    struct h1_client *client = h1_of(connection);
+    struct h1_client *client = h1_client_of(connection);
     ASSERT(!client->call && !client->in_tick && !list_is_linked(&connection->link));
     deadline_cancel(client->room->loop, &client->deadline);
     loop_undefer(&client->task);
     outq_deinit(&client->queue);
-    free_held(client);
+    input_free_held(&client->held);
     stream_close(client->stream);
     free(client);
 }
 
 static const struct client_connection_ops h1_client_ops = {
     .name = "h1",
-    .start = h1_start,
-    .write = h1_write,
-    .end = h1_end,
+    .start = h1_client_start,
+    .write = h1_client_write,
+    .end = h1_client_end,
     .pause = h1_pause,
     .cancel = h1_cancel,
     .close = h1_close,

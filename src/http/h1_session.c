@@ -5,11 +5,6 @@
  * All that happens to a session ends in tick(): it takes the input, steps as long as a step gets somewhere, keeps the
  * input that could not be used, sends what was put, and moves the deadline.
  *
- * Input lives in the loop's shared read buffer during a tick. What is left of it at the end (part of a head, or
- * requests behind one that is not answered yet) is held in a buf, and copied back in front of what is read in the next
- * tick; a session without such a rest owns no buffer. How much is read at once depends on what is due, so that the rest
- * is at most a head or READ_AHEAD_BYTES.
- *
  * Invariants:
  *  1. A session has a running exchange exactly in H1_BODY and H1_ANSWER.
  *  2. The next request is looked at only when nothing is unsent: a peer that does not read its answers is not served
@@ -19,33 +14,17 @@
 #include "http/h1_session.h"
 
 #include "base/assert.h"
+#include "http/input.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* Read beyond what is surely wanted (the rest of a body): this much must be held when it cannot be used. */
-enum { READ_AHEAD_BYTES = 32 * 1024 };
-
-/* Reads per tick, after which the other connections of the worker have their turn. */
-enum { READS_PER_TICK = 4 };
-
-/* The unread input of the running tick, inside the shared read buffer. */
-struct input {
-    struct slice bytes;
-    int reads_left;
-};
 
 static struct h1_session *h1_of(struct session *session)
 {
     return container_of(session, struct h1_session, session);
 }
 
-static void consume(struct input *in, size_t n)
-{
-    in->bytes = slice_skip(in->bytes, n);
-}
-
-/* --- endings --------------------------------------------------------------------------------------------------- */
+/* -- endings -- */
 
 static void over(struct h1_session *h1, enum http_close how)
 {
@@ -88,7 +67,7 @@ static void refuse(struct h1_session *h1, enum exchange_end end, unsigned status
     over(h1, HTTP_CLOSE_LINGER);
 }
 
-/* --- input ----------------------------------------------------------------------------------------------------- */
+/* -- input -- */
 
 /* The peer has ended where more was due, or between requests. */
 static void at_end_of_input(struct h1_session *h1, const struct input *in)
@@ -112,65 +91,27 @@ static void at_end_of_input(struct h1_session *h1, const struct input *in)
     }
 }
 
-/* Reads behind the input that is there. True when something came of it: bytes, or the end. */
+/* Reads more. True when something came of it: bytes, or an end. */
 static bool fill(struct h1_session *h1, struct input *in)
 {
-    struct stream *stream = http_connection_stream(h1->session.connection);
-    if (!(stream->bits & STREAM_READABLE))
+    switch (input_fill(in, h1->state == H1_HEAD ? 0 : h1->body.left)) {
+    case INPUT_MORE:
+        return true;
+    case INPUT_NONE:
         return false;
-    if (in->reads_left-- == 0) {
+    case INPUT_LATER:
         http_connection_wake(h1->session.connection);
         return false;
-    }
-    char *room = loop_read_buffer(stream->loop);
-    if (in->bytes.len > 0 && in->bytes.ptr != room)
-        memmove(room, in->bytes.ptr, in->bytes.len);
-    in->bytes.ptr = room;
-
-    uint64_t wanted = READ_AHEAD_BYTES + (h1->state == H1_HEAD ? 0 : h1->body.left);
-    size_t n_room = LOOP_READ_BUFFER_BYTES - in->bytes.len;
-    ssize_t n = stream_recv(stream, room + in->bytes.len, wanted < n_room ? (size_t)wanted : n_room);
-    if (n == -EAGAIN)
-        return false;
-    if (n > 0)
-        in->bytes.len += (size_t)n;
-    else if (n == 0)
+    case INPUT_END:
         at_end_of_input(h1, in);
-    else
+        return true;
+    default:
         break_off(h1, EXCHANGE_ABORTED);
-    return true;
-}
-
-static void take_held(struct h1_session *h1, struct input *in)
-{
-    if (!h1->held)
-        return;
-    char *room = loop_read_buffer(http_connection_loop(h1->session.connection));
-    ASSERT(h1->held->len <= LOOP_READ_BUFFER_BYTES);
-    in->bytes = slice_from(memcpy(room, h1->held->ptr, h1->held->len), h1->held->len);
-    buf_reset(h1->held);
-}
-
-static void free_held(struct h1_session *h1)
-{
-    if (h1->held)
-        buf_deinit(h1->held);
-    free(TAKE(h1->held));
-}
-
-/* Keeps the rest of the input for the next tick. 0 or -ENOMEM. */
-static int hold(struct h1_session *h1, const struct input *in)
-{
-    if (in->bytes.len == 0 || h1->state == H1_OVER) {
-        free_held(h1);
-        return 0;
+        return true;
     }
-    if (!h1->held)
-        h1->held = calloc(1, sizeof(*h1->held));
-    return h1->held ? buf_append(h1->held, in->bytes) : -ENOMEM;
 }
 
-/* --- steps: true when something came of it ---------------------------------------------------------------------- */
+/* -- steps: true when something came of it -- */
 
 static void begin_exchange(struct h1_session *h1, struct http_request *request)
 {
@@ -196,7 +137,7 @@ static void take_head(struct h1_session *h1, struct input *in, size_t n_head)
     struct http1_fault fault;
     int r = http1_parse_request(slice_from(in->bytes.ptr, n_head), &http_connection_options(connection)->limits,
                                 http_connection_fields(connection), &request, &fault);
-    consume(in, n_head);
+    input_consume(in, n_head);
     h1->n_searched = 0;
     if (r < 0) {
         refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
@@ -248,9 +189,9 @@ static bool step_body(struct h1_session *h1, struct input *in)
     const struct exchange_app *app = h1->exchange.app;
     struct http1_fault fault;
     struct slice data;
-    size_t n_consumed;
+    size_t n_consumed = 0;
     enum http1_body_step step = http1_body_step(&h1->body, in->bytes, &data, &n_consumed, &fault);
-    consume(in, n_consumed);
+    input_consume(in, n_consumed);
     switch (step) {
     case HTTP1_BODY_DATA:
         h1->progressed = true;
@@ -277,9 +218,9 @@ static bool step_drain(struct h1_session *h1, struct input *in)
 {
     struct http1_fault fault;
     struct slice data;
-    size_t n_consumed;
+    size_t n_consumed = 0;
     enum http1_body_step step = http1_body_step(&h1->body, in->bytes, &data, &n_consumed, &fault);
-    consume(in, n_consumed);
+    input_consume(in, n_consumed);
     if (step == HTTP1_BODY_END) {
         h1->state = H1_HEAD;
         h1->progressed = true;
@@ -336,7 +277,7 @@ static bool step(struct h1_session *h1, struct input *in)
     return false;
 }
 
-/* --- the tick -------------------------------------------------------------------------------------------------- */
+/* -- the tick -- */
 
 void h1_move_deadline(struct h1_session *h1)
 {
@@ -377,16 +318,16 @@ static void send_out(struct h1_session *h1, size_t n_unsent_before)
 static void tick(struct h1_session *h1, struct slice early)
 {
     struct http_connection *connection = h1->session.connection;
-    struct input in = {.bytes = early, .reads_left = READS_PER_TICK};
+    struct input in;
     ASSERT(!h1->in_tick && h1->state != H1_OVER);
     h1->in_tick = true;
     size_t n_unsent = http_connection_unsent(connection);
     if (n_unsent > 0)
         (void)http_connection_flush(connection);
-    take_held(h1, &in);
+    input_begin(&in, http_connection_stream(connection), early, h1->held);
     while (step(h1, &in))
         continue;
-    if (hold(h1, &in) < 0)
+    if (h1->state != H1_OVER && input_hold(&in, &h1->held) < 0)
         break_off(h1, EXCHANGE_ABORTED);
     if (h1->state != H1_OVER)
         send_out(h1, n_unsent);
@@ -429,7 +370,7 @@ static void h1_free(struct session *session, enum exchange_end end)
 {
     struct h1_session *h1 = h1_of(session);
     end_exchange(h1, end);
-    free_held(h1);
+    input_free_held(&h1->held);
     free(h1);
 }
 

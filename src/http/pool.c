@@ -65,7 +65,7 @@ void pool_options_init(struct pool_options *options)
     h1_client_options_init(&options->client);
 }
 
-/* --- places ----------------------------------------------------------------------------------------------------- */
+/* -- places -- */
 
 static uint64_t hash_of(const struct pool *pool, const struct pool_key *key)
 {
@@ -116,7 +116,7 @@ static void drop_if_unused(struct place *place)
     free(place);
 }
 
-/* --- attempts --------------------------------------------------------------------------------------------------- */
+/* -- attempts -- */
 
 static void on_attempt_event(struct stream *stream, unsigned new_bits);
 static void on_attempt_timer(struct timer *timer);
@@ -161,7 +161,7 @@ static void count_closed(struct place *place)
     place->pool->stats.n_open--;
 }
 
-/* --- waits ------------------------------------------------------------------------------------------------------ */
+/* -- waits -- */
 
 static void end_wait(struct pool_wait *wait)
 {
@@ -218,7 +218,7 @@ void pool_cancel(struct pool_wait *wait)
     drop_if_unused(wait->place);
 }
 
-/* --- idle connections ------------------------------------------------------------------------------------------- */
+/* -- idle connections -- */
 
 static struct client_connection *take_idle(struct place *place)
 {
@@ -300,7 +300,7 @@ static void on_lost(struct client_connection *connection, enum client_loss loss)
 
 static const struct client_owner_ops owner_ops = {.on_free = on_free, .on_lost = on_lost};
 
-/* --- what becomes of an attempt --------------------------------------------------------------------------------- */
+/* -- what becomes of an attempt -- */
 
 /* The stream of the attempt is closed, or was already. */
 static void attempt_failed(struct place *place, int error)
@@ -363,7 +363,7 @@ static void on_attempt_timer(struct timer *timer)
     attempt_fail(container_of(timer, struct attempt, timer), -ETIMEDOUT);
 }
 
-/* --- the pool --------------------------------------------------------------------------------------------------- */
+/* -- the pool -- */
 
 int pool_new(struct loop *loop, const struct pool_options *options, struct pool **ret_pool)
 {

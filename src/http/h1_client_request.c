@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sends requests on an HTTP/1 client connection.
+ *
+ * A failure to send does not end a call by itself: the server may have answered before it closed, so what it said is
+ * read first, and the failure is found at the end of that, by the tick.
+ */
+#include "base/assert.h"
+#include "http/h1_client_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static const struct slice crlf = SLICE_LIT("\r\n");
+
+/* Sends behind what waits; notes whether the system took something. A failure is found by the tick that reads. */
+static void send_pieces(struct h1_client *client, const struct iovec *iov, int n_iov)
+{
+    bool was_empty = outq_is_empty(&client->queue);
+    size_t n_bytes = outq_size(&client->queue);
+    for (int i = 0; i < n_iov; i++)
+        n_bytes += iov[i].iov_len;
+    int r = outq_sendv(&client->queue, client->stream, iov, n_iov);
+    if (r < 0) {
+        client->result = r;
+        h1_client_tick_later(client);
+    } else if (outq_size(&client->queue) < n_bytes) {
+        client->call->sent = true;
+    }
+    if (was_empty)
+        h1_client_move_deadline(client);
+}
+
+static void append_length(struct buf *head, const struct client_request *request)
+{
+    bool needs_length = request->body.len > 0 || request->streamed || slice_equal_str(request->method, "POST") ||
+                        slice_equal_str(request->method, "PUT") || slice_equal_str(request->method, "PATCH");
+    if (!needs_length)
+        return;
+    if (request->streamed && request->content_length == EXCHANGE_LENGTH_UNKNOWN) {
+        (void)buf_append_str(head, "transfer-encoding: chunked\r\n");
+        return;
+    }
+    (void)buf_append_str(head, "content-length: ");
+    (void)buf_append_u64(head, request->streamed ? request->content_length : request->body.len);
+    (void)buf_append(head, crlf);
+}
+
+/* 0 or -ENOMEM. */
+static int write_head(struct buf *head, const struct client_request *request)
+{
+    buf_reset(head);
+    (void)buf_append(head, request->method);
+    (void)buf_append_char(head, ' ');
+    (void)buf_append(head, request->target);
+    (void)buf_append_str(head, " HTTP/1.1\r\nhost: ");
+    (void)buf_append(head, request->authority);
+    (void)buf_append(head, crlf);
+    append_length(head, request);
+    for (unsigned i = 0; i < request->n_headers; i++) {
+        (void)buf_append(head, request->headers[i].name);
+        (void)buf_append_str(head, ": ");
+        (void)buf_append(head, request->headers[i].value);
+        (void)buf_append(head, crlf);
+    }
+    (void)buf_append(head, crlf);
+    return buf_error(head);
+}
+
+void h1_client_start(struct client_connection *connection, struct client_call *call,
+                     const struct client_request *request)
+{
+    struct h1_client *client = h1_client_of(connection);
+    ASSERT(client->state == H1_CLIENT_IDLE && !client->call && outq_is_empty(&client->queue));
+    client->call = call;
+    call->reused = client->has_served;
+    client->has_served = true;
+    client->state = H1_CLIENT_HEAD;
+    client->result = 0;
+    client->n_searched = 0;
+    client->method = http_method_find(request->method);
+    client->request_done = !request->streamed;
+    client->chunked = request->streamed && request->content_length == EXCHANGE_LENGTH_UNKNOWN;
+    client->request_left = client->chunked || !request->streamed ? 0 : request->content_length;
+    client->keep_alive = client->paused = client->writer_waits = false;
+
+    struct buf *head = &client->room->head;
+    client->result = write_head(head, request);
+    if (client->result == 0) {
+        struct iovec iov[] = {
+            {head->ptr, head->len},
+            {(void *)(uintptr_t)request->body.ptr, request->body.len},
+        };
+        send_pieces(client, iov, request->body.len > 0 ? 2 : 1);
+    }
+    if (client->result < 0)
+        h1_client_tick_later(client);
+}
+
+int h1_client_write(struct client_call *call, struct slice bytes)
+{
+    struct h1_client *client = h1_client_of(call->connection);
+    ASSERT(client->call == call && !client->request_done);
+    if (client->result < 0)
+        return client->result;
+    if (bytes.len == 0)
+        return 0;
+    struct iovec body = {(void *)(uintptr_t)bytes.ptr, bytes.len};
+    if (client->chunked) {
+        char size[2 * sizeof(bytes.len) + 3];
+        int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.len);
+        struct iovec iov[] = {{size, (size_t)n}, body, {(void *)(uintptr_t)crlf.ptr, crlf.len}};
+        send_pieces(client, iov, ARRAY_LEN(iov));
+    } else {
+        ASSERT(bytes.len <= client->request_left);
+        client->request_left -= bytes.len;
+        send_pieces(client, &body, 1);
+    }
+    if (client->result < 0)
+        return client->result;
+    client->writer_waits = outq_size(&client->queue) > client->room->options.send_high_bytes;
+    return client->writer_waits ? EXCHANGE_FULL : 0;
+}
+
+void h1_client_end(struct client_call *call)
+{
+    struct h1_client *client = h1_client_of(call->connection);
+    ASSERT(client->call == call && !client->request_done);
+    if (client->request_left > 0) {
+        client->result = -ECONNABORTED;
+        h1_client_tick_later(client);
+        return;
+    }
+    client->request_done = true;
+    if (client->chunked && client->result == 0) {
+        static const struct slice last = SLICE_LIT("0\r\n\r\n");
+        send_pieces(client, &(struct iovec){(void *)(uintptr_t)last.ptr, last.len}, 1);
+    }
+}
