@@ -9,7 +9,7 @@
 packages_of() {
     case $1 in
     build)
-        echo gcc libc6-dev meson ninja-build pkg-config libcyaml-dev libjansson-dev libnghttp2-dev libssl-dev
+        echo gcc libc6-dev meson ninja-build pkg-config libjansson-dev libnghttp2-dev libssl-dev libyaml-dev
         ;;
     test) echo g++ git nghttp2-client openssl python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
@@ -33,7 +33,7 @@ peers_of() {
 # Programs and pkg-config names of a group, to look for where there is no apt.
 needs_of() {
     case $1 in
-    build) echo cc meson ninja pkg-config pc:libcyaml pc:jansson pc:libnghttp2 pc:openssl ;;
+    build) echo cc meson ninja pkg-config pc:jansson pc:libnghttp2 pc:openssl pc:yaml-0.1 ;;
     test) echo c++ git h2load openssl promtool python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo h2load nginx python3 ;;
