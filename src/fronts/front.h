@@ -21,24 +21,29 @@ enum front_match {
     FRONT_PREFIX, /* the path begins with this, which ends in '/' */
 };
 
+#define FRONT_METHOD(method) (1U << (method))
+#define FRONT_GET            (FRONT_METHOD(HTTP_METHOD_GET) | FRONT_METHOD(HTTP_METHOD_HEAD))
+
+/* One path and who answers it. Others' methods get 405, so a handler sees only those that it listed. */
 struct front_path {
     enum front_match match;
     struct slice path;
+    unsigned methods; /* FRONT_METHOD bits */
+    void (*on_request)(void *instance, struct exchange *exchange);
 };
 
 /* What a front end is given. What it must show of the daemon comes through small read-only vtables. */
 struct front_env {
-    struct logger *log;
+    struct log *log;
     struct metrics *metrics;
     const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
 };
 
 struct front {
-    const char *name;    /* "ops"; also the name of its folder */
-    const char *speaks;  /* for people: "health, version and metrics over HTTP" */
+    const char *name;   /* "ops"; also the name of its folder */
+    const char *speaks; /* for people: "health, version and metrics over HTTP" */
     const struct front_path *paths;
     unsigned n_paths;
     int (*create)(const struct front_env *env, void **ret_instance, struct err *err);
     void (*destroy)(void *instance);
-    void (*on_request)(void *instance, struct exchange *exchange);
 };

@@ -92,6 +92,7 @@ void connection_close(struct http_connection *connection)
     server->n_connections--;
     if (server->metrics)
         http_metrics_closed(server->metrics, server->slot);
+    server_tell_closed(server);
     if (server->is_draining && server->n_connections == 0)
         loop_defer(server->loop, &server->turn_end);
 }

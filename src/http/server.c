@@ -89,6 +89,8 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
     server->is_draining = server->drain_begun = false;
     server->on_drained = NULL;
     server->drained_ctx = NULL;
+    server->on_closed = NULL;
+    server->closed_ctx = NULL;
     server->gatherer = NULL;
     server->n_gathered = 0;
     *ret_server = server;
@@ -144,22 +146,39 @@ static void no_event(struct stream *stream, unsigned new_bits)
     (void)new_bits;
 }
 
+void server_tell_closed(struct http_server *server)
+{
+    if (server->on_closed)
+        server->on_closed(server->closed_ctx);
+}
+
 void http_server_accept(struct http_server *server, int fd, const struct peer *peer)
 {
     struct stream *stream;
     if (tcp_adopt(server->loop, fd, no_event, NULL, &stream) == 0)
         http_server_adopt(server, stream, peer);
+    else
+        server_tell_closed(server);
 }
 
 void http_server_adopt(struct http_server *server, struct stream *stream, const struct peer *peer)
 {
     if (!has_room(server)) {
         stream_close(stream);
+        server_tell_closed(server);
         return;
     }
     struct http_connection *connection = connection_new(server, stream, peer);
     if (connection)
         connection_start(connection);
+    else
+        server_tell_closed(server);
+}
+
+void http_server_on_closed(struct http_server *server, void (*fn)(void *ctx), void *ctx)
+{
+    server->on_closed = fn;
+    server->closed_ctx = ctx;
 }
 
 void http_server_drain(struct http_server *server, void (*on_drained)(void *ctx), void *ctx)

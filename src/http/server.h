@@ -62,4 +62,10 @@ void http_server_adopt(struct http_server *server, struct stream *stream, const 
  */
 void http_server_drain(struct http_server *server, void (*on_drained)(void *ctx), void *ctx);
 
+/*
+ * Has fn called for each connection given to the server when it is closed, those refused at once included: for whoever
+ * counts what he gave. Before the first one.
+ */
+void http_server_on_closed(struct http_server *server, void (*fn)(void *ctx), void *ctx);
+
 unsigned http_server_n_connections(const struct http_server *server);

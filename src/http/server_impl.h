@@ -66,12 +66,17 @@ struct http_server {
     bool is_draining, drain_begun;
     void (*on_drained)(void *ctx); /* NULL once it was called */
     void *drained_ctx;
+    void (*on_closed)(void *ctx); /* NULL: nobody counts */
+    void *closed_ctx;
 
     struct http_fields fields;
     struct http_connection *gatherer; /* whose bytes are in the room; NULL when it is empty */
     size_t n_gathered;
     char gathered[HTTP_GATHER_BYTES];
 };
+
+/* A connection that was given to the server is gone. */
+void server_tell_closed(struct http_server *server);
 
 /* Takes the stream over. NULL when out of memory; the stream is then closed. */
 struct http_connection *connection_new(struct http_server *server, struct stream *stream, const struct peer *peer);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The configuration: every setting of the daemon, with a value.
+ *
+ * Values come from four places, the later ones winning: the defaults, the file, the environment, the command line
+ * (there `--set` first, then the flags). Whatever is wrong in any of them is one line of text that names the place, the
+ * key, what was wrong and what was expected. Keys are listed once, in config_keys.c.
+ *
+ * A config does not change once loaded; reloading makes a new one. It belongs to the main thread.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/time.h"
+#include "daemon/arguments.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum config_role { ROLE_REGISTRY, ROLE_GATEWAY, ROLE_ALL };
+enum config_client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_OPTIONAL, CLIENT_AUTH_REQUIRE };
+
+/* Strings owned by the config. */
+struct config_list {
+    unsigned n;
+    char **items;
+};
+
+/* Where a value came from. */
+struct config_origin {
+    enum { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_SET, ORIGIN_FLAG } kind;
+    unsigned line; /* of the file */
+};
+
+#define CONFIG_KEYS_MAX 48
+
+struct config {
+    unsigned role; /* enum config_role */
+    struct config_list listen;
+    unsigned workers; /* 0: by the number of cores */
+    char *data;       /* "": chosen by data_dir_choose */
+    char *pidfile;    /* "": none */
+
+    struct {
+        struct config_list listen;
+    } gateway;
+
+    struct {
+        unsigned level;  /* enum log_level */
+        unsigned format; /* enum log_format */
+    } log;
+
+    struct {
+        size_t head_bytes, target_bytes;
+        unsigned fields;
+        nsec_t head_timeout, body_timeout, idle_timeout, answer_timeout, send_timeout, linger;
+        size_t body_drain_bytes;
+        size_t send_buffer_bytes;
+        unsigned streams;
+        unsigned worker_connections;
+    } http;
+
+    struct {
+        struct config_list cert, key;
+        char *ca;
+        unsigned client_auth; /* enum config_client_auth */
+        bool plain;
+    } tls;
+
+    struct {
+        nsec_t delay, timeout;
+    } drain;
+
+    char *file;                                   /* the file it was read from; NULL: none */
+    struct config_origin origins[CONFIG_KEYS_MAX]; /* in the order of config_keys */
+};
+
+/*
+ * Reads the file that the arguments name, the environment and the arguments, and checks what belongs together.
+ * `environment` is NAME=VALUE strings, NULL-terminated. 0; -EINVAL or another -errno with the line for people in err.
+ */
+int config_load(const struct arguments *arguments, char *const *environment, struct config **ret_config,
+                struct err *err);
+void config_free(struct config *config);
+void config_freep(struct config **config);
+
+/*
+ * The first variable of the environment, from *index on, that looks like a misspelt setting: its name, with the name
+ * that was probably meant. NULL when there is none. A foreign MUSTER_ variable is no error: in some container systems a
+ * service called "muster" brings several.
+ */
+const char *config_misspelt_variable(char *const *environment, size_t *index, char *ret_meant, size_t size);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of keys. To add one: a member in struct config, a row here, a line in what uses it; help, documentation and
+ * the reading of all four sources follow from the row.
+ */
+#include "daemon/config_keys.h"
+
+#include "base/assert.h"
+#include "base/suggest.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define AT(member) offsetof(struct config, member)
+
+#define KB 1024ULL
+#define MB (1024ULL * 1024)
+#define MS ((uint64_t)NSEC_PER_MSEC)
+#define S  ((uint64_t)NSEC_PER_SEC)
+#define H  (3600 * S)
+
+/* Each in the order of its enum. */
+static const char *const roles[] = {"registry", "gateway", "all", NULL};
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"auto", "text", "logfmt", "json", NULL};
+static const char *const client_auths[] = {"none", "optional", "require", NULL};
+
+const struct config_key config_keys[] = {
+    {"listen", CONFIG_ADDRESSES, AT(listen), "127.0.0.1:2379", .flag = "--listen", .flag_value = "ADDR",
+     .help = "registry listeners; each speaks every protocol of the registry"},
+    {"gateway.listen", CONFIG_ADDRESSES, AT(gateway.listen), "127.0.0.1:8080", .flag = "--gateway",
+     .flag_value = "ADDR", .help = "gateway listeners"},
+    {"role", CONFIG_CHOICE, AT(role), "all", .words = roles, .flag = "--role", .flag_value = "ROLE",
+     .help = "which listeners this process opens"},
+    {"data", CONFIG_TEXT, AT(data), "", .flag = "--data", .flag_value = "DIR",
+     .help = "data folder; empty: $STATE_DIRECTORY, else $XDG_STATE_HOME/muster, else ~/.local/state/muster"},
+    {"workers", CONFIG_NUMBER, AT(workers), "0", 0, 64, .flag = "--workers", .flag_value = "N",
+     .help = "threads that serve connections; 0: one per core, at most 8"},
+    {"pidfile", CONFIG_TEXT, AT(pidfile), "", .flag = "--pidfile", .flag_value = "FILE",
+     .help = "file for the process id while it is ready; empty: none"},
+
+    {"log.level", CONFIG_CHOICE, AT(log.level), "info", .words = log_levels, .reloadable = true,
+     .flag = "--log-level", .flag_value = "LEVEL", .help = "least level that is logged"},
+    {"log.format", CONFIG_CHOICE, AT(log.format), "auto", .words = log_formats, .flag = "--log-format",
+     .flag_value = "FORMAT", .help = "layout of the log on standard error; auto: text on a terminal, else logfmt"},
+
+    {"http.head_bytes", CONFIG_BYTES, AT(http.head_bytes), "32k", 1 * KB, 128 * KB, .reloadable = true,
+     .help = "longest request head; beyond: 431"},
+    {"http.target_bytes", CONFIG_BYTES, AT(http.target_bytes), "8k", 256, 64 * KB, .reloadable = true,
+     .help = "longest request target; beyond: 414"},
+    {"http.fields", CONFIG_NUMBER, AT(http.fields), "100", 8, 128, .reloadable = true,
+     .help = "most header fields of a request; beyond: 431"},
+    {"http.head_timeout", CONFIG_DURATION, AT(http.head_timeout), "10s", 10 * MS, H, .reloadable = true,
+     .help = "time for a whole request head, and for the TLS handshake"},
+    {"http.body_timeout", CONFIG_DURATION, AT(http.body_timeout), "30s", 10 * MS, H, .reloadable = true,
+     .help = "longest pause inside a request body"},
+    {"http.idle_timeout", CONFIG_DURATION, AT(http.idle_timeout), "75s", 10 * MS, 24 * H, .reloadable = true,
+     .help = "longest pause between requests on a connection"},
+    {"http.answer_timeout", CONFIG_DURATION, AT(http.answer_timeout), "75s", 10 * MS, H, .reloadable = true,
+     .help = "longest time without progress on an answer; watches and streams set their own"},
+    {"http.send_timeout", CONFIG_DURATION, AT(http.send_timeout), "30s", 10 * MS, H, .reloadable = true,
+     .help = "longest time in which a peer takes nothing of what waits for it"},
+    {"http.linger", CONFIG_DURATION, AT(http.linger), "2s", 0, 60 * S, .reloadable = true,
+     .help = "time for the peer to read the last answer before its connection is closed"},
+    {"http.body_drain_bytes", CONFIG_BYTES, AT(http.body_drain_bytes), "256k", 0, 16 * MB, .reloadable = true,
+     .help = "how much of an unwanted request body is read before the connection is closed instead"},
+    {"http.send_buffer_bytes", CONFIG_BYTES, AT(http.send_buffer_bytes), "256k", 4 * KB, 64 * MB, .reloadable = true,
+     .help = "most bytes that wait for one slow peer before its answers are held back"},
+    {"http.streams", CONFIG_NUMBER, AT(http.streams), "250", 1, 65536, .reloadable = true,
+     .help = "most concurrent streams of an HTTP/2 connection"},
+    {"http.worker_connections", CONFIG_NUMBER, AT(http.worker_connections), "100000", 1, 10000000, .reloadable = true,
+     .help = "most connections of one worker; beyond: closed at once"},
+
+    {"tls.cert", CONFIG_TEXTS, AT(tls.cert), "", .reloadable = true,
+     .help = "certificate files (PEM, with their chain); clients get the one that has the name they ask for, else the "
+             "first; empty: no TLS"},
+    {"tls.key", CONFIG_TEXTS, AT(tls.key), "", .reloadable = true,
+     .help = "their keys (PEM), in the same order; empty: each key is in its certificate's file"},
+    {"tls.ca", CONFIG_TEXT, AT(tls.ca), "", .reloadable = true,
+     .help = "authorities (PEM) that client certificates must come from"},
+    {"tls.client_auth", CONFIG_CHOICE, AT(tls.client_auth), "none", .words = client_auths, .reloadable = true,
+     .help = "whether clients show a certificate"},
+    {"tls.plain", CONFIG_BOOL, AT(tls.plain), "false", .reloadable = true,
+     .help = "with certificates: whether plain HTTP is still answered on the registry listeners"},
+
+    {"drain.delay", CONFIG_DURATION, AT(drain.delay), "0s", 0, H, .reloadable = true,
+     .help = "after SIGTERM: time in which /readyz already says no while all else goes on, for load balancers to see"},
+    {"drain.timeout", CONFIG_DURATION, AT(drain.timeout), "8s", 0, H, .reloadable = true,
+     .help = "then: time for running requests to finish before they are cut off"},
+};
+
+const unsigned n_config_keys = ARRAY_LEN(config_keys);
+_Static_assert(ARRAY_LEN(config_keys) <= CONFIG_KEYS_MAX, "struct config has room for the origin of each key");
+
+const struct config_key *config_key_find(struct slice path)
+{
+    for (unsigned i = 0; i < n_config_keys; i++) {
+        if (slice_equal_str(path, config_keys[i].path))
+            return &config_keys[i];
+    }
+    return NULL;
+}
+
+const struct config_key *config_key_find_flag(struct slice flag)
+{
+    for (unsigned i = 0; i < n_config_keys; i++) {
+        if (config_keys[i].flag && slice_equal_str(flag, config_keys[i].flag))
+            return &config_keys[i];
+    }
+    return NULL;
+}
+
+int config_key_fail_unknown(struct slice path, struct err *err)
+{
+    struct suggest suggest;
+    suggest_init(&suggest, path);
+    for (unsigned i = 0; i < n_config_keys; i++)
+        suggest_offer(&suggest, config_keys[i].path);
+    const char *near = suggest_best(&suggest);
+    if (near)
+        return err_set(err, -EINVAL, "%.*s: unknown key, did you mean \"%s\"?", SLICE_ARG(path), near);
+    return err_set(err, -EINVAL, "%.*s: unknown key (see: muster serve --help)", SLICE_ARG(path));
+}
+
+void config_key_variable(const struct config_key *key, char ret_name[CONFIG_VARIABLE_MAX])
+{
+    int n = snprintf(ret_name, CONFIG_VARIABLE_MAX, "MUSTER_%s", key->path);
+    ASSERT(n > 0 && n < CONFIG_VARIABLE_MAX);
+    for (char *c = ret_name; *c; c++) {
+        if (*c == '.')
+            *c = '_';
+        else if (*c >= 'a' && *c <= 'z')
+            *c = (char)(*c - 'a' + 'A');
+    }
+}
+
+void config_where(const struct config *config, const struct config_key *key, char *ret_text, size_t size)
+{
+    char variable[CONFIG_VARIABLE_MAX];
+    const struct config_origin *origin = &config->origins[key - config_keys];
+    switch (origin->kind) {
+    case ORIGIN_FILE:
+        snprintf(ret_text, size, "%s:%u: %s", config->file, origin->line, key->path);
+        return;
+    case ORIGIN_ENVIRONMENT:
+        config_key_variable(key, variable);
+        snprintf(ret_text, size, "%s", variable);
+        return;
+    case ORIGIN_SET:
+        snprintf(ret_text, size, "--set %s", key->path);
+        return;
+    case ORIGIN_FLAG:
+        snprintf(ret_text, size, "%s", key->flag);
+        return;
+    case ORIGIN_DEFAULT:
+        snprintf(ret_text, size, "%s", key->path);
+        return;
+    }
+}

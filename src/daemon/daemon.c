@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The wiring. Parts are members in the order in which they are opened; each stands on those above it.
+ */
+#include "daemon/daemon.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/config.h"
+#include "daemon/data_dir.h"
+#include "daemon/endpoints.h"
+#include "daemon/fronts.h"
+#include "daemon/keepalive.h"
+#include "daemon/notify.h"
+#include "daemon/pidfile.h"
+#include "daemon/process_info.h"
+#include "daemon/reload.h"
+#include "daemon/screen.h"
+#include "daemon/server_options.h"
+#include "daemon/shutdown.h"
+#include "daemon/signals.h"
+#include "daemon/stations.h"
+#include "daemon/system.h"
+#include "gateway/gateway.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORKERS_DEFAULT_MAX 8
+
+struct daemon {
+    const struct arguments *arguments;
+    char *const *environment;
+    struct config *config;
+    struct log *log;
+    struct data_dir *data_dir; /* NULL: the role needs none */
+    struct rcu_domain rcu;
+    struct worker_group *group;
+    struct endpoints *endpoints;
+    struct tls_config *tls; /* NULL: none */
+    struct system system;
+    struct metrics *metrics;
+    struct http_metrics *http_metrics;
+    struct fronts *fronts;
+    struct loop *loop;
+    struct signals signals;
+    struct stations *stations;
+    bool is_serving; /* the workers run */
+    bool has_pidfile;
+    struct notify notify;
+    struct keepalive keepalive;
+    struct shutdown shutdown;
+};
+
+static unsigned n_workers(const struct config *config)
+{
+    cpu_set_t cpus;
+    if (config->workers > 0)
+        return config->workers;
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+        return 1;
+    return (unsigned)min_size((size_t)CPU_COUNT(&cpus), WORKERS_DEFAULT_MAX);
+}
+
+static int open_log(struct daemon *daemon)
+{
+    const struct log_options options = {
+        .fd = STDERR_FILENO,
+        .level = (enum log_level)daemon->config->log.level,
+        .format = (enum log_format)daemon->config->log.format,
+    };
+    return log_new(&options, &daemon->log);
+}
+
+static int open_data(struct daemon *daemon, struct err *err)
+{
+    char chosen[PATH_MAX];
+    const char *path = daemon->config->data;
+    if (daemon->config->role == ROLE_GATEWAY)
+        return 0;
+    if (!*path) {
+        int r = data_dir_choose(chosen, sizeof(chosen));
+        if (r < 0)
+            return err_set_errno(err, r, "data");
+        path = chosen;
+    }
+    return data_dir_open(path, &daemon->data_dir, err);
+}
+
+static int open_listeners(struct daemon *daemon, struct err *err)
+{
+    unsigned n = n_workers(daemon->config);
+    int r = worker_group_new(n, &daemon->rcu, &daemon->group, err);
+    if (r == 0)
+        r = endpoints_open(daemon->config, n, &daemon->endpoints, err);
+    if (r == 0)
+        r = server_options_load_tls(daemon->config, &daemon->tls, err);
+    return r;
+}
+
+static int open_metrics(struct daemon *daemon)
+{
+    system_init(&daemon->system, daemon->config, daemon->endpoints, daemon->group);
+    int r = metrics_new(worker_group_size(daemon->group), &daemon->metrics);
+    if (r == 0)
+        r = process_register_metrics(daemon->metrics);
+    if (r == 0)
+        r = system_register_metrics(&daemon->system, daemon->metrics);
+    if (r == 0)
+        r = http_metrics_new(daemon->metrics, &daemon->http_metrics);
+    return r;
+}
+
+static int open_fronts(struct daemon *daemon, struct err *err)
+{
+    const struct front_env env = {
+        .log = daemon->log,
+        .metrics = daemon->metrics,
+        .system = &daemon->system.view,
+    };
+    return fronts_new(&env, &daemon->fronts, err);
+}
+
+static int open_stations(struct daemon *daemon)
+{
+    const struct exchange_handler registry = router_handler(fronts_router(daemon->fronts));
+    struct stations_options options = {
+        .main_loop = daemon->loop,
+        .group = daemon->group,
+        .endpoints = daemon->endpoints,
+        .metrics = daemon->http_metrics,
+        .handlers = {registry, registry, {gateway_on_request, NULL}},
+    };
+    server_options_fill(daemon->config, daemon->tls, options.servers);
+    return stations_new(&options, &daemon->stations);
+}
+
+static void on_signal(void *ctx, int signo)
+{
+    struct daemon *daemon = ctx;
+    if (signo != SIGHUP) {
+        log_info(daemon->log, "asked to stop", log_text("signal", sigabbrev_np(signo)));
+        notify_send(&daemon->notify, "STOPPING=1");
+        shutdown_ask(&daemon->shutdown, daemon->config->drain.delay, daemon->config->drain.timeout);
+        return;
+    }
+    const struct reload reload = {daemon->arguments, daemon->environment, daemon->log, daemon->endpoints,
+                                  daemon->stations};
+    notify_send(&daemon->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                (long long)(loop_now(daemon->loop) / NSEC_PER_USEC));
+    reload_config(&reload, &daemon->config);
+    notify_send(&daemon->notify, "READY=1");
+}
+
+static int open_pidfile(struct daemon *daemon, struct err *err)
+{
+    if (!*daemon->config->pidfile)
+        return 0;
+    int r = pidfile_write(daemon->config->pidfile, err);
+    daemon->has_pidfile = r == 0;
+    return r;
+}
+
+static int open_parts(struct daemon *daemon, struct err *err)
+{
+    int r = config_load(daemon->arguments, daemon->environment, &daemon->config, err);
+    if (r == 0)
+        r = open_log(daemon);
+    if (r == 0)
+        r = open_data(daemon, err);
+    if (r == 0)
+        r = open_listeners(daemon, err);
+    if (r == 0)
+        r = open_metrics(daemon);
+    if (r == 0)
+        r = open_fronts(daemon, err);
+    if (r == 0)
+        r = loop_new(NULL, &daemon->loop);
+    if (r == 0)
+        r = signals_open(&daemon->signals, daemon->loop, on_signal, daemon, err);
+    if (r == 0)
+        r = open_stations(daemon);
+    if (r == 0)
+        r = open_pidfile(daemon, err);
+    return r;
+}
+
+int daemon_open(const struct arguments *arguments, char *const *environment, struct daemon **ret_daemon,
+                struct err *err)
+{
+    struct daemon *daemon = calloc(1, sizeof(*daemon));
+    if (!daemon)
+        return err_set(err, -ENOMEM, "out of memory");
+    daemon->arguments = arguments;
+    daemon->environment = environment;
+    rcu_init(&daemon->rcu);
+    umask(077);
+    process_raise_descriptor_limit();
+    notify_open(&daemon->notify);
+    err->text[0] = '\0';
+    int r = open_parts(daemon, err);
+    if (r < 0) {
+        daemon_close(daemon);
+        return err->text[0] ? r : err_set_errno(err, r, "cannot start");
+    }
+    shutdown_init(&daemon->shutdown, daemon->loop, daemon->stations, &daemon->system, daemon->log);
+    *ret_daemon = daemon;
+    return 0;
+}
+
+static void warn(const struct daemon *daemon)
+{
+    char text[512];
+    size_t index = 0;
+    for (const char *name; (name = config_misspelt_variable(daemon->environment, &index, text, sizeof(text)));)
+        log_warn(daemon->log, "environment variable is no setting", log_str("name", slice_from(name, strcspn(name, "="))),
+                 log_text("meant", text));
+    endpoints_list_exposed(daemon->endpoints, text, sizeof(text));
+    if (*text && !(daemon->tls && daemon->config->tls.client_auth == CLIENT_AUTH_REQUIRE))
+        log_warn(daemon->log,
+                 "other machines can reach the registry and nothing checks who they are: set tls.cert, tls.ca and "
+                 "tls.client_auth=require, or listen on 127.0.0.1",
+                 log_text("listen", text));
+}
+
+/* One line per listener, for a program that waits for us. */
+static void tell_ready_fd(const struct daemon *daemon)
+{
+    int fd = daemon->arguments->ready_fd;
+    if (fd < 0)
+        return;
+    for (unsigned i = 0; i < daemon->endpoints->n; i++)
+        (void)dprintf(fd, "%s %s\n", daemon->endpoints->shown[i].role, daemon->endpoints->shown[i].address);
+    close(fd);
+}
+
+static void tell_ready(struct daemon *daemon)
+{
+    const struct system_facts *facts = &daemon->system.facts;
+    system_set_not_ready(&daemon->system, NULL);
+    for (unsigned i = 0; i < facts->n_listeners; i++)
+        log_info(daemon->log, "listening", log_text("role", facts->listeners[i].role),
+                 log_text("address", facts->listeners[i].address), log_text("speaks", facts->listeners[i].protocols));
+    log_info(daemon->log, "ready", log_text("version", facts->version), log_int("workers", facts->n_workers),
+             log_text("data", daemon->data_dir ? data_dir_path(daemon->data_dir) : ""));
+    warn(daemon);
+    if (isatty(STDOUT_FILENO))
+        screen_print(stdout, facts, daemon->data_dir ? data_dir_path(daemon->data_dir) : NULL);
+    notify_send(&daemon->notify, "READY=1\nSTATUS=serving");
+    tell_ready_fd(daemon);
+}
+
+int daemon_run(struct daemon *daemon, struct err *err)
+{
+    const struct worker_hooks hooks = stations_hooks(daemon->stations);
+    int r = worker_group_start(daemon->group, &hooks, err);
+    if (r < 0)
+        return r;
+    daemon->is_serving = true;
+    keepalive_start(&daemon->keepalive, daemon->loop, daemon->stations, &daemon->notify, daemon->log);
+    tell_ready(daemon);
+    r = loop_run(daemon->loop);
+    if (r < 0)
+        return err_set_errno(err, r, "the main loop");
+    log_info(daemon->log, "stopped");
+    return 0;
+}
+
+void daemon_close(struct daemon *daemon)
+{
+    if (!daemon)
+        return;
+    keepalive_stop(&daemon->keepalive);
+    if (daemon->has_pidfile)
+        pidfile_remove(daemon->config->pidfile);
+    if (daemon->is_serving) {
+        worker_group_stop(daemon->group);
+        loop_settle(daemon->loop); /* takes the last mail of the workers */
+    }
+    stations_free(daemon->stations);
+    signals_close(&daemon->signals);
+    if (daemon->loop)
+        loop_free(daemon->loop);
+    fronts_free(daemon->fronts);
+    http_metrics_free(daemon->http_metrics);
+    metrics_free(daemon->metrics);
+    (void)tls_config_unref(daemon->tls);
+    endpoints_close(daemon->endpoints);
+    worker_group_free(daemon->group);
+    rcu_deinit(&daemon->rcu);
+    data_dir_close(daemon->data_dir);
+    log_free(daemon->log);
+    config_free(daemon->config);
+    notify_close(&daemon->notify);
+    free(daemon);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/keepalive.h"
+
+/* How often the log's counts of repeats are looked after. */
+#define SLOW_INTERVAL (5 * NSEC_PER_SEC)
+
+static void on_alive(void *ctx)
+{
+    const struct keepalive *keepalive = ctx;
+    notify_send(keepalive->notify, "WATCHDOG=1");
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct keepalive *keepalive = container_of(timer, struct keepalive, timer);
+    log_flush(keepalive->log);
+    if (keepalive->has_watchdog)
+        (void)stations_ping(keepalive->stations, on_alive, keepalive);
+    loop_arm(keepalive->loop, &keepalive->timer, loop_now(keepalive->loop) + keepalive->interval_ns);
+}
+
+void keepalive_start(struct keepalive *keepalive, struct loop *loop, struct stations *stations,
+                     const struct notify *notify, struct log *log)
+{
+    nsec_t watchdog_ns = notify_watchdog_interval();
+    *keepalive = (struct keepalive){
+        .loop = loop,
+        .stations = stations,
+        .notify = notify,
+        .log = log,
+        .interval_ns = SLOW_INTERVAL,
+        .has_watchdog = watchdog_ns > 0,
+    };
+    if (keepalive->has_watchdog && watchdog_ns / 2 < SLOW_INTERVAL)
+        keepalive->interval_ns = watchdog_ns / 2;
+    timer_init(&keepalive->timer, on_timer);
+    loop_arm(loop, &keepalive->timer, loop_now(loop) + keepalive->interval_ns);
+}
+
+void keepalive_stop(struct keepalive *keepalive)
+{
+    if (!keepalive->loop)
+        return;
+    loop_cancel(keepalive->loop, &keepalive->timer);
+    keepalive->loop = NULL;
+}

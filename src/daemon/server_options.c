@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/server_options.h"
+
+#include "daemon/config_keys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static enum tls_peer_check peer_check(const struct config *config)
+{
+    switch ((enum config_client_auth)config->tls.client_auth) {
+    case CLIENT_AUTH_OPTIONAL:
+        return TLS_PEER_OPTIONAL;
+    case CLIENT_AUTH_REQUIRE:
+        return TLS_PEER_REQUIRE;
+    case CLIENT_AUTH_NONE:
+        break;
+    }
+    return TLS_PEER_IGNORE;
+}
+
+int server_options_load_tls(const struct config *config, struct tls_config **ret_tls, struct err *err)
+{
+    static const char *const alpn[] = {"h2", "http/1.1", NULL};
+    if (config->tls.cert.n == 0) {
+        *ret_tls = NULL;
+        return 0;
+    }
+    struct tls_identity *identities = calloc(config->tls.cert.n, sizeof(*identities));
+    if (!identities)
+        return -ENOMEM;
+    for (unsigned i = 0; i < config->tls.cert.n; i++) {
+        identities[i].cert_file = config->tls.cert.items[i];
+        identities[i].key_file = config->tls.key.n > 0 ? config->tls.key.items[i] : config->tls.cert.items[i];
+    }
+    const struct tls_options options = {
+        .identities = identities,
+        .n_identities = config->tls.cert.n,
+        .ca_file = *config->tls.ca ? config->tls.ca : NULL,
+        .peer_check = peer_check(config),
+        .alpn = alpn,
+    };
+    int r = tls_config_new_server(&options, ret_tls, err);
+    free(identities);
+    if (r < 0) {
+        char where[128];
+        config_where(config, config_key_find(SLICE_LIT("tls.cert")), where, sizeof(where));
+        return err_wrap(err, r, "%s", where);
+    }
+    return 0;
+}
+
+void server_options_fill(const struct config *config, struct tls_config *tls,
+                         struct http_server_options ret_options[ENDPOINT_KINDS_])
+{
+    struct http_server_options plain;
+    http_server_options_init(&plain);
+    plain.limits.head_bytes = config->http.head_bytes;
+    plain.limits.target_bytes = config->http.target_bytes;
+    plain.limits.n_fields = config->http.fields;
+    plain.head_timeout_ns = config->http.head_timeout;
+    plain.body_timeout_ns = config->http.body_timeout;
+    plain.idle_timeout_ns = config->http.idle_timeout;
+    plain.answer_timeout_ns = config->http.answer_timeout;
+    plain.send_timeout_ns = config->http.send_timeout;
+    plain.linger_ns = config->http.linger;
+    plain.body_drain_bytes = config->http.body_drain_bytes;
+    plain.send_high_bytes = config->http.send_buffer_bytes;
+    plain.send_low_bytes = config->http.send_buffer_bytes / 4;
+    plain.h2_max_streams = config->http.streams;
+    plain.n_connections_max = config->http.worker_connections;
+    plain.tls = NULL;
+    plain.plain_allowed = true;
+    for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++)
+        ret_options[kind] = plain;
+    ret_options[ENDPOINT_REGISTRY].tls = tls;
+    ret_options[ENDPOINT_REGISTRY].plain_allowed = !tls || config->tls.plain;
+}

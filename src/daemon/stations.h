@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A station is what one worker runs: an HTTP server for each kind of endpoint, and the acceptors that feed them. A fresh
+ * connection may be handed to a less busy worker's station; after that it stays.
+ *
+ * All functions are called on the main thread; what they ask of the stations travels by mail, and answers come back on
+ * the main thread's loop.
+ */
+#pragma once
+
+#include "daemon/endpoints.h"
+#include "http/server.h"
+#include "io/worker.h"
+
+struct stations;
+
+struct stations_options {
+    struct loop *main_loop;
+    struct worker_group *group; /* not yet started */
+    const struct endpoints *endpoints;
+    struct http_metrics *metrics;
+    struct exchange_handler handlers[ENDPOINT_KINDS_];
+    struct http_server_options servers[ENDPOINT_KINDS_];
+};
+
+/* The options are copied; what they point to must outlive the stations. 0 or -ENOMEM. */
+int stations_new(const struct stations_options *options, struct stations **ret_stations);
+
+/* After the workers have stopped. NULL is fine. */
+void stations_free(struct stations *stations);
+
+/* What worker_group_start is to be given. */
+struct worker_hooks stations_hooks(struct stations *stations);
+
+/* Gives the servers new options (reload). 0 or -ENOMEM: then some stations may have theirs already; call it again. */
+int stations_set_options(struct stations *stations, const struct http_server_options servers[ENDPOINT_KINDS_]);
+
+/* No new connections and requests, once. on_drained is called when no station has a connection left. */
+void stations_drain(struct stations *stations, void (*on_drained)(void *ctx), void *ctx);
+
+/*
+ * Calls on_alive when every worker has taken its mail: the proof that none of them hangs. False, and nothing else
+ * happens, while an earlier ping is under way.
+ */
+bool stations_ping(struct stations *stations, void (*on_alive)(void *ctx), void *ctx);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answers that are the same for everybody are static, so that /livez costs what the server costs.
+ */
+#include "fronts/ops/ops.h"
+
+#include "base/util.h"
+#include "fronts/system_view.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct ops {
+    struct metrics *metrics;
+    const struct system_view *system;
+};
+
+static const struct header text_headers[] = {
+    {SLICE_LIT("content-type"), SLICE_LIT("text/plain; charset=utf-8")},
+};
+
+static const struct header json_headers[] = {
+    {SLICE_LIT("content-type"), SLICE_LIT("application/json")},
+};
+
+static const struct header metrics_headers[] = {
+    {SLICE_LIT("content-type"), SLICE_LIT("text/plain; version=0.0.4; charset=utf-8")},
+};
+
+static void on_livez(void *instance, struct exchange *exchange)
+{
+    (void)instance;
+    exchange_respond(exchange, 200, text_headers, ARRAY_LEN(text_headers), SLICE_LIT("ok\n"));
+}
+
+static void on_readyz(void *instance, struct exchange *exchange)
+{
+    const struct ops *ops = instance;
+    const char *reason = ops->system->not_ready(ops->system->ctx);
+    if (reason)
+        exchange_respond_text(exchange, 503, "not ready: %s\n", reason);
+    else
+        exchange_respond(exchange, 200, text_headers, ARRAY_LEN(text_headers), SLICE_LIT("ok\n"));
+}
+
+static void on_health(void *instance, struct exchange *exchange)
+{
+    const struct ops *ops = instance;
+    const char *reason = ops->system->not_ready(ops->system->ctx);
+    char body[256];
+    int n = snprintf(body, sizeof(body), "{\"health\":\"%s\",\"reason\":\"%s\"}", reason ? "false" : "true",
+                     reason ? reason : "");
+    exchange_respond(exchange, reason ? 503 : 200, json_headers, ARRAY_LEN(json_headers),
+                     (struct slice){body, (size_t)n});
+}
+
+static void on_version(void *instance, struct exchange *exchange)
+{
+    const struct ops *ops = instance;
+    char body[128];
+    int n = snprintf(body, sizeof(body), "{\"version\":\"%s\"}", ops->system->facts->version);
+    exchange_respond(exchange, 200, json_headers, ARRAY_LEN(json_headers), (struct slice){body, (size_t)n});
+}
+
+/* Answers with what was gathered in a buf, or with 503 when there was no memory for it; the buf is freed. */
+static void respond_buf(struct exchange *exchange, const struct header *headers, struct buf *body)
+{
+    if (buf_error(body) < 0)
+        exchange_respond_text(exchange, 503, "out of memory\n");
+    else
+        exchange_respond(exchange, 200, headers, 1, buf_slice(body));
+    buf_deinit(body);
+}
+
+static void on_metrics(void *instance, struct exchange *exchange)
+{
+    const struct ops *ops = instance;
+    struct buf body = {0};
+    metrics_render(ops->metrics, &body);
+    respond_buf(exchange, metrics_headers, &body);
+}
+
+static int create(const struct front_env *env, void **ret_instance, struct err *err)
+{
+    (void)err;
+    struct ops *ops = malloc(sizeof(*ops));
+    if (!ops)
+        return -ENOMEM;
+    *ops = (struct ops){env->metrics, env->system};
+    *ret_instance = ops;
+    return 0;
+}
+
+static void destroy(void *instance)
+{
+    free(instance);
+}
+
+static const struct front_path paths[] = {
+    {FRONT_EXACT, SLICE_LIT("/livez"), FRONT_GET, on_livez},
+    {FRONT_EXACT, SLICE_LIT("/readyz"), FRONT_GET, on_readyz},
+    {FRONT_EXACT, SLICE_LIT("/health"), FRONT_GET, on_health},
+    {FRONT_EXACT, SLICE_LIT("/version"), FRONT_GET, on_version},
+    {FRONT_EXACT, SLICE_LIT("/metrics"), FRONT_GET, on_metrics},
+};
+
+const struct front ops_front = {
+    .name = "ops",
+    .speaks = "health, version, metrics and status",
+    .paths = paths,
+    .n_paths = ARRAY_LEN(paths),
+    .create = create,
+    .destroy = destroy,
+};
