@@ -17,8 +17,8 @@
  * no threads, no global state and installs no signal handlers; it never raises SIGPIPE, never writes to the program's
  * output and never ends the program.
  *
- * Ownership: what a function gives through a `ret_` argument belongs to the caller, who frees it with the function named
- * beside it. Strings inside a result live as long as the result. Arguments are copied.
+ * Ownership: what a function gives through a `ret_` argument belongs to the caller, who frees it with the function
+ * named beside it. Strings inside a result live as long as the result. Arguments are copied.
  *
  * Growth: structs that the library gives out may get new members at their end, and struct muster_options tells by its
  * version which members its program knows; a program keeps working with a newer library without being built again.
@@ -68,14 +68,17 @@ struct muster_options {
 };
 
 #define MUSTER_OPTIONS_VERSION 1
-#define MUSTER_OPTIONS_INIT {MUSTER_OPTIONS_VERSION, NULL, 5000, NULL, NULL, NULL}
+#define MUSTER_OPTIONS_INIT                                                                                            \
+    {                                                                                                                  \
+        MUSTER_OPTIONS_VERSION, NULL, 5000, NULL, NULL, NULL                                                           \
+    }
 
 struct muster_client;
 
 /*
- * Makes a client; options may be NULL for the defaults. It does not connect yet. Options that are not usable are told by
- * the first call that needs them (MUSTER_BAD_OPTIONS), so that there is a client to ask for the reason.
- * MUSTER_OK or MUSTER_OUT_OF_MEMORY. Free it with muster_client_free.
+ * Makes a client; options may be NULL for the defaults. It does not connect yet. Options that are not usable are told
+ * by the first call that needs them (MUSTER_BAD_OPTIONS), so that there is a client to ask for the reason. MUSTER_OK or
+ * MUSTER_OUT_OF_MEMORY. Free it with muster_client_free.
  */
 MUSTER_API int muster_client_new(const struct muster_options *options, struct muster_client **ret_client);
 
@@ -86,8 +89,8 @@ MUSTER_API void muster_client_free(struct muster_client *client);
 MUSTER_API const char *muster_error(const struct muster_client *client);
 
 struct muster_listener {
-    const char *role;     /* "registry" or "gateway" */
-    const char *address;  /* "127.0.0.1:2379", "unix:/run/muster.sock" */
+    const char *role;      /* "registry" or "gateway" */
+    const char *address;   /* "127.0.0.1:2379", "unix:/run/muster.sock" */
     const char *protocols; /* "HTTP/1.1, HTTP/2" */
 };
 
@@ -100,9 +103,9 @@ struct muster_status {
     const char *role;    /* "registry", "gateway" or "all" */
     int64_t pid;
     int64_t uptime_ms;
-    int ready;              /* 1 or 0 */
-    const char *not_ready;  /* why not; "" when ready */
-    uint64_t memory_bytes;  /* resident */
+    int ready;             /* 1 or 0 */
+    const char *not_ready; /* why not; "" when ready */
+    uint64_t memory_bytes; /* resident */
     size_t n_listeners;
     const struct muster_listener *listeners;
     size_t n_workers;

@@ -21,8 +21,8 @@ struct table_writer {
     struct writer writer;
     bool color;
     bool in_list;
-    bool has_output;  /* a table was printed: the next one is set off by an empty line */
-    unsigned column;  /* of the next cell */
+    bool has_output; /* a table was printed: the next one is set off by an empty line */
+    unsigned column; /* of the next cell */
     unsigned n_columns;
     const char *names[COLUMNS_MAX];
     size_t widths[COLUMNS_MAX];

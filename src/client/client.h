@@ -12,7 +12,7 @@
 #define CLIENT_ADDRESSES_MAX 16
 
 struct muster_client {
-    struct err error; /* of the last call */
+    struct err error;   /* of the last call */
     int options_result; /* MUSTER_OK, or what every call returns because the options are not usable */
     struct err options_error;
     nsec_t timeout_ns;

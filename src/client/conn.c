@@ -23,8 +23,8 @@ nsec_t conn_now(void)
     return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
-int conn_open(const struct address *address, const struct conn_files *files, nsec_t deadline_ns,
-              struct conn **ret_conn, struct err *err)
+int conn_open(const struct address *address, const struct conn_files *files, nsec_t deadline_ns, struct conn **ret_conn,
+              struct err *err)
 {
     struct conn *conn CLEANUP(conn_closep) = calloc(1, sizeof(*conn));
     if (!conn)

@@ -28,8 +28,8 @@ nsec_t conn_now(void);
  * 0; -EINVAL when a file of `files` is not usable; -ETIMEDOUT; -ENOMEM; -EPROTO when the TLS handshake failed (the
  * server's certificate is always verified); else what the system says. err says it in words.
  */
-int conn_open(const struct address *address, const struct conn_files *files, nsec_t deadline_ns,
-              struct conn **ret_conn, struct err *err);
+int conn_open(const struct address *address, const struct conn_files *files, nsec_t deadline_ns, struct conn **ret_conn,
+              struct err *err);
 
 /* NULL is fine. */
 void conn_close(struct conn *conn);

@@ -99,7 +99,8 @@ static int check_together(const struct config *config, struct err *err)
     if (config->tls.client_auth != CLIENT_AUTH_NONE && config->tls.cert.n == 0)
         return fail_at(config, "tls.client_auth", "needs TLS; expected tls.cert to be set, too", err);
     if (config->tls.client_auth != CLIENT_AUTH_NONE && !*config->tls.ca)
-        return fail_at(config, "tls.client_auth", "expected tls.ca to name the authorities that clients come from", err);
+        return fail_at(config, "tls.client_auth", "expected tls.ca to name the authorities that clients come from",
+                       err);
     return 0;
 }
 

@@ -71,7 +71,7 @@ struct config {
         nsec_t delay, timeout;
     } drain;
 
-    char *file;                                   /* the file it was read from; NULL: none */
+    char *file;                                    /* the file it was read from; NULL: none */
     struct config_origin origins[CONFIG_KEYS_MAX]; /* in the order of config_keys */
 };
 

@@ -40,8 +40,8 @@ const struct config_key config_keys[] = {
     {"pidfile", CONFIG_TEXT, AT(pidfile), "", .flag = "--pidfile", .flag_value = "FILE",
      .help = "file for the process id while it is ready; empty: none"},
 
-    {"log.level", CONFIG_CHOICE, AT(log.level), "info", .words = log_levels, .reloadable = true,
-     .flag = "--log-level", .flag_value = "LEVEL", .help = "least level that is logged"},
+    {"log.level", CONFIG_CHOICE, AT(log.level), "info", .words = log_levels, .reloadable = true, .flag = "--log-level",
+     .flag_value = "LEVEL", .help = "least level that is logged"},
     {"log.format", CONFIG_CHOICE, AT(log.format), "auto", .words = log_formats, .flag = "--log-format",
      .flag_value = "FORMAT", .help = "layout of the log on standard error; auto: text on a terminal, else logfmt"},
 

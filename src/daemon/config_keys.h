@@ -26,8 +26,8 @@ struct config_key {
     const char *fallback; /* the default, as text; items of a list separated by commas */
     uint64_t min, max;    /* of numbers, of bytes, of durations in ns */
     const char *const *words;
-    bool reloadable; /* whether SIGHUP applies it */
-    const char *flag;     /* NULL: only --set */
+    bool reloadable;  /* whether SIGHUP applies it */
+    const char *flag; /* NULL: only --set */
     const char *flag_value;
     const char *help;
 };

@@ -219,8 +219,8 @@ static void warn(const struct daemon *daemon)
     char text[512];
     size_t index = 0;
     for (const char *name; (name = config_misspelt_variable(daemon->environment, &index, text, sizeof(text)));)
-        log_warn(daemon->log, "environment variable is no setting", log_str("name", slice_from(name, strcspn(name, "="))),
-                 log_text("meant", text));
+        log_warn(daemon->log, "environment variable is no setting",
+                 log_str("name", slice_from(name, strcspn(name, "="))), log_text("meant", text));
     endpoints_list_exposed(daemon->endpoints, text, sizeof(text));
     if (*text && !(daemon->tls && daemon->config->tls.client_auth == CLIENT_AUTH_REQUIRE))
         log_warn(daemon->log,

@@ -17,8 +17,8 @@ int data_dir_choose(char *ret_path, size_t size);
 struct data_dir;
 
 /*
- * Makes the folder when it is not there (for its user only) and locks it: 0; -EBUSY with the other process named in err;
- * -ENOMEM; -errno with the reason in err.
+ * Makes the folder when it is not there (for its user only) and locks it: 0; -EBUSY with the other process named in
+ * err; -ENOMEM; -errno with the reason in err.
  */
 int data_dir_open(const char *path, struct data_dir **ret_dir, struct err *err);
 

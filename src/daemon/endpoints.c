@@ -104,7 +104,7 @@ void endpoints_list_exposed(const struct endpoints *endpoints, char *ret_text, s
     for (unsigned i = 0; i < endpoints->n && len < size; i++) {
         const struct endpoint *endpoint = &endpoints->items[i];
         if (endpoint->kind == ENDPOINT_REGISTRY && !addr_is_loopback(listener_addr(endpoint->listener)))
-            len += (size_t)snprintf(ret_text + len, size - len, "%s%s", len > 0 ? ", " : "",
-                                    endpoints->shown[i].address);
+            len +=
+                (size_t)snprintf(ret_text + len, size - len, "%s%s", len > 0 ? ", " : "", endpoints->shown[i].address);
     }
 }

@@ -65,8 +65,9 @@ static double start_seconds(void *ctx)
     (void)ctx;
     read_file("/proc/self/stat", text, sizeof(text));
     const char *behind_name = strrchr(text, ')'); /* the name may hold blanks and brackets */
-    if (!behind_name || sscanf(behind_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-                                            "%*d %llu",
+    if (!behind_name || sscanf(behind_name,
+                               ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+                               "%*d %llu",
                                &ticks) != 1)
         return 0;
     clock_gettime(CLOCK_REALTIME, &wall);

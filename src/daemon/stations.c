@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mail between the main thread and the workers lies in the stations themselves, so that stopping and asking for signs of
- * life never need memory.
+ * Mail between the main thread and the workers lies in the stations themselves, so that stopping and asking for signs
+ * of life never need memory.
  */
 #include "daemon/stations.h"
 

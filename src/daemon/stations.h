@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A station is what one worker runs: an HTTP server for each kind of endpoint, and the acceptors that feed them. A fresh
- * connection may be handed to a less busy worker's station; after that it stays.
+ * A station is what one worker runs: an HTTP server for each kind of endpoint, and the acceptors that feed them. A
+ * fresh connection may be handed to a less busy worker's station; after that it stays.
  *
  * All functions are called on the main thread; what they ask of the stations travels by mail, and answers come back on
  * the main thread's loop.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One pair is: u32 length of the name, u32 length of the value, the name, the value. Lengths are copied in and out, since
- * they lie at any alignment.
+ * One pair is: u32 length of the name, u32 length of the value, the name, the value. Lengths are copied in and out,
+ * since they lie at any alignment.
  */
 #include "http/h2_fields.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two passes: the pairs of the block become pseudo-fields and fields, then the request is put together and judged.
- * Whether something is malformed or merely refused follows HTTP/1: there a 400 would close the connection, here a stream
- * error ends the stream; every other refusal is an ordinary answer.
+ * Whether something is malformed or merely refused follows HTTP/1: there a 400 would close the connection, here a
+ * stream error ends the stream; every other refusal is an ordinary answer.
  */
 #include "http/h2_request.h"
 

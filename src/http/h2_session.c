@@ -166,8 +166,8 @@ void h2_session_flush(struct h2_session *session)
 }
 
 /*
- * Two steps (RFC 9113 6.8): a GOAWAY that refuses nothing, then, when the peer has answered a PING sent behind it and so
- * has read it, one that names the last stream. Requests that were on their way are thus served.
+ * Two steps (RFC 9113 6.8): a GOAWAY that refuses nothing, then, when the peer has answered a PING sent behind it and
+ * so has read it, one that names the last stream. Requests that were on their way are thus served.
  */
 static void drain(struct session *base)
 {

@@ -10,8 +10,9 @@
  *     h2_guard.c       how much abuse is borne
  *
  * How an event goes: bytes are received into nghttp2, whose callbacks hand requests and body to the front ends and note
- * what they answer; then everything goes out in one send; then news is settled (exchanges that ended are closed, writers
- * that waited are called). What is written outside of this, by timers or mail, is sent once at the end of the turn.
+ * what they answer; then everything goes out in one send; then news is settled (exchanges that ended are closed,
+ * writers that waited are called). What is written outside of this, by timers or mail, is sent once at the end of the
+ * turn.
  *
  * Invariants:
  * 1. A front end is called from two places only: a callback of nghttp2 (on_request, on_body, on_end) and the settling

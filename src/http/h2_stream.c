@@ -2,8 +2,8 @@
 /*
  * A stream from its first HEADERS frame to its end. What it answers is in h2_answer.c.
  *
- * Flow control follows the front end: bytes are given back to the peer's windows after on_body has had them, so a paused
- * exchange holds its peer back. At most the windows' bytes are held meanwhile.
+ * Flow control follows the front end: bytes are given back to the peer's windows after on_body has had them, so a
+ * paused exchange holds its peer back. At most the windows' bytes are held meanwhile.
  */
 #include "http/h2_stream.h"
 

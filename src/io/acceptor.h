@@ -7,15 +7,16 @@
 #include "io/addr.h"
 #include "io/loop.h"
 
-/* The new descriptor, owned by the callee, is non-blocking, close-on-exec and, from a listener.h socket, TCP_NODELAY. */
+/* The new descriptor, owned by the callee, is non-blocking, close-on-exec and, from a listener.h socket, TCP_NODELAY.
+ */
 typedef void (*accept_fn)(void *ctx, int fd, const struct peer *peer);
 
 struct acceptor;
 
 /*
  * At most a bounded number of connections are taken per turn. When the process or the system runs out of descriptors, a
- * spare one is used to accept and close (the client sees a closed connection instead of silence), accepting pauses for a
- * short time, and n_refused counts; other connections are unharmed.
+ * spare one is used to accept and close (the client sees a closed connection instead of silence), accepting pauses for
+ * a short time, and n_refused counts; other connections are unharmed.
  *
  * The listening socket stays the caller's. 0, -ENOMEM, or the -errno of open or epoll_ctl.
  */

@@ -3,8 +3,8 @@
  * Names to addresses without blocking a loop: a few threads run the system's resolver (so /etc/hosts and nsswitch hold)
  * and mail the answer back. Addresses given as text are answered without a thread, also by mail to keep one order.
  *
- * Requests are owned by the caller until `done` is called, on the loop that asked, in a later turn or later in this one.
- * Waiting requests are bounded; beyond the bound resolver_submit fails with -EBUSY.
+ * Requests are owned by the caller until `done` is called, on the loop that asked, in a later turn or later in this
+ * one. Waiting requests are bounded; beyond the bound resolver_submit fails with -EBUSY.
  */
 #pragma once
 

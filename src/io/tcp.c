@@ -3,12 +3,13 @@
  * A stream on a kernel socket, in 64 bytes; only one that is connecting has something more, its deadline.
  *
  * Edge-triggered, with no look more than needed:
- *  - A short read clears STREAM_READABLE: what arrives later is a new edge. An end or a failure that came with the bytes
- *    has its own bit (RDHUP, ERR), which keeps STREAM_READABLE set.
+ *  - A short read clears STREAM_READABLE: what arrives later is a new edge. An end or a failure that came with the
+ * bytes has its own bit (RDHUP, ERR), which keeps STREAM_READABLE set.
  *  - A short write clears STREAM_WRITABLE: the kernel has noted that we want space, and tells by an edge.
  *
- * The socket's error is fetched (and by that cleared) once, when epoll reports it, and is then remembered in the stream;
- * bytes that arrived before it are still in the kernel's queue, and once they are read the error is what recv gives.
+ * The socket's error is fetched (and by that cleared) once, when epoll reports it, and is then remembered in the
+ * stream; bytes that arrived before it are still in the kernel's queue, and once they are read the error is what recv
+ * gives.
  */
 #include "io/tcp.h"
 

@@ -6,8 +6,8 @@
  * loop, so that nothing is told from inside tls_accept and tls_connect.
  *
  * Invariants, once open:
- * 1. WRITABLE is cleared only while ciphertext waits for the lower stream, or OpenSSL for bytes of the peer before it can
- *    write; the lower stream's event that ends the wait sets it again.
+ * 1. WRITABLE is cleared only while ciphertext waits for the lower stream, or OpenSSL for bytes of the peer before it
+ * can write; the lower stream's event that ends the wait sets it again.
  * 2. READABLE is cleared only when the lower stream is not readable either, so its next event tells of new bytes.
  * 3. A call by the owner never calls the owner back: failures found in it are returned, and the bits set silently.
  */

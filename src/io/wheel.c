@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A hierarchical wheel. A deadline is a number of ticks (ms, rounded up); read it as digits of 6 bits. A timer sits on
- * the level of the highest digit in which its deadline differs from the wheel's tick, in the slot of that digit's value.
- * When the tick reaches the beginning of a slot, its timers differ only in lower digits and are placed again: a timer
- * moves at most five times, and one that is cancelled early never.
+ * the level of the highest digit in which its deadline differs from the wheel's tick, in the slot of that digit's
+ * value. When the tick reaches the beginning of a slot, its timers differ only in lower digits and are placed again: a
+ * timer moves at most five times, and one that is cancelled early never.
  *
  * Invariants:
  *  1. A timer in a slot is due after `tick`; what is due at or before it is in `due`.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A timer wheel good for millions of timers: arming and cancelling cost O(1), a timer that is cancelled before it is due
- * (nearly all are) is touched twice in its life. Resolution is one millisecond: a timer never fires early, and at most
- * one tick late once the wheel is advanced past it.
+ * A timer wheel good for millions of timers: arming and cancelling cost O(1), a timer that is cancelled before it is
+ * due (nearly all are) is touched twice in its life. Resolution is one millisecond: a timer never fires early, and at
+ * most one tick late once the wheel is advanced past it.
  *
  * Timers are embedded in their objects and belong to one wheel, which belongs to one thread. Pure: time comes in by
  * argument. Nothing here allocates or fails.

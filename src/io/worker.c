@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a group is a row of phases. The main thread alone moves it on (set_phase) and waits until all threads have
- * arrived at the end of the phase (await_arrivals); each thread waits for the next phase (await_phase).
+ * The life of a group is a row of phases. The main thread alone moves it on (set_phase) and waits until all threads
+ * have arrived at the end of the phase (await_arrivals); each thread waits for the next phase (await_phase).
  *
  *     STARTING  each thread runs its start hook
  *     RUNNING   each loop runs, until the mail that stops it; left out when a start failed

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Classes of bytes, as RFC 9110 and RFC 3986 draw them. One table of bits, because each byte of a head is looked up once
- * or twice. ASCII only; no locale has a say.
+ * Classes of bytes, as RFC 9110 and RFC 3986 draw them. One table of bits, because each byte of a head is looked up
+ * once or twice. ASCII only; no locale has a say.
  */
 #pragma once
 

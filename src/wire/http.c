@@ -78,7 +78,8 @@ static const uint8_t fields_by_length[18][6] = {
     [17] = {HTTP_FIELD_TRANSFER_ENCODING},
 };
 
-/* The bytes at `at` in lower case, for those of a token: setting the bit turns no other token byte into one of a name. */
+/* The bytes at `at` in lower case, for those of a token: setting the bit turns no other token byte into one of a name.
+ */
 static uint64_t lower_word(const char *at)
 {
     uint64_t word;

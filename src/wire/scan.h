@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding where a run of bytes ends: the inner loops of the HTTP/1 parser, sixteen bytes at a time where the machine has
- * SSE2 (each x86-64 does), eight or one elsewhere. Both are always there for the tests to compare; scan_x is the faster.
+ * Finding where a run of bytes ends: the inner loops of the HTTP/1 parser, sixteen bytes at a time where the machine
+ * has SSE2 (each x86-64 does), eight or one elsewhere. Both are always there for the tests to compare; scan_x is the
+ * faster.
  *
  * Each returns the first byte in [at, end) that ends the run, or `end`. None reads at or behind `end`.
  */

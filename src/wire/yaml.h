@@ -3,9 +3,9 @@
  * One YAML document as a tree of what people write in configuration files: mappings, sequences and scalars, each with
  * the place where it stands, so that whoever reads the tree can point at what is wrong. Pure.
  *
- * What makes a file mean something else than what it seems to say is refused: duplicate keys, anchors and aliases, tags,
- * merge keys, keys that are no scalars, a second document. Scalars stay text; what "yes" or "10s" means is for the
- * reader to decide.
+ * What makes a file mean something else than what it seems to say is refused: duplicate keys, anchors and aliases,
+ * tags, merge keys, keys that are no scalars, a second document. Scalars stay text; what "yes" or "10s" means is for
+ * the reader to decide.
  */
 #pragma once
 

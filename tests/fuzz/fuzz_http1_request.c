@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A connection's bytes as a request: parsed by us and by llhttp, which must not disagree about what we accept. The early
- * check must not accept less than the parser does.
+ * A connection's bytes as a request: parsed by us and by llhttp, which must not disagree about what we accept. The
+ * early check must not accept less than the parser does.
  */
 #include "support/http1_oracle.h"
 #include "wire/http1.h"

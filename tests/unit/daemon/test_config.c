@@ -2,8 +2,8 @@
 #include "daemon/config.h"
 
 #include "daemon/config_keys.h"
-#include "http/server.h"
 #include "daemon/server_options.h"
+#include "http/server.h"
 
 #include "support/fault_alloc.h"
 #include "support/test.h"
@@ -57,7 +57,11 @@ static int load(const char *file_text, char *const *environment, int argc, const
     return r;
 }
 
-#define WORDS(...) (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *[]){__VA_ARGS__}
+#define WORDS(...)                                                                                                     \
+    (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *[])                                    \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 
 static struct config *load_good(const char *file_text, char *const *environment, int argc, const char *const *words)
 {
@@ -118,10 +122,9 @@ static void later_sources_win(void)
     char level[] = "MUSTER_LOG_LEVEL=warn", workers[] = "MUSTER_WORKERS=3", streams[] = "MUSTER_HTTP_STREAMS=5";
     char *environment[] = {level, workers, streams, NULL};
     const char *file = "log:\n  level: debug\nworkers: 2\nhttp:\n  streams: 4\n  fields: 50\n";
-    struct config *config =
-        load_good(file, environment,
-                  WORDS("--log-level", "error", "--set", "http.streams=7", "--set", "log.level=info", "--set",
-                        "http.streams=6"));
+    struct config *config = load_good(
+        file, environment,
+        WORDS("--log-level", "error", "--set", "http.streams=7", "--set", "log.level=info", "--set", "http.streams=6"));
     expect_int(config->http.fields, 50); /* only the file says it */
     expect_int(config->workers, 3);      /* the environment wins over the file */
     expect_int(config->http.streams, 6); /* --set wins over the environment, the last one over those before */
@@ -151,9 +154,9 @@ static void lists_are_replaced_not_joined(void)
 static void units_are_understood(void)
 {
     struct config *config = load_good(NULL, no_environment,
-                                      WORDS("--set", "http.head_timeout=250ms", "--set", "http.idle_timeout=2h", "--set",
-                                            "http.head_bytes=2k", "--set", "http.send_buffer_bytes=1M", "--set",
-                                            "http.target_bytes=300", "--set", "drain.timeout=0s"));
+                                      WORDS("--set", "http.head_timeout=250ms", "--set", "http.idle_timeout=2h",
+                                            "--set", "http.head_bytes=2k", "--set", "http.send_buffer_bytes=1M",
+                                            "--set", "http.target_bytes=300", "--set", "drain.timeout=0s"));
     expect_int(config->http.head_timeout, 250 * NSEC_PER_MSEC);
     expect_int(config->http.idle_timeout, 7200 * NSEC_PER_SEC);
     expect_int(config->http.head_bytes, 2048);
@@ -187,8 +190,7 @@ static const struct bad {
     {"workers: {a: 1}\n", NULL, NULL, "FILE:1: workers: expected a number from 0 to 64, not a mapping"},
     {"listen: [[a]]\n", NULL, NULL, "FILE:1: listen: expected a list of IP:PORT, [IPV6]:PORT, :PORT or unix:/PATH"},
     {"- a\n", NULL, NULL, "FILE:1: expected a mapping of keys"},
-    {"role: gateway\ngateway:\n  listen: []\n", NULL, NULL,
-     "FILE:1: role: with this role no listener is left to open"},
+    {"role: gateway\ngateway:\n  listen: []\n", NULL, NULL, "FILE:1: role: with this role no listener is left to open"},
     {"http:\n  target_bytes: 64k\n", NULL, NULL, "FILE:2: http.target_bytes: is more than http.head_bytes"},
     {"tls:\n  cert: [a, b]\n  key: c\n", NULL, NULL,
      "FILE:3: tls.key: expected as many files as tls.cert has, or none"},

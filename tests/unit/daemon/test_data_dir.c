@@ -67,8 +67,8 @@ static void a_second_process_is_told_who_has_it(void)
     snprintf(path, sizeof(path), "%s/data", make_place());
     expect_int(data_dir_open(path, &dir, NULL), 0);
     expect_int(data_dir_open(path, &second, &err), -EBUSY);
-    snprintf(expected, sizeof(expected), "the data folder %s is in use by process %ld; expected a folder of its own", path,
-             (long)getpid());
+    snprintf(expected, sizeof(expected), "the data folder %s is in use by process %ld; expected a folder of its own",
+             path, (long)getpid());
     expect_str(err.text, expected);
     data_dir_close(dir);
     expect_int(data_dir_open(path, &second, &err), 0);

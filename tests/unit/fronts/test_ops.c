@@ -116,12 +116,13 @@ static void status_is_json(void)
     struct fixture fixture;
     fixture_init(&fixture);
     fixture.reason = "starting";
-    expect_get(&fixture, "/api/v1/status", 200, JSON,
-               "{\"version\":\"1.2.3\",\"role\":\"all\",\"pid\":42,\"uptime_ms\":1234,\"ready\":false,"
-               "\"not_ready\":\"starting\",\"memory_bytes\":5000000,"
-               "\"listeners\":[{\"role\":\"registry\",\"address\":\"127.0.0.1:2379\",\"protocols\":\"HTTP/1.1, HTTP/2\"},"
-               "{\"role\":\"gateway\",\"address\":\"unix:/run/\\\"m\\\"\",\"protocols\":\"HTTP/1.1\"}],"
-               "\"workers\":[{\"connections\":10},{\"connections\":11}]}");
+    expect_get(
+        &fixture, "/api/v1/status", 200, JSON,
+        "{\"version\":\"1.2.3\",\"role\":\"all\",\"pid\":42,\"uptime_ms\":1234,\"ready\":false,"
+        "\"not_ready\":\"starting\",\"memory_bytes\":5000000,"
+        "\"listeners\":[{\"role\":\"registry\",\"address\":\"127.0.0.1:2379\",\"protocols\":\"HTTP/1.1, HTTP/2\"},"
+        "{\"role\":\"gateway\",\"address\":\"unix:/run/\\\"m\\\"\",\"protocols\":\"HTTP/1.1\"}],"
+        "\"workers\":[{\"connections\":10},{\"connections\":11}]}");
     fixture_deinit(&fixture);
 }
 

@@ -134,7 +134,8 @@ static int add_many(struct router *router, struct front_path *paths)
     struct front front = {.name = "many", .paths = paths, .n_paths = MANY};
     for (size_t i = 0; i < MANY; i++) {
         int n = snprintf(texts[i], sizeof(texts[i]), i % 2 ? "/p%zu/" : "/e%zu", i);
-        paths[i] = (struct front_path){i % 2 ? FRONT_PREFIX : FRONT_EXACT, {texts[i], (size_t)n}, FRONT_GET, say_instance};
+        paths[i] =
+            (struct front_path){i % 2 ? FRONT_PREFIX : FRONT_EXACT, {texts[i], (size_t)n}, FRONT_GET, say_instance};
     }
     return router_add(router, &front, instance, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Peers that use TLS in ways in which our own ends never do: old versions, renegotiation, key updates, sessions resumed,
- * messages of TLS itself cut into many records. They are played by OpenSSL itself, on memory BIOs.
+ * Peers that use TLS in ways in which our own ends never do: old versions, renegotiation, key updates, sessions
+ * resumed, messages of TLS itself cut into many records. They are played by OpenSSL itself, on memory BIOs.
  */
 #include "support/certs.h"
 #include "support/test.h"
