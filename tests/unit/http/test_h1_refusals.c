@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What becomes of peers that speak wrongly, too slowly, or not at all. What is malformed, and why, is the parsers' to
+ * know (tests/unit/wire); here each class is sent through a live session once.
+ */
+#include "support/sim_http.h"
+#include "support/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define GET(path) "GET " path " HTTP/1.1\r\nhost: x\r\n\r\n"
+#define POST      "POST /later HTTP/1.1\r\nhost: x\r\n"
+
+/* The request is answered with the status and a reason, then the connection is closed in good order. */
+static void expect_refused(struct sim_http *http, const char *request, unsigned status)
+{
+    char line[32];
+    (void)snprintf(line, sizeof(line), "HTTP/1.1 %u ", status);
+    sim_http_reconnect(http, NULL);
+    sim_http_say(http, request);
+    const char *heard = sim_http_hear(http);
+    const char *answer = strstr(heard, line);
+    if (!answer)
+        test_fail(__FILE__, __LINE__, "\"%s\" was answered \"%s\", expected %u", request, heard, status);
+    expect_true(strstr(answer, "\r\nconnection: close\r\n"));
+    const char *body = strstr(answer, "\r\n\r\n");
+    expect_true(body && strlen(body) > 15); /* it says why */
+    expect_true(http->ended);
+    expect_int(http->error, 0);
+    sim_http_end(http);
+    expect_int(http_server_n_connections(http->server), 0);
+}
+
+static void malformed_heads_are_refused(void)
+{
+    static const struct {
+        const char *request;
+        unsigned status;
+    } refused[] = {
+        {"GET /\r\nhost: x\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 400},
+        {"GET / HTTP/1.1\nhost: x\n\n", 400},
+        {"GET / HTTP/1.1\r\nhost : x\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nhost: x\r\n folded: y\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nhost: x\r\n: y\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nhost: x\r\na: b\rc\r\n\r\n", 400},
+        {"GET  / HTTP/1.1\r\nhost: x\r\n\r\n", 400},
+        {"GET /#x HTTP/1.1\r\nhost: x\r\n\r\n", 400},
+        {POST "content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 400},
+        {POST "content-length: 1\r\ncontent-length: 1\r\n\r\n", 400},
+        {POST "content-length: +1\r\n\r\n", 400},
+        {POST "content-length: 99999999999999999999\r\n\r\n", 400},
+        {POST "content-length:\r\n\r\n", 400},
+        {"POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n", 400},
+        {POST "transfer-encoding: xchunked\r\n\r\n", 400},
+        {POST "transfer-encoding: gzip, chunked\r\n\r\n", 501},
+        {POST "expect: the-unexpected\r\ncontent-length: 1\r\n\r\n", 417},
+        {"GET / HTTP/1.2\r\nhost: x\r\n\r\n", 505},
+        {"GET / HTTP/3.0\r\nhost: x\r\n\r\n", 505},
+        {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400},
+        {"SSH-2.0-OpenSSH_9.2\r\n", 400},
+        {GET("/hello") "nonsense\r\n\r\n", 400},
+    };
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        expect_refused(http, refused[i].request, refused[i].status);
+    sim_http_free(http);
+}
+
+static void long_heads_are_refused(void)
+{
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    char *request = malloc(64 * 1024);
+    expect_true(request);
+    (void)sprintf(request, "GET /%0*d", 9000, 0);
+    expect_refused(http, request, 414);
+    (void)sprintf(request, "GET / HTTP/1.1\r\nhost: x\r\na: %0*d", 40000, 0);
+    expect_refused(http, request, 431);
+    char *end = request + sprintf(request, "GET / HTTP/1.1\r\nhost: x\r\n");
+    for (int i = 0; i < 150; i++)
+        end += sprintf(end, "a%d: b\r\n", i);
+    (void)sprintf(end, "\r\n");
+    expect_refused(http, request, 431);
+    free(request);
+    sim_http_free(http);
+}
+
+static void malformed_bodies_are_refused(void)
+{
+    static const char *const chunks[] = {"0x5\r\n",        "5 \r\n",
+                                         " 5\r\n",         "-1\r\n",
+                                         "\r\n",           "3\r\nabcd\r\n",
+                                         "3\nabc",         "11111111111111111\r\n",
+                                         "1;\rx\r\na\r\n", "0\r\nbad trailer\r\n\r\n"};
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(chunks); i++) {
+        char request[256];
+        (void)snprintf(request, sizeof(request), POST "transfer-encoding: chunked\r\n\r\n%s", chunks[i]);
+        expect_refused(http, request, 400);
+        expect_true(strstr(sim_http_calls(http), "close aborted\n"));
+    }
+
+    /* Once the answer has begun there is no other way to say it than to break off. */
+    sim_http_reconnect(http, NULL);
+    sim_http_say(http, "POST /pipe HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\nxyz\r\n");
+    expect_false(strstr(sim_http_hear(http), "\r\n0\r\n"));
+    expect_true(http->ended || http->error);
+    sim_http_free(http);
+}
+
+static void what_ends_too_soon_is_refused(void)
+{
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    sim_http_say(http, "GET / HTTP/1.1\r\nho");
+    sim_http_end(http);
+    expect_true(strstr(sim_http_hear(http), "HTTP/1.1 400 "));
+    sim_http_reconnect(http, NULL);
+    sim_http_say(http, POST "content-length: 5\r\n\r\nabc");
+    sim_http_end(http);
+    expect_true(strstr(sim_http_hear(http), "HTTP/1.1 400 "));
+    expect_str(sim_http_calls(http), "request POST /later\nbody abc\nclose aborted\n");
+    expect_int(http_server_n_connections(http->server), 0);
+    sim_http_free(http);
+}
+
+static void wait_out(struct sim_http *http, nsec_t timeout_ns)
+{
+    sim_http_wait(http, timeout_ns - NSEC_PER_MSEC);
+    expect_str(sim_http_hear(http), "");
+    expect_int(http_server_n_connections(http->server), 1);
+    sim_http_wait(http, 2 * NSEC_PER_MSEC);
+}
+
+static void a_silent_connection_is_closed(void)
+{
+    struct http_server_options options;
+    http_server_options_init(&options);
+    struct sim_http *http = sim_http_new(&options, NULL);
+    wait_out(http, options.head_timeout_ns);
+    expect_str(sim_http_hear(http), "");
+    expect_true(http->ended);
+
+    sim_http_reconnect(http, NULL);
+    sim_http_say(http, GET("/hello"));
+    (void)sim_http_hear(http);
+    sim_http_forget(http);
+    wait_out(http, options.idle_timeout_ns);
+    expect_str(sim_http_hear(http), "");
+    expect_true(http->ended);
+    expect_int(http_server_n_connections(http->server), 0);
+    sim_http_free(http);
+}
+
+/* Bytes that drip do not put the end of a head off. */
+static void a_slow_head_is_answered_with_408(void)
+{
+    static const char *const beginnings[] = {"GET / HTT", "P", "PRI * HTTP/2.0\r\n"};
+    struct http_server_options options;
+    http_server_options_init(&options);
+    struct sim_http *http = sim_http_new(&options, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(beginnings); i++) {
+        sim_http_reconnect(http, NULL);
+        sim_http_say(http, beginnings[i]);
+        wait_out(http, options.head_timeout_ns);
+        expect_true(strstr(sim_http_hear(http), "HTTP/1.1 408 Request Timeout\r\n"));
+    }
+    sim_http_reconnect(http, NULL);
+    sim_http_say(http, GET("/hello") "GET / HTTP/1.1\r\nhost: x\r\n");
+    for (nsec_t passed_ns = 0; passed_ns < options.head_timeout_ns; passed_ns += NSEC_PER_SEC) {
+        sim_http_say(http, "a: b\r\n");
+        sim_http_wait(http, NSEC_PER_SEC);
+    }
+    expect_true(strstr(sim_http_hear(http), "HTTP/1.1 408 Request Timeout\r\n"));
+    expect_true(http->ended);
+    sim_http_free(http);
+}
+
+static void a_slow_body_is_answered_with_408(void)
+{
+    struct http_server_options options;
+    http_server_options_init(&options);
+    struct sim_http *http = sim_http_new(&options, NULL);
+    sim_http_say(http, POST "content-length: 5\r\n\r\na");
+    sim_http_wait(http, options.body_timeout_ns - NSEC_PER_MSEC);
+    sim_http_say(http, "b");
+    wait_out(http, options.body_timeout_ns);
+    expect_true(strstr(sim_http_hear(http), "HTTP/1.1 408 Request Timeout\r\n"));
+    expect_str(sim_http_calls(http), "request POST /later\nbody a\nbody b\nclose timeout\n");
+
+    /* A body that nobody wants has the same time; its answer was given. */
+    sim_http_reconnect(http, NULL);
+    sim_http_say(http, "POST /hello HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\na");
+    expect_true(strstr(sim_http_hear(http), "hello\n"));
+    sim_http_forget(http);
+    wait_out(http, options.body_timeout_ns);
+    expect_str(sim_http_hear(http), "");
+    expect_true(http->ended);
+    sim_http_free(http);
+}
+
+static void a_front_end_has_its_time(void)
+{
+    struct http_server_options options;
+    http_server_options_init(&options);
+    struct sim_http *http = sim_http_new(&options, NULL);
+    sim_http_say(http, GET("/later"));
+    wait_out(http, options.answer_timeout_ns);
+    expect_true(strstr(sim_http_hear(http), "HTTP/1.1 503 Service Unavailable\r\n"));
+    expect_str(sim_http_calls(http), "request GET /later\nend\nclose timeout\n");
+
+    sim_http_reconnect(http, NULL);
+    sim_http_say(http, GET("/later"));
+    exchange_set_idle_timeout(http->exchange, NSEC_NEVER);
+    sim_http_wait(http, 24 * 3600 * NSEC_PER_SEC);
+    expect_int(exchange_begin(http->exchange, 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    exchange_set_idle_timeout(http->exchange, NSEC_PER_SEC);
+    sim_http_wait(http, NSEC_PER_SEC - NSEC_PER_MSEC);
+    expect_int(exchange_write(http->exchange, SLICE_LIT("still here")), 0);
+    sim_http_wait(http, NSEC_PER_SEC - NSEC_PER_MSEC);
+    expect_str(sim_http_calls(http), "request GET /later\nend\n");
+    sim_http_wait(http, 2 * NSEC_PER_MSEC);
+    expect_str(sim_http_calls(http), "close timeout\n");
+    sim_http_free(http);
+}
+
+static void a_peer_that_never_reads_is_cut_off(void)
+{
+    struct http_server_options options;
+    http_server_options_init(&options);
+    struct sim_http *http = sim_http_new(&options, &(struct sim_options){.to_a.window_bytes = 100});
+    int n_sent = 0;
+    while (n_sent < 5000 && stream_send(http->client, SLICE_LIT(GET("/hello"))) == sizeof(GET("/hello")) - 1) {
+        sim_http_wait(http, 0);
+        n_sent++;
+    }
+    /* Requests are not looked at while the answers before them wait. */
+    expect_true(strlen(sim_http_calls(http)) < 5 * sizeof("request GET /hello\n"));
+    sim_http_wait(http, options.send_timeout_ns + NSEC_PER_MSEC);
+    expect_int(http_server_n_connections(http->server), 0);
+
+    sim_http_reconnect(http, &(struct sim_options){.to_a.window_bytes = 100});
+    sim_http_say(http, GET("/later"));
+    exchange_set_idle_timeout(http->exchange, NSEC_NEVER);
+    char bytes[500] = {0};
+    expect_int(exchange_begin(http->exchange, 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    expect_int(exchange_write(http->exchange, slice_from(bytes, sizeof(bytes))), 0);
+    (void)sim_http_calls(http);
+    sim_http_wait(http, options.send_timeout_ns + NSEC_PER_MSEC);
+    expect_str(sim_http_calls(http), "close timeout\n");
+
+    /* One that reads a little has more time, and also at the very end. */
+    sim_http_reconnect(http, &(struct sim_options){.to_a.window_bytes = 50});
+    sim_http_say(http, "GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    sim_http_wait(http, options.send_timeout_ns - NSEC_PER_MSEC);
+    expect_int(stream_recv(http->client, bytes, 10), 10);
+    sim_http_wait(http, options.send_timeout_ns - NSEC_PER_MSEC);
+    expect_int(http_server_n_connections(http->server), 1);
+    sim_http_wait(http, 2 * NSEC_PER_MSEC);
+    expect_int(http_server_n_connections(http->server), 0);
+    sim_http_free(http);
+}
+
+static void lingering_ends(void)
+{
+    struct http_server_options options;
+    http_server_options_init(&options);
+    struct sim_http *http = sim_http_new(&options, NULL);
+    sim_http_say(http, "nonsense\r\n\r\n");
+    (void)sim_http_hear(http);
+    expect_true(http->ended);
+    sim_http_say(http, "more of it, which must not reset the connection");
+    expect_int(stream_recv(http->client, (char[1]){0}, 1), 0);
+    sim_http_wait(http, options.linger_ns - NSEC_PER_MSEC);
+    expect_int(http_server_n_connections(http->server), 1);
+    sim_http_wait(http, 2 * NSEC_PER_MSEC);
+    expect_int(http_server_n_connections(http->server), 0);
+    sim_http_free(http);
+}
+
+static const struct test_case cases[] = {
+    {"malformed heads are refused", malformed_heads_are_refused},
+    {"long heads are refused", long_heads_are_refused},
+    {"malformed bodies are refused", malformed_bodies_are_refused},
+    {"what ends too soon is refused", what_ends_too_soon_is_refused},
+    {"a silent connection is closed", a_silent_connection_is_closed},
+    {"a slow head is answered with 408", a_slow_head_is_answered_with_408},
+    {"a slow body is answered with 408", a_slow_body_is_answered_with_408},
+    {"a front end has its time to answer", a_front_end_has_its_time},
+    {"a peer that never reads is cut off", a_peer_that_never_reads_is_cut_off},
+    {"lingering ends", lingering_ends},
+};
+
+int main(int argc, char **argv)
+{
+    return test_main(cases, ARRAY_LEN(cases), argc, argv);
+}
