@@ -110,7 +110,8 @@ static void note_task(struct loop_task *task)
 
 static void item_init(struct item *item, struct loop *loop, char *notes)
 {
-    *item = (struct item){.mail.deliver = note_mail, .loop = loop, .notes = notes};
+    *item = (struct item){.mail.deliver = note_mail, .loop = loop};
+    item->notes = notes;
     timer_init(&item->timer, note_timer);
     loop_task_init(&item->task, note_task);
 }
@@ -274,7 +275,8 @@ static struct noisy *noisy_new(struct loop *loop, loop_ready_fn on_ready, int *n
     int fds[2];
     expect_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     struct noisy *noisy = malloc(sizeof(*noisy));
-    *noisy = (struct noisy){.source = {fds[0], on_ready}, .loop = loop, .peer_fd = fds[1], .n_ready = n_ready};
+    *noisy = (struct noisy){.source = {fds[0], on_ready}, .loop = loop, .peer_fd = fds[1]};
+    noisy->n_ready = n_ready;
     expect_int(loop_add(loop, &noisy->source, LOOP_STREAM_EVENTS), 0);
     return noisy;
 }
