@@ -23,7 +23,6 @@ enum h2_offence {
     H2_WINDOW_UPDATE,
     H2_CONTINUATION,
     H2_EMPTY_DATA,
-    H2_UNKNOWN_FRAME,
     H2_OFFENCES_
 };
 

@@ -55,7 +55,6 @@ static int submit_settings(struct h2_session *session)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options->h2_max_streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)options->limits.head_bytes},
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
     int r = nghttp2_submit_settings(session->ng, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings));
     if (r == 0)
@@ -63,9 +62,15 @@ static int submit_settings(struct h2_session *session)
     return r;
 }
 
-/* How much to bear is decided by the guard in one place, so the library's own count of resets is set out of reach. */
+/*
+ * How much to bear is decided by the guard in one place, so the library's own count of resets is set out of reach.
+ *
+ * The tree of priorities is left on, without memory for closed streams: switched off by SETTINGS_NO_RFC7540_PRIORITIES,
+ * nghttp2 1.52 frees an answer's DATA twice when it runs out of memory in queueing it.
+ */
 static void set_options(nghttp2_option *option)
 {
+    nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS_MAX);
     nghttp2_option_set_stream_reset_rate_limit(option, UINT32_MAX, UINT32_MAX);

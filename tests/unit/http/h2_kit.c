@@ -11,9 +11,7 @@
 
 /* --- the front end --- */
 
-static void note(struct kit *kit, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-static void note(struct kit *kit, const char *fmt, ...)
+void kit_note(struct kit *kit, const char *fmt, ...)
 {
     size_t len = strlen(kit->trace);
     va_list args;
@@ -24,26 +22,31 @@ static void note(struct kit *kit, const char *fmt, ...)
     va_end(args);
 }
 
+const char *kit_end_name(enum exchange_end end)
+{
+    static const char *const names[] = {"done", "aborted", "timeout", "shutdown"};
+    return names[end];
+}
+
 static void on_body(struct exchange *exchange, struct slice bytes)
 {
-    note(exchange->state, "body:%zu", bytes.len);
+    kit_note(exchange->state, "body:%zu", bytes.len);
 }
 
 static void on_end(struct exchange *exchange)
 {
-    note(exchange->state, "end");
+    kit_note(exchange->state, "end");
 }
 
 static void on_drain(struct exchange *exchange)
 {
-    note(exchange->state, "drain");
+    kit_note(exchange->state, "drain");
 }
 
 static void on_close(struct exchange *exchange, enum exchange_end end)
 {
-    static const char *const words[] = {"done", "aborted", "timeout", "shutdown"};
     struct kit *kit = exchange->state;
-    note(kit, "close:%s", words[end]);
+    kit_note(kit, "close:%s", kit_end_name(end));
     for (unsigned i = 0; i < kit->n_held; i++)
         if (kit->held[i] == exchange)
             kit->held[i] = NULL;
@@ -53,7 +56,7 @@ static const struct exchange_app hold_app = {on_body, on_end, on_drain, on_close
 
 static void echo_body(struct exchange *exchange, struct slice bytes)
 {
-    note(exchange->state, "echo:%zu", bytes.len);
+    kit_note(exchange->state, "echo:%zu", bytes.len);
     (void)exchange_write(exchange, bytes);
 }
 
@@ -68,7 +71,7 @@ static const struct exchange_app collect_app = {.on_close = on_close};
 
 static void on_whole(struct exchange *exchange, struct slice body)
 {
-    note(exchange->state, "whole:%zu", body.len);
+    kit_note(exchange->state, "whole:%zu", body.len);
     exchange_respond(exchange, 200, NULL, 0, body);
 }
 
@@ -99,8 +102,12 @@ static void on_request(void *ctx, struct exchange *exchange)
     struct kit *kit = ctx;
     struct slice path = exchange->request->path;
     uint64_t n;
+    if (kit->serve) {
+        kit->serve(kit, exchange);
+        return;
+    }
     exchange->state = kit;
-    note(kit, "request");
+    kit_note(kit, "request");
     if (slice_equal_str(path, "/hello")) {
         exchange_respond_text(exchange, 200, "hello\n");
     } else if (slice_parse_u64(slice_skip(path, 1), &n) == 0) {
@@ -238,6 +245,7 @@ static int open_client(struct kit *kit)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, client_on_close);
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_http_messaging(option, 1); /* to be able to break its rules */
+    nghttp2_option_set_max_send_header_block_length(option, 1024 * 1024);
     expect_int(nghttp2_session_client_new2(&kit->client, callbacks, kit, option), 0);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
@@ -295,7 +303,7 @@ void kit_free(struct kit *kit)
 static bool client_send(struct kit *kit)
 {
     const uint8_t *bytes;
-    ssize_t n = nghttp2_session_mem_send(kit->client, &bytes);
+    ssize_t n = kit->client ? nghttp2_session_mem_send(kit->client, &bytes) : 0;
     if (n <= 0)
         return false;
     kit_raw(kit, slice_from(bytes, (size_t)n));
@@ -306,7 +314,7 @@ static bool client_send(struct kit *kit)
 static bool client_receive(struct kit *kit)
 {
     char bytes[16 * 1024];
-    if (kit->is_deaf || kit->is_closed)
+    if (kit->is_deaf || kit->is_closed || !kit->client)
         return false;
     ssize_t n = stream_recv(kit->far, bytes, sizeof(bytes));
     if (n == -EAGAIN)

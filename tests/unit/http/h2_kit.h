@@ -55,12 +55,14 @@ struct kit {
     unsigned n_goaways, n_pings, n_acks, n_resets, n_settings;
     int32_t goaway_last_id;
     uint32_t goaway_code;
-    bool is_closed; /* by the server */
-    bool is_deaf;   /* the client does not read */
-    bool is_stingy; /* the client opens no windows */
-    int error;      /* of the client, or -ENOMEM */
+    bool is_closed;                                            /* by the server */
+    bool is_deaf;                                              /* the client does not read */
+    bool is_stingy;                                            /* the client opens no windows */
+    int error;                                                 /* of the client, or -ENOMEM */
+    void (*serve)(struct kit *kit, struct exchange *exchange); /* a test's own front end in place of the above */
     struct exchange *held[KIT_ANSWERS];
     unsigned n_held;
+    struct grpc_call *call; /* a test's */
     char trace[4096];
 };
 
@@ -90,6 +92,10 @@ void kit_raw(struct kit *kit, struct slice bytes);
 void kit_frame(struct kit *kit, uint8_t type, uint8_t flags, int32_t id, struct slice payload);
 
 struct kit_answer *kit_answer(struct kit *kit, int32_t id);
+
+/* Adds a word to the trace. */
+void kit_note(struct kit *kit, const char *fmt, ...) PRINTF_LIKE(2, 3);
+const char *kit_end_name(enum exchange_end end);
 
 /* The trace so far; it is begun anew. */
 #define expect_trace(kit, expected)                                                                                    \

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Exchanges over HTTP/2 as front ends and clients see them, when nobody does anything wrong. */
 #include "h2_kit.h"
 #include "support/test.h"
 
-#include <stdlib.h>
+#include <errno.h>
 
 static struct kit *make_kit(void)
 {
     struct kit *kit;
     expect_int(kit_new(NULL, NULL, &kit), 0);
+    kit_run(kit); /* preface and settings */
+    kit->n_sends = 0;
     return kit;
+}
+
+static void fill(char *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char)('a' + i % 26);
 }
 
 static void answers_a_request(void)
@@ -24,12 +33,325 @@ static void answers_a_request(void)
     expect_true(answer->is_ended);
     expect_true(answer->is_closed);
     expect_int(answer->code, NGHTTP2_NO_ERROR);
+    expect_int(kit->n_sends, 1);
     expect_trace(kit, "request");
     kit_free(kit);
 }
 
+static void answers_head_without_body(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "HEAD", "/hello", false, NULL);
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->status, 200);
+    expect_true(strstr(kit_answer(kit, id)->fields, "content-length: 6\n") != NULL);
+    expect_int(kit_answer(kit, id)->n_body, 0);
+    expect_true(kit_answer(kit, id)->is_closed);
+    kit_free(kit);
+}
+
+static void sends_many_answers_at_once(void)
+{
+    struct kit *kit = make_kit();
+    for (int i = 0; i < 20; i++)
+        (void)kit_get(kit, "/hello");
+    kit_run(kit);
+    for (int32_t id = 1; id < 40; id += 2)
+        expect_str(kit_answer(kit, id)->body, "hello\n");
+    expect_int(kit->n_sends, 1);
+    kit_free(kit);
+}
+
+static void takes_a_body_in_pieces(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "POST", "/echo", true, NULL);
+    kit_data(kit, id, SLICE_LIT("abc"), false);
+    expect_str(kit_answer(kit, id)->body, "abc");
+    kit_data(kit, id, SLICE_LIT("defg"), true);
+    expect_str(kit_answer(kit, id)->body, "abcdefg");
+    expect_str(kit_answer(kit, id)->trailers, "x-end: yes\n");
+    expect_true(kit_answer(kit, id)->is_closed);
+    expect_trace(kit, "request echo:3 echo:4 close:done");
+    kit_free(kit);
+}
+
+static void collects_a_body(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "POST", "/collect", true, NULL);
+    kit_data(kit, id, SLICE_LIT("one "), false);
+    kit_data(kit, id, SLICE_LIT("two"), true);
+    expect_str(kit_answer(kit, id)->body, "one two");
+    expect_trace(kit, "request whole:7 close:done");
+    kit_free(kit);
+}
+
+static void request_trailers_end_the_body(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "POST", "/collect", true, NULL);
+    kit_data(kit, id, SLICE_LIT("body"), false);
+    kit_trailers(kit, id, (const char *const[]){"x-checksum", "1", NULL});
+    expect_str(kit_answer(kit, id)->body, "body");
+    kit_free(kit);
+}
+
+static void continues_when_expected(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "POST", "/collect", true, (const char *const[]){"expect", "100-continue", NULL});
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->n_continues, 1);
+    expect_int(kit_answer(kit, id)->status, 0);
+    kit_data(kit, id, SLICE_LIT("now"), true);
+    expect_int(kit_answer(kit, id)->status, 200);
+    expect_str(kit_answer(kit, id)->body, "now");
+
+    id = kit_request(kit, "POST", "/hello", true, (const char *const[]){"expect", "100-continue", NULL});
+    kit_run(kit); /* who is answered at once is not asked for the body */
+    expect_int(kit_answer(kit, id)->n_continues, 0);
+    expect_int(kit_answer(kit, id)->status, 200);
+
+    id = kit_request(kit, "POST", "/collect", true, (const char *const[]){"expect", "tea", NULL});
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->status, 417);
+    kit_free(kit);
+}
+
+static void answers_later_at_any_time(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_get(kit, "/hold");
+    kit_run(kit);
+    expect_trace(kit, "request end");
+    expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    expect_int(exchange_write(kit->held[0], SLICE_LIT("tick ")), 0);
+    kit->n_sends = 0;
+    kit_run(kit);
+    expect_str(kit_answer(kit, id)->body, "tick ");
+    expect_int(kit->n_sends, 1);
+
+    expect_int(exchange_write(kit->held[0], SLICE_LIT("ti")), 0);
+    expect_int(exchange_write(kit->held[0], SLICE_LIT("ck ")), 0);
+    kit_run(kit);
+    expect_str(kit_answer(kit, id)->body, "tick tick ");
+    expect_int(kit->n_sends, 2);
+
+    exchange_end(kit->held[0], NULL, 0);
+    kit_run(kit);
+    expect_true(kit_answer(kit, id)->is_closed);
+    expect_trace(kit, "close:done");
+    kit_free(kit);
+}
+
+static void flushes_within_a_turn(void)
+{
+    struct kit *kit = make_kit();
+    (void)kit_get(kit, "/hold");
+    kit_run(kit);
+    kit->n_sends = 0;
+    expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    expect_int(exchange_write(kit->held[0], SLICE_LIT("now")), 0);
+    expect_int(kit->n_sends, 0);
+    exchange_flush(kit->held[0]);
+    expect_int(kit->n_sends, 1);
+    kit_free(kit);
+}
+
+static void pauses_its_client(void)
+{
+    static char bytes[200 * 1024];
+    struct kit *kit = make_kit();
+    fill(bytes, sizeof(bytes));
+    int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+    kit_data(kit, id, slice_from(bytes, sizeof(bytes)), true); /* fits into the stream's window */
+    expect_int(kit->error, 0);
+    expect_trace(kit, "request");
+    exchange_pause(kit->held[0], false);
+    kit_run(kit);
+    expect_trace(kit, "body:204800 end");
+    exchange_respond_text(kit->held[0], 200, "taken\n");
+    kit_run(kit);
+    expect_str(kit_answer(kit, id)->body, "taken\n");
+    expect_trace(kit, "close:done");
+    kit_free(kit);
+}
+
+static void a_paused_exchange_gets_no_more_than_its_window(void)
+{
+    static char bytes[300 * 1024];
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+    kit_data(kit, id, slice_from(bytes, sizeof(bytes)), true);
+    expect_int(kit->error, -ENOBUFS);
+    kit_free(kit);
+}
+
+static void holds_writers_back(void)
+{
+    static char bytes[512 * 1024];
+    struct kit *kit = make_kit();
+    int32_t id = kit_get(kit, "/hold");
+    kit_run(kit);
+    kit->is_stingy = true;
+    expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    expect_int(exchange_write(kit->held[0], slice_from(bytes, 1000)), 0);
+    expect_int(exchange_write(kit->held[0], slice_from(bytes, sizeof(bytes))), EXCHANGE_FULL);
+    kit_run(kit);
+    expect_trace(kit, "request end"); /* the client's window is closed: no room yet */
+    expect_int(kit_answer(kit, id)->n_body, 65535);
+
+    kit->is_stingy = false;
+    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, id, 1000000), 0);
+    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, 0, 1000000), 0);
+    kit_run(kit);
+    expect_trace(kit, "drain");
+    expect_int(kit_answer(kit, id)->n_body, 1000 + sizeof(bytes));
+    exchange_end(kit->held[0], NULL, 0);
+    kit_run(kit);
+    expect_trace(kit, "close:done");
+    kit_free(kit);
+}
+
+static void large_answers_go_by_windows(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_get(kit, "/3000000");
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->n_body, 3000000);
+    expect_true(kit_answer(kit, id)->is_closed);
+    kit_free(kit);
+}
+
+static void an_early_answer_lets_a_small_body_end(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "POST", "/hello", true, (const char *const[]){"content-length", "3", NULL});
+    kit_run(kit);
+    expect_str(kit_answer(kit, id)->body, "hello\n");
+    expect_false(kit_answer(kit, id)->is_closed);
+    kit_data(kit, id, SLICE_LIT("abc"), true);
+    expect_true(kit_answer(kit, id)->is_closed);
+    expect_int(kit_answer(kit, id)->code, NGHTTP2_NO_ERROR);
+    expect_int(kit->n_resets, 0);
+
+    id = kit_request(kit, "POST", "/hello", true, NULL); /* no telling how much will come */
+    kit_run(kit);
+    expect_str(kit_answer(kit, id)->body, "hello\n");
+    expect_true(kit_answer(kit, id)->is_closed);
+    expect_int(kit_answer(kit, id)->code, NGHTTP2_NO_ERROR);
+    expect_int(kit->n_resets, 1);
+    kit_free(kit);
+}
+
+static void a_reset_aborts_the_exchange(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_get(kit, "/hold");
+    kit_run(kit);
+    kit_reset(kit, id);
+    kit_run(kit);
+    expect_trace(kit, "request end close:aborted");
+    expect_int(http_server_n_connections(kit->server), 1);
+    kit_free(kit);
+}
+
+static void giving_up_resets_the_stream(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_get(kit, "/hold");
+    kit_run(kit);
+    exchange_abort(kit->held[0]);
+    expect_trace(kit, "request end"); /* never from inside the call */
+    kit_run(kit);
+    expect_trace(kit, "close:aborted");
+    expect_int(kit_answer(kit, id)->code, NGHTTP2_INTERNAL_ERROR);
+
+    id = kit_get(kit, "/hold"); /* less than was promised */
+    kit_run(kit);
+    expect_int(exchange_begin(kit->held[1], 200, NULL, 0, 10), 0);
+    expect_int(exchange_write(kit->held[1], SLICE_LIT("123")), 0);
+    exchange_end(kit->held[1], NULL, 0);
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->code, NGHTTP2_INTERNAL_ERROR);
+    expect_trace(kit, "request end close:aborted");
+    kit_free(kit);
+}
+
+static void values_cannot_carry_controls(void)
+{
+    static const struct header headers[] = {
+        {SLICE_LIT("x-one"), SLICE_LIT(" a\r\nb\0c ")},
+        {SLICE_LIT("x-two"), SLICE_LIT("fine")},
+    };
+    struct kit *kit = make_kit();
+    int32_t id = kit_get(kit, "/hold");
+    kit_run(kit);
+    exchange_respond(kit->held[0], 200, headers, 2, SLICE_LIT(""));
+    kit_run(kit);
+    expect_true(strstr(kit_answer(kit, id)->fields, "x-one: a  b c\nx-two: fine\n") != NULL);
+    expect_true(kit_answer(kit, id)->is_closed);
+    kit_free(kit);
+}
+
+static void the_network_may_cut_anywhere(void)
+{
+    struct kit *kit;
+    const struct sim_options bytewise = {.to_a.pieces = SIM_BYTEWISE, .to_b.pieces = SIM_BYTEWISE};
+    expect_int(kit_new(NULL, &bytewise, &kit), 0);
+    int32_t id = kit_request(kit, "POST", "/echo", true, NULL);
+    kit_data(kit, id, SLICE_LIT("byte by byte"), true);
+    expect_str(kit_answer(kit, id)->body, "byte by byte");
+    expect_str(kit_answer(kit, id)->trailers, "x-end: yes\n");
+    expect_true(kit_answer(kit, id)->is_closed);
+    kit_free(kit);
+}
+
+static void a_small_socket_buffer_is_enough(void)
+{
+    struct kit *kit;
+    const struct sim_options narrow = {.to_a.window_bytes = 700, .to_b.window_bytes = 700};
+    expect_int(kit_new(NULL, &narrow, &kit), 0);
+    int32_t id = kit_get(kit, "/200000");
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->n_body, 200000);
+    expect_true(kit_answer(kit, id)->is_closed);
+    kit_free(kit);
+}
+
+static void a_stopping_server_says_so(void)
+{
+    struct kit *kit = make_kit();
+    (void)kit_get(kit, "/hold");
+    kit_run(kit);
+    http_server_free(kit->server);
+    kit->server = NULL;
+    expect_trace(kit, "request end close:shutdown");
+    kit_free(kit);
+}
+
 static const struct test_case cases[] = {
-    {"a request is answered", answers_a_request},
+    {"a request is answered in one send", answers_a_request},
+    {"HEAD is answered without a body", answers_head_without_body},
+    {"the answers to a burst of requests leave together", sends_many_answers_at_once},
+    {"a body comes in pieces and so may the answer", takes_a_body_in_pieces},
+    {"a body is collected", collects_a_body},
+    {"trailers of a request end its body", request_trailers_end_the_body},
+    {"100 (Continue) is sent to who expects it, and only when the body is wanted", continues_when_expected},
+    {"an answer may come later and in pieces, sent once a turn", answers_later_at_any_time},
+    {"a flush sends within the turn", flushes_within_a_turn},
+    {"a paused exchange holds its body back", pauses_its_client},
+    {"a paused exchange is sent no more than its window", a_paused_exchange_gets_no_more_than_its_window},
+    {"a writer is held back by the client's window and told when there is room", holds_writers_back},
+    {"a large answer goes by the client's windows", large_answers_go_by_windows},
+    {"an early answer lets a small body end, and stops another", an_early_answer_lets_a_small_body_end},
+    {"a reset by the client aborts the exchange", a_reset_aborts_the_exchange},
+    {"an exchange that is given up is reset", giving_up_resets_the_stream},
+    {"values of fields cannot carry controls", values_cannot_carry_controls},
+    {"everything works byte by byte", the_network_may_cut_anywhere},
+    {"everything works through a narrow socket", a_small_socket_buffer_is_enough},
+    {"a server that stops ends its exchanges", a_stopping_server_says_so},
 };
 
 int main(int argc, char **argv)

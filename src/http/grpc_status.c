@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/grpc_status.h"
+
+#include <errno.h>
+
+enum { TIMEOUT_DIGITS_MAX = 8 };
+
+const char *grpc_status_name(enum grpc_status status)
+{
+    switch (status) {
+#define X(name, number)                                                                                                \
+    case GRPC_##name:                                                                                                  \
+        return #name;
+        GRPC_STATUSES(X)
+#undef X
+    }
+    return "";
+}
+
+int grpc_message_encode(struct slice text, struct buf *buf)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        const char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
+        bool is_plain = c >= ' ' && c <= '~' && c != '%';
+        int r = is_plain ? buf_append_char(buf, (char)c) : buf_append(buf, slice_from(escaped, sizeof(escaped)));
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* 0 for a letter that is no unit. */
+static nsec_t find_unit(char c)
+{
+    switch (c) {
+    case 'H':
+        return 3600 * NSEC_PER_SEC;
+    case 'M':
+        return 60 * NSEC_PER_SEC;
+    case 'S':
+        return NSEC_PER_SEC;
+    case 'm':
+        return NSEC_PER_MSEC;
+    case 'u':
+        return NSEC_PER_USEC;
+    case 'n':
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+int grpc_timeout_parse(struct slice text, nsec_t *ret_timeout_ns)
+{
+    uint64_t number;
+    if (text.len < 2 || text.len > TIMEOUT_DIGITS_MAX + 1)
+        return -EINVAL;
+    nsec_t unit = find_unit(text.ptr[text.len - 1]);
+    if (unit == 0 || slice_parse_u64(slice_from(text.ptr, text.len - 1), &number) < 0)
+        return -EINVAL;
+    nsec_t timeout_ns;
+    if (__builtin_mul_overflow((nsec_t)number, unit, &timeout_ns))
+        timeout_ns = NSEC_NEVER;
+    *ret_timeout_ns = timeout_ns;
+    return 0;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clients that cost more than they are worth, and those that only look like it. */
+#include "h2_kit.h"
+#include "http/h2_guard.h"
+#include "support/test.h"
+
+#include <errno.h>
+
+static struct kit *make_kit(void)
+{
+    struct kit *kit;
+    expect_int(kit_new(NULL, NULL, &kit), 0);
+    kit_run(kit);
+    return kit;
+}
+
+/* The connection was ended for abuse. */
+static void expect_calmed(struct kit *kit)
+{
+    kit_run(kit);
+    expect_int(kit->goaway_code, NGHTTP2_ENHANCE_YOUR_CALM);
+    expect_true(kit->is_closed);
+    kit_free(kit);
+}
+
+static void expect_alive(struct kit *kit)
+{
+    int32_t id = kit_get(kit, "/hello");
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->status, 200);
+    expect_int(kit->n_goaways, 0);
+    kit_free(kit);
+}
+
+/* Runs `offend` until the server has had enough, at most n times. */
+static void offend_until_calmed(void (*offend)(struct kit *kit, unsigned i), unsigned n)
+{
+    struct kit *kit = make_kit();
+    unsigned i = 0;
+    for (; i < n && kit->n_goaways == 0; i++) {
+        offend(kit, i);
+        if (i % 16 == 0)
+            kit_run(kit);
+    }
+    kit_run(kit);
+    expect_true(i < n);
+    expect_calmed(kit);
+}
+
+static void reset_rapidly(struct kit *kit, unsigned i)
+{
+    (void)i;
+    kit_reset(kit, kit_get(kit, "/hold"));
+}
+
+static void rapid_resets(void)
+{
+    offend_until_calmed(reset_rapidly, 1000);
+}
+
+/* MadeYouReset: the client has us reset streams whose work has begun. */
+static void provoke_reset(struct kit *kit, unsigned i)
+{
+    (void)i;
+    int32_t id = kit_get(kit, "/hold");
+    kit_frame(kit, NGHTTP2_WINDOW_UPDATE, 0, id, SLICE_LIT("\x7f\xff\xff\xff")); /* overflows */
+}
+
+static void provoked_resets(void)
+{
+    offend_until_calmed(provoke_reset, 1000);
+}
+
+static void send_ping(struct kit *kit, unsigned i)
+{
+    (void)i;
+    kit_frame(kit, NGHTTP2_PING, 0, 0, SLICE_LIT("12345678"));
+}
+
+static void pings(void)
+{
+    offend_until_calmed(send_ping, 10000);
+}
+
+static void send_settings(struct kit *kit, unsigned i)
+{
+    (void)i;
+    expect_int(nghttp2_submit_settings(kit->client, NGHTTP2_FLAG_NONE, NULL, 0), 0);
+    kit_run(kit);
+}
+
+static void settings(void)
+{
+    offend_until_calmed(send_settings, 1000);
+}
+
+static void send_window_update(struct kit *kit, unsigned i)
+{
+    (void)i;
+    kit_frame(kit, NGHTTP2_WINDOW_UPDATE, 0, 0, SLICE_LIT("\0\0\0\1"));
+}
+
+static void window_updates(void)
+{
+    offend_until_calmed(send_window_update, 100000);
+}
+
+static void send_priority(struct kit *kit, unsigned i)
+{
+    kit_frame(kit, NGHTTP2_PRIORITY, 0, (int32_t)(2 * i + 101), SLICE_LIT("\0\0\0\0\20"));
+}
+
+static void priorities(void)
+{
+    offend_until_calmed(send_priority, 100000);
+}
+
+static void send_empty_data(struct kit *kit, unsigned i)
+{
+    int32_t id = i == 0 ? kit_request(kit, "POST", "/hold", true, NULL) : 1;
+    kit_frame(kit, NGHTTP2_DATA, 0, id, SLICE_LIT(""));
+}
+
+static void empty_data(void)
+{
+    offend_until_calmed(send_empty_data, 10000);
+}
+
+static void endless_header_block(void)
+{
+    static char fragment[16 * 1024];
+    struct kit *kit = make_kit();
+    memset(fragment, 0x82, sizeof(fragment)); /* :method: GET, in one byte, again and again */
+    kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1, slice_from(fragment, 16));
+    for (int i = 0; i < 100 && !kit->is_closed; i++) {
+        kit_frame(kit, NGHTTP2_CONTINUATION, 0, 1, slice_from(fragment, sizeof(fragment)));
+        sim_run_for(kit->sim, 0);
+        kit->is_closed = kit->far->bits & (STREAM_PEER_DONE | STREAM_FAILED);
+    }
+    expect_true(kit->is_closed);
+    expect_trace(kit, "");
+    kit_free(kit);
+}
+
+/* 99 times the same long field are a hundred bytes on the wire, and a third of a megabyte when unfolded. */
+static void a_bomb_is_refused(void)
+{
+    static char value[2900];
+    const char *pairs[2 * 99 + 1];
+    struct kit *kit = make_kit();
+    memset(value, 'v', sizeof(value) - 1);
+    for (size_t i = 0; i < 99; i++) {
+        pairs[2 * i] = "b";
+        pairs[2 * i + 1] = value;
+    }
+    pairs[2 * 99] = NULL;
+    int32_t id = kit_request(kit, "GET", "/hold", false, pairs);
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->status, 431);
+    expect_trace(kit, "");
+    expect_alive(kit);
+}
+
+static void too_many_streams(void)
+{
+    struct http_server_options options;
+    struct kit *kit;
+    http_server_options_init(&options);
+    options.h2_max_streams = 3;
+    expect_int(kit_new(&options, NULL, &kit), 0);
+    for (int i = 0; i < 4; i++)
+        (void)kit_get(kit, "/hold"); /* before the client has heard of the limit */
+    kit_run(kit);
+    expect_int(kit_answer(kit, 7)->code, NGHTTP2_REFUSED_STREAM);
+    expect_trace(kit, "request end request end request end");
+    exchange_respond_text(kit->held[0], 200, "one\n");
+    kit_run(kit);
+    expect_alive(kit);
+}
+
+/* Resets are no way round the limit: within one burst the streams still count. */
+static void resets_do_not_free_streams_at_once(void)
+{
+    struct http_server_options options;
+    struct kit *kit;
+    http_server_options_init(&options);
+    options.h2_max_streams = 10;
+    expect_int(kit_new(&options, NULL, &kit), 0);
+    for (int i = 0; i < 30; i++)
+        kit_reset(kit, kit_get(kit, "/hold"));
+    kit_run(kit);
+    expect_int(kit->n_held, 10);
+    kit_free(kit);
+}
+
+static void a_peer_that_never_reads(void)
+{
+    struct kit *kit;
+    const struct sim_options narrow = {.to_a.window_bytes = 1000, .to_b.window_bytes = 1000};
+    expect_int(kit_new(NULL, &narrow, &kit), 0);
+    kit_run(kit);
+    kit->is_deaf = true;
+    (void)kit_get(kit, "/100000");
+    kit_run(kit);
+    for (unsigned i = 0; i < 5000 && kit->error == 0; i++)
+        send_ping(kit, i);
+    expect_int(kit->error, -EAGAIN); /* the server has stopped reading, long before its patience ended */
+    kit_run_for(kit, 60 * NSEC_PER_SEC);
+    expect_int(http_server_n_connections(kit->server), 0);
+    kit_free(kit);
+}
+
+static void windows_that_stay_closed_refuse_new_streams(void)
+{
+    struct kit *kit = make_kit();
+    kit->is_stingy = true;
+    for (int i = 0; i < 20; i++) {
+        (void)kit_get(kit, "/1000000");
+        kit_run(kit);
+    }
+    unsigned n_refused = 0;
+    for (int32_t id = 1; id < 40; id += 2)
+        n_refused += kit_answer(kit, id)->code == NGHTTP2_REFUSED_STREAM;
+    expect_true(n_refused >= 14 && n_refused <= 16); /* 4 MB may wait */
+    kit_free(kit);
+}
+
+/* --- those that are welcome --- */
+
+static void cancelling_now_and_then_is_fine(void)
+{
+    struct kit *kit = make_kit();
+    for (int i = 0; i < 1000; i++) {
+        int32_t id = kit_get(kit, "/hold");
+        kit_run_for(kit, 2 * NSEC_PER_SEC);
+        kit_reset(kit, id);
+        kit_run(kit);
+    }
+    expect_alive(kit);
+}
+
+static void measuring_with_each_message_is_fine(void)
+{
+    struct kit *kit = make_kit();
+    (void)kit_get(kit, "/hold");
+    kit_run(kit);
+    expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    for (unsigned i = 0; i < 20000; i++) {
+        expect_int(exchange_write(kit->held[0], SLICE_LIT("event")), 0);
+        send_ping(kit, i);
+        send_window_update(kit, i);
+        kit_run(kit);
+    }
+    expect_int(kit->n_acks, 20000);
+    expect_alive(kit);
+}
+
+static void a_slow_pinger_is_fine(void)
+{
+    struct kit *kit = make_kit();
+    for (unsigned i = 0; i < 5000; i++) {
+        send_ping(kit, i);
+        kit_run_for(kit, NSEC_PER_SEC / 100);
+    }
+    expect_alive(kit);
+}
+
+/* --- the account itself --- */
+
+static void the_account_refills_with_time_only_to_the_brim(void)
+{
+    struct h2_guard guard;
+    nsec_t now = 5 * NSEC_PER_SEC;
+    h2_guard_init(&guard, now);
+    unsigned n = 0;
+    while (h2_guard_charge(&guard, H2_PEER_RESET, now))
+        n++;
+    expect_int(n, 200);
+    now += NSEC_PER_SEC;
+    for (n = 0; h2_guard_charge(&guard, H2_PEER_RESET, now);)
+        n++;
+    expect_int(n, 20);
+    now += 3600 * NSEC_PER_SEC;
+    for (n = 0; h2_guard_charge(&guard, H2_PEER_RESET, now);)
+        n++;
+    expect_int(n, 200);
+}
+
+static const struct test_case cases[] = {
+    {"rapid resets end the connection", rapid_resets},
+    {"resets that are provoked end the connection", provoked_resets},
+    {"a flood of PING ends the connection", pings},
+    {"a flood of SETTINGS ends the connection", settings},
+    {"a flood of WINDOW_UPDATE ends the connection", window_updates},
+    {"a flood of PRIORITY ends the connection", priorities},
+    {"a flood of empty DATA ends the connection", empty_data},
+    {"a header block without end ends the connection", endless_header_block},
+    {"a small block that unfolds to a large one is refused", a_bomb_is_refused},
+    {"more streams than allowed are refused", too_many_streams},
+    {"resets are no way round the number of streams", resets_do_not_free_streams_at_once},
+    {"a peer that never reads is not read from, and dropped", a_peer_that_never_reads},
+    {"a peer that opens no windows gets no new streams", windows_that_stay_closed_refuse_new_streams},
+    {"cancelling now and then is fine", cancelling_now_and_then_is_fine},
+    {"measuring with each message is fine", measuring_with_each_message_is_fine},
+    {"a hundred pings a second are fine", a_slow_pinger_is_fine},
+    {"the account refills with time, to the brim", the_account_refills_with_time_only_to_the_brim},
+};
+
+int main(int argc, char **argv)
+{
+    return test_main(cases, ARRAY_LEN(cases), argc, argv);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every allocation fails once, nghttp2's included: nothing is lost, and nobody waits for ever. */
+#include "h2_kit.h"
+#include "support/fault_alloc.h"
+#include "support/test.h"
+
+#include <errno.h>
+
+/* The server has given up on the connection or on the stream, or all went well. */
+static int judge(struct kit *kit, int32_t id)
+{
+    struct kit_answer *answer = kit_answer(kit, id);
+    bool is_well = answer->is_ended && answer->code == NGHTTP2_NO_ERROR && answer->status == 200;
+    bool is_told = kit->is_closed || answer->is_closed || answer->status == 503;
+    if (!is_well && !is_told && kit->error == 0)
+        test_fail(__FILE__, __LINE__, "the client still waits");
+    kit_free(kit);
+    return is_well ? 0 : -ENOMEM;
+}
+
+static int exchange_one(void *path)
+{
+    struct kit *kit;
+    int r = kit_new(NULL, NULL, &kit);
+    if (r < 0)
+        return r;
+    int32_t id = kit_request(kit, "POST", path, true, (const char *const[]){"expect", "100-continue", NULL});
+    kit_data(kit, id, SLICE_LIT("some bytes"), false);
+    kit_data(kit, id, SLICE_LIT("and more"), true);
+    kit_run(kit);
+    return judge(kit, id);
+}
+
+static void an_exchange(void)
+{
+    expect_true(fault_alloc_sweep(exchange_one, (void *)(uintptr_t) "/echo") > 20);
+    expect_true(fault_alloc_sweep(exchange_one, (void *)(uintptr_t) "/collect") > 20);
+}
+
+static int exchange_large(void *arg)
+{
+    struct kit *kit;
+    (void)arg;
+    int r = kit_new(NULL, NULL, &kit);
+    if (r < 0)
+        return r;
+    int32_t id = kit_get(kit, "/400000");
+    kit_run(kit);
+    return judge(kit, id);
+}
+
+static void a_large_answer(void)
+{
+    expect_true(fault_alloc_sweep(exchange_large, NULL) > 20);
+}
+
+static int exchange_paused(void *arg)
+{
+    struct kit *kit;
+    (void)arg;
+    int r = kit_new(NULL, NULL, &kit);
+    if (r < 0)
+        return r;
+    int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+    kit_data(kit, id, SLICE_LIT("held back"), true);
+    if (kit->held[0]) {
+        exchange_pause(kit->held[0], false);
+        kit_run(kit);
+    }
+    if (kit->held[0])
+        exchange_respond_text(kit->held[0], 200, "taken\n");
+    kit_run(kit);
+    return judge(kit, id);
+}
+
+static void a_paused_exchange(void)
+{
+    expect_true(fault_alloc_sweep(exchange_paused, NULL) > 20);
+}
+
+static int drain_one(void *arg)
+{
+    struct kit *kit;
+    (void)arg;
+    int r = kit_new(NULL, NULL, &kit);
+    if (r < 0)
+        return r;
+    int32_t id = kit_get(kit, "/hold");
+    kit_run(kit);
+    http_server_drain(kit->server, NULL, NULL);
+    kit_run(kit);
+    if (kit->held[0])
+        exchange_respond_text(kit->held[0], 200, "the last\n");
+    kit_run(kit);
+    return judge(kit, id);
+}
+
+static void a_drain(void)
+{
+    expect_true(fault_alloc_sweep(drain_one, NULL) > 20);
+}
+
+static const struct test_case cases[] = {
+    {"an exchange survives any failing allocation", an_exchange},
+    {"a large answer survives any failing allocation", a_large_answer},
+    {"a paused exchange survives any failing allocation", a_paused_exchange},
+    {"a drain survives any failing allocation", a_drain},
+};
+
+int main(int argc, char **argv)
+{
+    return test_main(cases, ARRAY_LEN(cases), argc, argv);
+}
