@@ -106,7 +106,12 @@ static int check_together(const struct config *config, struct err *err)
 
 static int load(struct config *config, const struct arguments *arguments, char *const *environment, struct err *err)
 {
+    const char *file = arguments->config_file;
+    if (!file)
+        file = find_variable(environment, "MUSTER_CONFIG");
     int r = apply_defaults(config, err);
+    if (r == 0 && file)
+        r = config_read_file(config, file, err);
     if (r == 0)
         r = apply_environment(config, environment, err);
     if (r == 0)

@@ -10,6 +10,7 @@ int main(int argc, char **argv)
 {
     static const struct command *const commands[] = {
         &serve_command,
+        &status_command,
         &version_command,
     };
     return cli_main(commands, ARRAY_LEN(commands), argc, argv);

@@ -5,6 +5,7 @@
 #include "fronts/ops/ops.h"
 
 #include "base/util.h"
+#include "fronts/ops/ops_status.h"
 #include "fronts/system_view.h"
 
 #include <errno.h>
@@ -81,6 +82,14 @@ static void on_metrics(void *instance, struct exchange *exchange)
     respond_buf(exchange, metrics_headers, &body);
 }
 
+static void on_status(void *instance, struct exchange *exchange)
+{
+    const struct ops *ops = instance;
+    struct buf body = {0};
+    ops_write_status(ops->system, &body);
+    respond_buf(exchange, json_headers, &body);
+}
+
 static int create(const struct front_env *env, void **ret_instance, struct err *err)
 {
     (void)err;
@@ -103,6 +112,7 @@ static const struct front_path paths[] = {
     {FRONT_EXACT, SLICE_LIT("/health"), FRONT_GET, on_health},
     {FRONT_EXACT, SLICE_LIT("/version"), FRONT_GET, on_version},
     {FRONT_EXACT, SLICE_LIT("/metrics"), FRONT_GET, on_metrics},
+    {FRONT_EXACT, SLICE_LIT("/api/v1/status"), FRONT_GET, on_status},
 };
 
 const struct front ops_front = {

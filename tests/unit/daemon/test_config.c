@@ -188,7 +188,8 @@ static const struct bad {
     {"http: 5\n", NULL, NULL, "FILE:1: http: expected the keys that begin with \"http.\", one level deeper"},
     {"workers: [1]\n", NULL, NULL, "FILE:1: workers: expected a number from 0 to 64, not a list"},
     {"workers: {a: 1}\n", NULL, NULL, "FILE:1: workers: expected a number from 0 to 64, not a mapping"},
-    {"listen: [[a]]\n", NULL, NULL, "FILE:1: listen: expected a list of IP:PORT, [IPV6]:PORT, :PORT or unix:/PATH"},
+    {"listen: [[a]]\n", NULL, NULL, "FILE:1: listen: expected IP:PORT, [IPV6]:PORT, :PORT or unix:/PATH, not a list inside the list"},
+    {"workers:\n", NULL, NULL, "FILE:1: workers: expected a number from 0 to 64, not nothing"},
     {"- a\n", NULL, NULL, "FILE:1: expected a mapping of keys"},
     {"role: gateway\ngateway:\n  listen: []\n", NULL, NULL, "FILE:1: role: with this role no listener is left to open"},
     {"http:\n  target_bytes: 64k\n", NULL, NULL, "FILE:2: http.target_bytes: is more than http.head_bytes"},
@@ -233,7 +234,7 @@ static void a_key_cannot_be_given_twice(void)
     struct config *config = NULL;
     struct err err = {""};
     expect_int(load("workers: 1\nrole: all\nworkers: 2\n", no_environment, 0, NULL, &config, &err), -EINVAL);
-    expect_true(strncmp(err.text, "FILE:3: workers", strlen("FILE:3: workers")) == 0);
+    expect_str(err.text, "FILE:3:1: the key \"workers\" is here twice, first in line 1");
 }
 
 static void broken_yaml_is_told_with_its_line(void)
@@ -248,6 +249,7 @@ static void an_empty_file_says_nothing(void)
 {
     config_free(load_good("", no_environment, 0, NULL));
     config_free(load_good("# all of it is commented out\n", no_environment, 0, NULL));
+    config_free(load_good("http:\n#  streams: 5\nworkers: 1\n", no_environment, 0, NULL));
 }
 
 static void only_likely_slips_are_pointed_at(void)

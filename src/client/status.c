@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * muster_get_status: reads what /api/v1/status says (src/fronts/ops/ops_status.c writes it).
+ *
+ * The strings of the result are those of the JSON tree, which is kept with it.
+ */
+#include "client/client.h"
+
+#include "base/util.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#define ANSWER_BYTES_MAX (1024 * 1024)
+
+struct status {
+    struct muster_status shown; /* what the caller has */
+    json_t *tree;
+    struct muster_listener *listeners;
+    struct muster_worker *workers;
+};
+
+static void status_free(struct status *status)
+{
+    if (!status)
+        return;
+    json_decref(status->tree);
+    free(status->listeners);
+    free(status->workers);
+    free(status);
+}
+
+void muster_status_free(struct muster_status *shown)
+{
+    status_free(shown ? container_of(shown, struct status, shown) : NULL);
+}
+
+/* The readers give false when the member is missing or of another type. */
+static bool read_text(const json_t *object, const char *name, const char **ret_text)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    if (text)
+        *ret_text = text;
+    return text != NULL;
+}
+
+static bool read_number(const json_t *object, const char *name, int64_t *ret_number)
+{
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_integer(value) || json_integer_value(value) < 0)
+        return false;
+    *ret_number = json_integer_value(value);
+    return true;
+}
+
+/* MUSTER_OK, MUSTER_BAD_ANSWER or MUSTER_OUT_OF_MEMORY. */
+static int read_listeners(struct status *status)
+{
+    const json_t *list = json_object_get(status->tree, "listeners");
+    size_t n = json_array_size(list);
+    if (!json_is_array(list))
+        return MUSTER_BAD_ANSWER;
+    status->listeners = calloc(n + 1, sizeof(*status->listeners));
+    if (!status->listeners)
+        return MUSTER_OUT_OF_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(list, i);
+        struct muster_listener *listener = &status->listeners[i];
+        if (!read_text(item, "role", &listener->role) || !read_text(item, "address", &listener->address) ||
+            !read_text(item, "protocols", &listener->protocols))
+            return MUSTER_BAD_ANSWER;
+    }
+    status->shown.listeners = status->listeners;
+    status->shown.n_listeners = n;
+    return MUSTER_OK;
+}
+
+static int read_workers(struct status *status)
+{
+    const json_t *list = json_object_get(status->tree, "workers");
+    size_t n = json_array_size(list);
+    if (!json_is_array(list))
+        return MUSTER_BAD_ANSWER;
+    status->workers = calloc(n + 1, sizeof(*status->workers));
+    if (!status->workers)
+        return MUSTER_OUT_OF_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        int64_t n_connections;
+        if (!read_number(json_array_get(list, i), "connections", &n_connections))
+            return MUSTER_BAD_ANSWER;
+        status->workers[i].n_connections = (uint64_t)n_connections;
+    }
+    status->shown.workers = status->workers;
+    status->shown.n_workers = n;
+    return MUSTER_OK;
+}
+
+static int read_status(struct status *status)
+{
+    struct muster_status *shown = &status->shown;
+    const json_t *tree = status->tree, *ready = json_object_get(tree, "ready");
+    int64_t memory_bytes;
+    if (!json_is_boolean(ready) || !read_text(tree, "version", &shown->version) ||
+        !read_text(tree, "role", &shown->role) || !read_text(tree, "not_ready", &shown->not_ready) ||
+        !read_number(tree, "pid", &shown->pid) || !read_number(tree, "uptime_ms", &shown->uptime_ms) ||
+        !read_number(tree, "memory_bytes", &memory_bytes))
+        return MUSTER_BAD_ANSWER;
+    shown->ready = json_is_true(ready);
+    shown->memory_bytes = (uint64_t)memory_bytes;
+    int result = read_listeners(status);
+    return result == MUSTER_OK ? read_workers(status) : result;
+}
+
+static int take_answer(struct muster_client *client, struct slice body, unsigned http_status,
+                       struct status **ret_status)
+{
+    if (http_status != 200)
+        return client_fail(client, MUSTER_BAD_ANSWER, "the server answered with HTTP status %u", http_status);
+    struct status *status = calloc(1, sizeof(*status));
+    if (!status)
+        return client_fail(client, MUSTER_OUT_OF_MEMORY, "out of memory");
+    status->tree = json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL);
+    int result = json_is_object(status->tree) ? read_status(status) : MUSTER_BAD_ANSWER;
+    if (result != MUSTER_OK) {
+        status_free(status);
+        return client_fail(client, result, "%s",
+                           result == MUSTER_OUT_OF_MEMORY ? "out of memory" : "the answer is not a muster's status");
+    }
+    *ret_status = status;
+    return MUSTER_OK;
+}
+
+int muster_get_status(struct muster_client *client, struct muster_status **ret_status)
+{
+    struct buf body = {.limit = ANSWER_BYTES_MAX};
+    struct status *status = NULL;
+    unsigned http_status = 0;
+    *ret_status = NULL;
+    int result = client_get(client, "/api/v1/status", &body, &http_status);
+    if (result == MUSTER_OK)
+        result = take_answer(client, buf_slice(&body), http_status, &status);
+    buf_deinit(&body);
+    if (result == MUSTER_OK)
+        *ret_status = &status->shown;
+    return result;
+}

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the scenarios share: a muster in a folder of its own, and sockets that say exactly what the test wants.
+
+    with Muster("--set", "drain.timeout=1s") as muster:
+        tap.expect(muster.get("/livez").status, 200)
+
+Nothing here sleeps: a scenario waits for an event (the ready line, a line of the log, the end of a connection or of the
+process), within a time limit that only a broken program meets.
+"""
+
+import contextlib
+import os
+import pathlib
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import types
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "support"))
+import tap  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BINARY = os.environ.get("MUSTER_BIN", str(ROOT / "build/muster"))
+SECONDS = 20  # nothing that works takes so long
+
+
+def environment(**extra):
+    """The environment of the programs under test: ours without what would configure them."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MUSTER_")}
+    return {**clean, **extra}
+
+
+@contextlib.contextmanager
+def folder():
+    """A folder for one scenario."""
+    with tempfile.TemporaryDirectory(prefix="muster-scenario-") as name:
+        yield pathlib.Path(name)
+
+
+def start(*words, **popen):
+    """Starts muster with any command line, for scenarios that Muster does not fit."""
+    return subprocess.Popen([BINARY, *words], env=environment(), **popen)
+
+
+def run(*arguments, env=None, cwd=None):
+    """Runs muster to its end; gives code, out and err."""
+    done = subprocess.run(
+        [BINARY, *arguments], env=env or environment(), cwd=cwd, capture_output=True, text=True, timeout=SECONDS
+    )
+    return types.SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+class Muster:
+    """`muster serve` on ports that the system chooses."""
+
+    def __init__(self, *arguments, listen=("127.0.0.1:0",), gateway=("127.0.0.1:0",), env=None, **popen):
+        self.folder = tempfile.TemporaryDirectory(prefix="muster-scenario-")
+        self.path = pathlib.Path(self.folder.name)
+        self.log_path = self.path / "log"
+        words = [BINARY, "serve", "--data", str(self.path / "data")]
+        for address in listen:
+            words += ["--listen", address]
+        for address in gateway:
+            words += ["--gateway", address]
+        read_fd, write_fd = os.pipe()
+        with self.log_path.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*words, "--ready-fd", str(write_fd), *arguments],
+                env=environment(**(env or {})),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                pass_fds=[write_fd],
+                **popen,
+            )
+        os.close(write_fd)
+        with open(read_fd, "rb") as ready:
+            lines = read_to_end(ready.fileno()).decode().splitlines()
+        if not lines:
+            self.process.wait(SECONDS)
+            raise AssertionError(f"muster did not start: {self.log()}")
+        self.addresses = [line.split(" ", 1) for line in lines]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.process.poll() is None:
+            self.process.kill()
+        code = self.process.wait(SECONDS)
+        if value is not None or code not in (0, -signal.SIGKILL):
+            print("# " + self.log().replace("\n", "\n# "))
+        self.folder.cleanup()
+        if value is None:  # a sanitizer's report, above all
+            tap.expect(code in (0, -signal.SIGKILL), True)
+
+    def address(self, role="registry", index=0):
+        """As told: "127.0.0.1:4711" or "unix:/path"."""
+        return [address for its_role, address in self.addresses if its_role == role][index]
+
+    def connect(self, role="registry", index=0):
+        address = self.address(role, index)
+        if address.startswith("unix:"):
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(SECONDS)
+            connection.connect(address.removeprefix("unix:"))
+            return connection
+        host, port = address.rsplit(":", 1)
+        return socket.create_connection((host.strip("[]"), int(port)), SECONDS)
+
+    def get(self, path, role="registry", index=0):
+        with self.connect(role, index) as connection:
+            return ask(connection, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    def metric(self, line_start):
+        """The value of the first metric whose line begins so."""
+        for line in self.get("/metrics").body.decode().splitlines():
+            if line.startswith(line_start):
+                return float(line.rsplit(" ", 1)[1])
+        raise AssertionError(f"no metric {line_start}")
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def wait_for_log(self, text, since=0):
+        """Waits until the log, from an offset on, has the text; gives the line."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            for line in self.log()[since:].splitlines():
+                if text in line:
+                    return line
+            if time.monotonic() > deadline or self.process.poll() is not None and text not in self.log()[since:]:
+                raise AssertionError(f"{text!r} is not in the log:\n{self.log()}")
+            select.select([], [], [], 0.01)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def end(self):
+        """The exit code, once the process has ended by itself."""
+        return self.process.wait(SECONDS)
+
+    def resident_bytes(self):
+        pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE")
+
+
+def read_to_end(fd):
+    """All bytes until the other side closes."""
+    taken = b""
+    deadline = time.monotonic() + SECONDS
+    while select.select([fd], [], [], max(0, deadline - time.monotonic()))[0]:
+        piece = os.read(fd, 65536)
+        if not piece:
+            return taken
+        taken += piece
+    raise AssertionError(f"no end after {SECONDS} s; so far: {taken!r}")
+
+
+def receive_to_end(connection):
+    """All bytes until the other side closes; a reset counts as the end."""
+    taken = b""
+    while True:
+        try:
+            piece = connection.recv(65536)
+        except ConnectionResetError:
+            return taken
+        if not piece:
+            return taken
+        taken += piece
+
+
+def ask(connection, request):
+    """Sends bytes or text; gives the first answer, whose body is delimited by its length."""
+    connection.sendall(request.encode() if isinstance(request, str) else request)
+    return receive_answer(connection)
+
+
+def receive_answer(connection):
+    taken = b""
+    while b"\r\n\r\n" not in taken:
+        piece = connection.recv(65536)
+        if not piece:
+            raise AssertionError(f"closed before an answer; so far: {taken!r}")
+        taken += piece
+    head, body = taken.split(b"\r\n\r\n", 1)
+    lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines[1:])}
+    while len(body) < int(headers.get("content-length", 0)):
+        piece = connection.recv(65536)
+        if not piece:
+            raise AssertionError(f"closed in the middle of a body; so far: {body!r}")
+        body += piece
+    return types.SimpleNamespace(status=int(lines[0].split()[1]), headers=headers, body=body, head=head)
+
+
+def make_certificate(folder, name, *, ca=None, hosts="DNS:localhost,IP:127.0.0.1"):
+    """Makes NAME.crt and NAME.key in the folder; self-signed, or signed by the certificate of that name there."""
+    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-keyout", str(key), "-out", str(cert), "-days", "2", "-subj", f"/CN={name}"]
+    words += ["-addext", f"subjectAltName={hosts}"]
+    if ca:
+        words += ["-CA", str(folder / f"{ca}.crt"), "-CAkey", str(folder / f"{ca}.key")]
+        words += ["-addext", "basicConstraints=critical,CA:FALSE"]
+    subprocess.run(words, check=True, capture_output=True, timeout=SECONDS)
+    return cert, key
