@@ -13,7 +13,7 @@ packages_of() {
         ;;
     test) echo g++ git nghttp2-client openssl python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
-    bench) echo libpcre2-8-0 nghttp2-client python3 zlib1g ;;
+    bench) echo libpcre2-8-0 nghttp2-client python3 util-linux wrk zlib1g ;;
     fuzz) echo clang libclang-rt-dev ;;
     *) die "no group of packages named $1" ;;
     esac
@@ -36,7 +36,7 @@ needs_of() {
     build) echo cc meson ninja pkg-config pc:jansson pc:libnghttp2 pc:openssl pc:yaml-0.1 ;;
     test) echo c++ git h2load openssl promtool python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
-    bench) echo h2load nginx python3 ;;
+    bench) echo h2load nginx python3 taskset wrk ;;
     fuzz) echo clang ;;
     esac
 }
