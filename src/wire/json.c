@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * jansson checks all but the depth, which it limits at 2048 calls deep only; so the brackets are counted before. What is
+ * jansson checks all but the depth, which it limits at 2048 calls only; so the brackets are counted before. What is
  * counted in a malformed text does not matter, as jansson refuses that anyway.
  */
 #include "wire/json.h"

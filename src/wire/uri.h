@@ -42,7 +42,7 @@ enum uri_encoded {
  * Mostly *ret_path is `path` itself; else it lies in `scratch`, which it is appended to. What does not begin with '/'
  * ("*") is given back as it is.
  *
- * 0; -EINVAL for a '%' without two hex digits, for '\', for ".." above the root and for what `encoded` refuses; -ENOMEM,
- * -EMSGSIZE from the buf.
+ * 0; -EINVAL for a '%' without two hex digits, for '\', for ".." above the root and for what `encoded` refuses;
+ * -ENOMEM, -EMSGSIZE from the buf.
  */
 int uri_path_normalise(struct slice path, enum uri_encoded encoded, struct buf *scratch, struct slice *ret_path);
