@@ -77,12 +77,19 @@ int endpoints_open(const struct config *config, unsigned n_workers, struct endpo
     return 0;
 }
 
+void endpoints_stop(struct endpoints *endpoints)
+{
+    for (unsigned i = 0; i < endpoints->n; i++) {
+        listener_close(endpoints->items[i].listener);
+        endpoints->items[i].listener = NULL;
+    }
+}
+
 void endpoints_close(struct endpoints *endpoints)
 {
     if (!endpoints)
         return;
-    for (unsigned i = 0; i < endpoints->n; i++)
-        listener_close(endpoints->items[i].listener);
+    endpoints_stop(endpoints);
     free(endpoints->items);
     free(endpoints->shown);
     free(endpoints);

@@ -18,7 +18,7 @@ enum endpoint_kind {
 
 struct endpoint {
     enum endpoint_kind kind;
-    struct listener *listener;
+    struct listener *listener; /* NULL once stopped */
 };
 
 struct endpoints {
@@ -31,6 +31,9 @@ struct endpoints {
  * One socket per worker and address. 0; -errno (-EADDRINUSE above all) with the key and the address in err; -ENOMEM.
  */
 int endpoints_open(const struct config *config, unsigned n_workers, struct endpoints **ret_endpoints, struct err *err);
+
+/* Listens no more; what is known of the endpoints stays. No worker may be accepting. */
+void endpoints_stop(struct endpoints *endpoints);
 
 /* NULL is fine. */
 void endpoints_close(struct endpoints *endpoints);

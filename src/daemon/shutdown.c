@@ -13,10 +13,13 @@ static void on_timer(struct timer *timer)
     tick(container_of(timer, struct shutdown, timer));
 }
 
-static void on_drained(void *ctx)
+static void on_stations(void *ctx, enum stations_event event)
 {
     struct shutdown *shutdown = ctx;
-    shutdown->drained = true;
+    if (event == STATIONS_HALTED)
+        endpoints_stop(shutdown->endpoints);
+    else
+        shutdown->drained = true;
     tick(shutdown);
 }
 
@@ -30,7 +33,7 @@ static void drain(struct shutdown *shutdown)
 {
     shutdown->state = SHUTDOWN_DRAINING;
     loop_arm(shutdown->loop, &shutdown->timer, loop_now(shutdown->loop) + shutdown->timeout_ns);
-    stations_drain(shutdown->stations, on_drained, shutdown);
+    stations_drain(shutdown->stations, on_stations, shutdown);
 }
 
 static void end(struct shutdown *shutdown)
@@ -55,10 +58,16 @@ static void tick(struct shutdown *shutdown)
         end(shutdown);
 }
 
-void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct stations *stations, struct system *system,
-                   struct log *log)
+void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct endpoints *endpoints,
+                   struct stations *stations, struct system *system, struct log *log)
 {
-    *shutdown = (struct shutdown){.loop = loop, .stations = stations, .system = system, .log = log};
+    *shutdown = (struct shutdown){
+        .loop = loop,
+        .endpoints = endpoints,
+        .stations = stations,
+        .system = system,
+        .log = log,
+    };
     timer_init(&shutdown->timer, on_timer);
 }
 

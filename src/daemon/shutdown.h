@@ -3,7 +3,7 @@
  * The way out: what happens from the first SIGTERM to the end of the main loop. Main thread.
  *
  *     RUNNING -> LEAVING    asked to stop: /readyz says no, all else goes on for drain.delay
- *     LEAVING -> DRAINING   the delay is over: no new connections and requests
+ *     LEAVING -> DRAINING   the delay is over: no new connections and requests; listeners close
  *     DRAINING -> ENDED     no connection is left, or drain.timeout is over, or somebody is in a hurry
  *
  * Being asked a second time is being in a hurry: no delay, and no waiting for requests.
@@ -18,6 +18,7 @@ enum shutdown_state { SHUTDOWN_RUNNING, SHUTDOWN_LEAVING, SHUTDOWN_DRAINING, SHU
 
 struct shutdown {
     struct loop *loop;
+    struct endpoints *endpoints;
     struct stations *stations;
     struct system *system;
     struct log *log;
@@ -27,8 +28,8 @@ struct shutdown {
     bool drained, hurry;
 };
 
-void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct stations *stations, struct system *system,
-                   struct log *log);
+void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct endpoints *endpoints,
+                   struct stations *stations, struct system *system, struct log *log);
 
 /* The first call begins, the second hurries, later ones do nothing. Ends with loop_stop. */
 void shutdown_ask(struct shutdown *shutdown, nsec_t delay_ns, nsec_t timeout_ns);

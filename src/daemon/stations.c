@@ -26,7 +26,7 @@ struct station {
     struct door *doors;                           /* one for each endpoint */
     unsigned n_draining;                          /* servers that still have connections */
     struct mail drain_mail;                       /* main thread to station */
-    struct mail drained_mail;                     /* station to main thread */
+    struct mail halted_mail, drained_mail;        /* station to main thread */
     struct mail ping_mail;                        /* there and back */
 };
 
@@ -35,9 +35,9 @@ struct stations {
     unsigned n;
     struct station *items;
     /* main thread only */
-    unsigned n_not_drained, n_not_pinged;
-    void (*on_drained)(void *ctx);
-    void *drained_ctx;
+    unsigned n_not_halted, n_not_drained, n_not_pinged;
+    stations_event_fn on_event;
+    void *event_ctx;
     void (*on_alive)(void *ctx);
     void *alive_ctx;
 };
@@ -128,11 +128,18 @@ struct worker_hooks stations_hooks(struct stations *stations)
     return (struct worker_hooks){station_start, station_stop, stations};
 }
 
+static void main_deliver_halted(struct mail *mail)
+{
+    struct stations *stations = container_of(mail, struct station, halted_mail)->all;
+    if (--stations->n_not_halted == 0)
+        stations->on_event(stations->event_ctx, STATIONS_HALTED);
+}
+
 static void main_deliver_drained(struct mail *mail)
 {
     struct stations *stations = container_of(mail, struct station, drained_mail)->all;
     if (--stations->n_not_drained == 0)
-        stations->on_drained(stations->drained_ctx);
+        stations->on_event(stations->event_ctx, STATIONS_DRAINED);
 }
 
 static void on_server_drained(void *ctx)
@@ -146,6 +153,7 @@ static void station_deliver_drain(struct mail *mail)
 {
     struct station *station = container_of(mail, struct station, drain_mail);
     close_doors(station);
+    loop_post(station->all->options.main_loop, &station->halted_mail);
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++)
         station->n_draining += station->servers[kind] != NULL;
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++) {
@@ -154,12 +162,12 @@ static void station_deliver_drain(struct mail *mail)
     }
 }
 
-void stations_drain(struct stations *stations, void (*on_drained)(void *ctx), void *ctx)
+void stations_drain(struct stations *stations, stations_event_fn on_event, void *ctx)
 {
-    ASSERT(!stations->on_drained);
-    stations->on_drained = on_drained;
-    stations->drained_ctx = ctx;
-    stations->n_not_drained = stations->n;
+    ASSERT(!stations->on_event);
+    stations->on_event = on_event;
+    stations->event_ctx = ctx;
+    stations->n_not_halted = stations->n_not_drained = stations->n;
     for (unsigned i = 0; i < stations->n; i++)
         loop_post(worker_loop(stations->items[i].worker), &stations->items[i].drain_mail);
 }
@@ -234,6 +242,7 @@ static int station_init(struct station *station, struct stations *stations, stru
         .worker = worker,
         .doors = calloc(stations->options.endpoints->n, sizeof(*station->doors)),
         .drain_mail.deliver = station_deliver_drain,
+        .halted_mail.deliver = main_deliver_halted,
         .drained_mail.deliver = main_deliver_drained,
     };
     return station->doors ? 0 : -ENOMEM;

@@ -35,8 +35,13 @@ struct worker_hooks stations_hooks(struct stations *stations);
 /* Gives the servers new options (reload). 0 or -ENOMEM: then some stations may have theirs already; call it again. */
 int stations_set_options(struct stations *stations, const struct http_server_options servers[ENDPOINT_KINDS_]);
 
-/* No new connections and requests, once. on_drained is called when no station has a connection left. */
-void stations_drain(struct stations *stations, void (*on_drained)(void *ctx), void *ctx);
+/*
+ * No new connections and requests, once. on_event is called with STATIONS_HALTED when no station accepts any more, so
+ * that the listeners can be closed, and then with STATIONS_DRAINED when none has a connection left.
+ */
+enum stations_event { STATIONS_HALTED, STATIONS_DRAINED };
+typedef void (*stations_event_fn)(void *ctx, enum stations_event event);
+void stations_drain(struct stations *stations, stations_event_fn on_event, void *ctx);
 
 /*
  * Calls on_alive when every worker has taken its mail: the proof that none of them hangs. False, and nothing else
