@@ -69,7 +69,7 @@ void client_call_start(struct client_connection *connection, struct client_call 
 
 /* 0; EXCHANGE_FULL: taken, but stop until on_drain; negative: the call has failed, on_done follows. */
 int client_call_write(struct client_call *call, struct slice bytes);
-/* Completes a streamed body. Less than the promised length breaks the call. */
+/* Completes a streamed body. Less than the promised length breaks the call. The response may be over before that. */
 void client_call_end(struct client_call *call);
 
 /* Stops and resumes on_body; the server is held back. */

@@ -55,14 +55,20 @@ void h1_client_tick_later(struct h1_client *client)
 
 /* -- the end of a call -- */
 
+/* With a length the last promised byte ends a request, whether the user has said so yet or not. */
+static bool request_is_whole(const struct h1_client *client)
+{
+    return client->request_done || (!client->chunked && client->request_left == 0);
+}
+
 /* Whether another call may be made on this connection. The one place where that is decided. */
 static bool may_be_reused(const struct h1_client *client)
 {
     return client->state == H1_CLIENT_DONE && client->result == 0 && !client->cancelled &&
-           client->keep_alive &&                                    /* both sides want it */
-           client->request_done && outq_is_empty(&client->queue) && /* the server is not owed anything */
-           client->body.framing != HTTP_BODY_STREAM &&              /* the end of the body was not the end */
-           !client->held &&                                         /* no bytes behind the response */
+           client->keep_alive &&                                        /* both sides want it */
+           request_is_whole(client) && outq_is_empty(&client->queue) && /* the server is not owed anything */
+           client->body.framing != HTTP_BODY_STREAM &&                  /* the end of the body was not the end */
+           !client->held &&                                             /* no bytes behind the response */
            !(client->stream->bits & (STREAM_PEER_DONE | STREAM_FAILED));
 }
 
