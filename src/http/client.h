@@ -29,7 +29,8 @@ struct client_events {
     void (*on_drain)(struct client_call *call); /* may be NULL */
     /*
      * 0 when the response is complete. Else -ECONNRESET (closed or broken before that), -ETIMEDOUT, -EBADMSG (not a
-     * valid response: call->fault says why), -ENOMEM, or another -errno of the stream.
+     * valid response: call->fault says why), -EINVAL (the request is not valid: a blank in the target, a line end in
+     * a header), -ENOMEM, or another -errno of the stream.
      */
     void (*on_done)(struct client_call *call, int result);
 };

@@ -64,8 +64,8 @@ static bool request_is_whole(const struct h1_client *client)
 /* Whether another call may be made on this connection. The one place where that is decided. */
 static bool may_be_reused(const struct h1_client *client)
 {
-    return client->state == H1_CLIENT_DONE && client->result == 0 && !client->cancelled &&
-           client->keep_alive &&                                        /* both sides want it */
+    return client->state == H1_CLIENT_DONE && client->result == 0 && !client->cancelled && client->keep_alive &&
+           !client->asked_to_close &&                                   /* both sides want it */
            request_is_whole(client) && outq_is_empty(&client->queue) && /* the server is not owed anything */
            client->body.framing != HTTP_BODY_STREAM &&                  /* the end of the body was not the end */
            !client->held &&                                             /* no bytes behind the response */

@@ -35,6 +35,7 @@ struct h1_client {
     bool chunked : 1;      /* the request's body is */
     bool request_done : 1; /* the user has given all of the request */
     bool keep_alive : 1;   /* the response allows another call */
+    bool asked_to_close : 1;
     bool paused : 1;
     bool writer_waits : 1;
     bool cancelled : 1;

@@ -46,9 +46,23 @@ static void append_length(struct buf *head, const struct client_request *request
     (void)buf_append(head, crlf);
 }
 
-/* 0 or -ENOMEM. */
+/* Whether it is one request however it is read: values may come from a registration, that is from anybody. */
+static bool is_sound(const struct client_request *request)
+{
+    for (size_t i = 0; i < request->target.len; i++)
+        if ((unsigned char)request->target.ptr[i] <= ' ' || request->target.ptr[i] == 0x7f)
+            return false;
+    for (unsigned i = 0; i < request->n_headers; i++)
+        if (!http_is_token(request->headers[i].name) || !http_is_field_value(request->headers[i].value))
+            return false;
+    return request->target.len > 0 && http_is_token(request->method) && http_is_authority(request->authority);
+}
+
+/* 0, -EINVAL or -ENOMEM. */
 static int write_head(struct buf *head, const struct client_request *request)
 {
+    if (!is_sound(request))
+        return -EINVAL;
     buf_reset(head);
     (void)buf_append(head, request->method);
     (void)buf_append_char(head, ' ');
@@ -67,6 +81,15 @@ static int write_head(struct buf *head, const struct client_request *request)
     return buf_error(head);
 }
 
+static bool asks_to_close(const struct client_request *request)
+{
+    for (unsigned i = 0; i < request->n_headers; i++)
+        if (slice_equal_nocase(request->headers[i].name, SLICE_LIT("connection")) &&
+            http_list_has(request->headers[i].value, SLICE_LIT("close")))
+            return true;
+    return false;
+}
+
 void h1_client_start(struct client_connection *connection, struct client_call *call,
                      const struct client_request *request)
 {
@@ -83,6 +106,7 @@ void h1_client_start(struct client_connection *connection, struct client_call *c
     client->chunked = request->streamed && request->content_length == EXCHANGE_LENGTH_UNKNOWN;
     client->request_left = client->chunked || !request->streamed ? 0 : request->content_length;
     client->keep_alive = client->paused = client->writer_waits = false;
+    client->asked_to_close = asks_to_close(request);
 
     struct buf *head = &client->room->head;
     client->result = write_head(head, request);

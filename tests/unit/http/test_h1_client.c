@@ -79,6 +79,33 @@ static void bodies_are_sent_whole_or_in_pieces(void)
     sim_client_free(peer);
 }
 
+static void a_request_stays_one_request(void)
+{
+    const struct header two_lines = {SLICE_LIT("x"), SLICE_LIT("y\r\nz: a")};
+    const struct client_request unsound[] = {
+        {.method = SLICE_LIT("GET"), .target = SLICE_LIT("/ HTTP/1.1\r\n"), .authority = SLICE_LIT("h")},
+        {.method = SLICE_LIT("GET"), .target = SLICE_LIT(""), .authority = SLICE_LIT("h")},
+        {.method = SLICE_LIT("GET /"), .target = SLICE_LIT("/"), .authority = SLICE_LIT("h")},
+        {.method = SLICE_LIT("GET"), .target = SLICE_LIT("/"), .authority = SLICE_LIT("h\r\nx: y")},
+        {.method = SLICE_LIT("GET"),
+         .target = SLICE_LIT("/"),
+         .authority = SLICE_LIT("h"),
+         .headers = &two_lines,
+         .n_headers = 1},
+    };
+    char text[64];
+    (void)snprintf(text, sizeof(text), "free spent\ndone %d\n", -EINVAL);
+    struct sim_client *peer = sim_client_new(NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(unsound); i++) {
+        client_call_start(peer->connection, &peer->call, &unsound[i]);
+        sim_run_for(peer->sim, 0);
+        expect_str(sim_client_hear(peer), "");
+        expect_str(sim_client_told(peer), text);
+        sim_client_reconnect(peer, NULL);
+    }
+    sim_client_free(peer);
+}
+
 /* What is said on a fresh connection, and what must come of it. */
 static void judge(const char *response, bool reusable)
 {
@@ -111,6 +138,19 @@ static void only_a_clean_connection_is_reused(void)
     sim_run_for(peer->sim, 0);
     sim_client_say(peer, "HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n");
     expect_str(sim_client_told(peer), "head 413\nfree spent\ndone 0 sent responded\n");
+
+    sim_client_reconnect(peer, NULL);
+    client_call_start(peer->connection, &peer->call,
+                      &(struct client_request){
+                          .method = SLICE_LIT("GET"),
+                          .target = SLICE_LIT("/"),
+                          .authority = SLICE_LIT("h"),
+                          .headers = &(const struct header){SLICE_LIT("connection"), SLICE_LIT("close")},
+                          .n_headers = 1,
+                      });
+    sim_run_for(peer->sim, 0);
+    sim_client_say(peer, "HTTP/1.1 204 No Content\r\n\r\n");
+    expect_str(sim_client_told(peer), "head 204\nfree spent\ndone 0 sent responded\n");
     sim_client_free(peer);
 }
 
@@ -362,6 +402,7 @@ static void any_allocation_may_fail(void)
 static const struct test_case cases[] = {
     {"a response is told and the connection is free again", a_response_is_told_and_the_connection_is_free_again},
     {"bodies are sent whole or in pieces", bodies_are_sent_whole_or_in_pieces},
+    {"a request stays one request", a_request_stays_one_request},
     {"only a clean connection is reused", only_a_clean_connection_is_reused},
     {"a body may last until the end", a_body_may_last_until_the_end},
     {"what is cut short is an error", what_is_cut_short_is_an_error},

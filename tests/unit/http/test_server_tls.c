@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS on a server's connections and on those of the pool: the same port may speak all, and what is inside TLS is told by
+ * TLS on a server's connections and on those of the pool: one port may speak all, and what is inside TLS is told by
  * ALPN or by the first bytes.
  */
 #include "http/pool.h"
