@@ -9,9 +9,10 @@
 packages_of() {
     case $1 in
     build)
-        echo gcc libc6-dev meson ninja-build pkg-config libjansson-dev libnghttp2-dev libssl-dev libyaml-dev
+        echo gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler \
+            libjansson-dev libnghttp2-dev libprotobuf-c-dev libssl-dev libyaml-dev
         ;;
-    test) echo g++ git nghttp2-client openssl python3 ;;
+    test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo libpcre2-8-0 nghttp2-client python3 util-linux wrk zlib1g ;;
     fuzz) echo clang libclang-rt-dev ;;
@@ -33,8 +34,8 @@ peers_of() {
 # Programs and pkg-config names of a group, to look for where there is no apt.
 needs_of() {
     case $1 in
-    build) echo cc meson ninja pkg-config pc:jansson pc:libnghttp2 pc:openssl pc:yaml-0.1 ;;
-    test) echo c++ git h2load openssl promtool python3 ;;
+    build) echo cc meson ninja pkg-config protoc-c pc:jansson pc:libnghttp2 pc:libprotobuf-c pc:openssl pc:yaml-0.1 ;;
+    test) echo c++ curl git h2load nghttp openssl promtool python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo h2load nginx python3 taskset wrk ;;
     fuzz) echo clang ;;

@@ -2,6 +2,7 @@
 #include "daemon/fronts.h"
 
 #include "base/util.h"
+#include "fronts/grpc_health/grpc_health.h"
 #include "fronts/ops/ops.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 /* To add a front end, add its line here. */
 static const struct front *const all_fronts[] = {
     &ops_front,
+    &grpc_health_front,
 };
 
 struct fronts {

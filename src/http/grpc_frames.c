@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
-/* An empty buffer up to this size is kept, so that cut messages do not allocate each time; a larger one is given back. */
+/* An empty buffer up to this size is kept, so that not every cut message allocates; a larger one is given back. */
 #define HELD_KEPT_BYTES 1024
 
 void grpc_frames_init(struct grpc_frames *frames, size_t max_message_bytes)

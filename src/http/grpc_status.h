@@ -37,7 +37,7 @@ enum grpc_status {
 /* "NOT_FOUND"; "" for a number nobody knows. */
 const char *grpc_status_name(enum grpc_status status);
 
-/* Appends the text as grpc-message wants it: bytes other than printable ASCII, and '%', as %XX. 0, -ENOMEM, -EMSGSIZE. */
+/* Appends the text as grpc-message wants it: bytes other than printable ASCII, and '%', as %XX. 0, or buf's error. */
 int grpc_message_encode(struct slice text, struct buf *buf);
 
 /* The value of grpc-timeout: at most 8 digits and a unit (H, M, S, m, u, n). 0, or -EINVAL. */

@@ -34,32 +34,17 @@ static nsec_t find_timeout(const struct h2_stream *stream)
     return options->answer_timeout_ns;
 }
 
-static nsec_t find_deadline(const struct h2_stream *stream)
-{
-    nsec_t timeout = find_timeout(stream);
-    return timeout >= NSEC_NEVER - stream->progress_ns ? NSEC_NEVER : stream->progress_ns + timeout;
-}
-
-/* An armed timer is only ever moved forward; one that fires early looks again. */
-static void arm_timer(struct h2_stream *stream)
-{
-    nsec_t deadline = find_deadline(stream);
-    if (deadline != NSEC_NEVER && (!timer_is_armed(&stream->timer) || deadline < stream->timer.deadline_ns))
-        loop_arm(h2_session_loop(stream->session), &stream->timer, deadline);
-}
-
 void h2_stream_touch(struct h2_stream *stream)
 {
-    stream->progress_ns = h2_session_now(stream->session);
-    arm_timer(stream);
+    deadline_set_in(h2_session_loop(stream->session), &stream->deadline, find_timeout(stream));
 }
 
 static void on_timer(struct timer *timer)
 {
-    struct h2_stream *stream = container_of(timer, struct h2_stream, timer);
-    if (h2_session_now(stream->session) < find_deadline(stream))
-        arm_timer(stream);
-    else if (stream->is_answered)
+    struct h2_stream *stream = container_of(deadline_of_timer(timer), struct h2_stream, deadline);
+    if (!deadline_has_passed(h2_session_loop(stream->session), &stream->deadline))
+        return;
+    if (stream->is_answered)
         h2_stream_reset(stream, NGHTTP2_NO_ERROR, EXCHANGE_DONE);
     else
         h2_stream_reset(stream, NGHTTP2_CANCEL, EXCHANGE_TIMEOUT);
@@ -150,11 +135,11 @@ int h2_stream_new(struct h2_session *session, int32_t id, struct h2_stream **ret
     stream->idle_timeout_ns = H2_TIMEOUT_DEFAULT;
     stream->body_left = UINT64_MAX;
     stream->answer_left = EXCHANGE_LENGTH_UNKNOWN;
-    stream->began_ns = stream->progress_ns = h2_session_now(session);
+    stream->began_ns = h2_session_now(session);
     stream->end = EXCHANGE_ABORTED;
     list_init(&stream->link);
     list_init(&stream->news_link);
-    timer_init(&stream->timer, on_timer);
+    deadline_init(&stream->deadline, on_timer);
     list_push_back(&session->streams, &stream->link);
     session->n_streams++;
     *ret_stream = stream;
@@ -177,7 +162,7 @@ void h2_stream_free(struct h2_stream *stream, enum exchange_end end)
     struct h2_session *session = stream->session;
     stream->is_closed = true;
     close_exchange(stream, end);
-    loop_cancel(h2_session_loop(session), &stream->timer);
+    deadline_cancel(h2_session_loop(session), &stream->deadline);
     h2_answer_drop(stream);
     buf_deinit(&stream->held);
     list_remove(&stream->news_link);

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "http/deadline.h"
 #include "http/exchange_impl.h"
 #include "http/h2_session.h"
 
@@ -18,9 +19,8 @@ struct h2_stream {
     struct h2_session *session;
     struct list link;      /* session->streams */
     struct list news_link; /* session->news */
-    struct timer timer;
+    struct deadline deadline;
     nsec_t began_ns;
-    nsec_t progress_ns;     /* when something last came or went */
     nsec_t idle_timeout_ns; /* the front end's; H2_TIMEOUT_DEFAULT: the server's options */
     uint64_t body_left;     /* of content-length; UINT64_MAX when the length is not known */
     uint64_t answer_left;   /* of the length that was promised; EXCHANGE_LENGTH_UNKNOWN */
@@ -62,7 +62,7 @@ void h2_stream_on_closed(struct h2_stream *stream);
 /* Has the stream reset with an HTTP/2 error code; on_close will say `end`. */
 void h2_stream_reset(struct h2_stream *stream, uint32_t code, enum exchange_end end);
 
-/* Progress, or a new reason to wait: sees to it that the deadline is watched. */
+/* Progress, or a new reason to wait: the deadline counts from now. */
 void h2_stream_touch(struct h2_stream *stream);
 
 /* There is something to settle at the end of the turn. */

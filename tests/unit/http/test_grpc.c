@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gRPC calls over HTTP/2, from nghttp2's client. */
-#include "h2_kit.h"
 #include "http/grpc.h"
 #include "support/fault_alloc.h"
+#include "support/h2_kit.h"
 #include "support/test.h"
 
 #include <errno.h>

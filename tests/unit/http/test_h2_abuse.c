@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients that cost more than they are worth, and those that only look like it. */
-#include "h2_kit.h"
 #include "http/h2_guard.h"
+#include "support/h2_kit.h"
 #include "support/test.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What ends an HTTP/2 connection or a stream by time, and how a server stops serving one. */
-#include "h2_kit.h"
+#include "support/h2_kit.h"
 #include "support/test.h"
 
 static struct http_server_options defaults(void)

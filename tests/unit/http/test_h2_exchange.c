@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exchanges over HTTP/2 as front ends and clients see them, when nobody does anything wrong. */
-#include "h2_kit.h"
+#include "support/h2_kit.h"
 #include "support/test.h"
 
 #include <errno.h>

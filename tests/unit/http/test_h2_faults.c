@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every allocation fails once, nghttp2's included: nothing is lost, and nobody waits for ever. */
-#include "h2_kit.h"
 #include "support/fault_alloc.h"
+#include "support/h2_kit.h"
 #include "support/test.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests that HTTP/2 forbids or that are not served: each ends its own stream, and the connection goes on. */
-#include "h2_kit.h"
+#include "support/h2_kit.h"
 #include "support/test.h"
 
 /* Pairs of the three pseudo-fields that most heads begin with. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "h2_kit.h"
+#include "support/h2_kit.h"
 
 #include "base/assert.h"
 #include "support/test.h"

@@ -62,7 +62,8 @@ struct kit {
     void (*serve)(struct kit *kit, struct exchange *exchange); /* a test's own front end in place of the above */
     struct exchange *held[KIT_ANSWERS];
     unsigned n_held;
-    struct grpc_call *call; /* a test's */
+    struct grpc_call *call; /* a test's to use, like ctx */
+    void *ctx;
     char trace[4096];
 };
 
