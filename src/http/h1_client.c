@@ -166,7 +166,6 @@ static bool take_head(struct h1_client *client, struct input *in, size_t n_head)
     int r = http1_parse_response(slice_from(in->bytes.ptr, n_head), &client->room->options.limits, client->method,
                                  &client->room->fields, &response, &why);
     input_consume(in, n_head);
-    client->n_searched = 0;
     if (r < 0)
         return fault(client, &why);
     if (response.status == 101)
@@ -185,14 +184,14 @@ static bool take_head(struct h1_client *client, struct input *in, size_t n_head)
 
 static bool step_head(struct h1_client *client, struct input *in)
 {
-    if (in->bytes.len > client->n_searched) {
-        size_t n_head = http1_head_end(in->bytes, client->n_searched);
+    if (in->bytes.len > in->n_searched) {
+        size_t n_head = http1_head_end(in->bytes, in->n_searched);
         if (n_head > 0)
             return take_head(client, in, n_head);
         struct http1_fault why;
         if (http1_check_partial_response(in->bytes, &client->room->options.limits, &why) < 0)
             return fault(client, &why);
-        client->n_searched = (uint32_t)in->bytes.len;
+        in->n_searched = in->bytes.len;
     }
     return fill(client, in);
 }
@@ -281,9 +280,10 @@ static void tick(struct h1_client *client)
     struct input in;
     client->in_tick = true;
     flush(client);
-    input_begin(&in, client->stream, (struct slice){0}, client->held);
+    input_begin(&in, client->stream, (struct slice){0}, client->held, client->searched);
     while (step(client, &in))
         continue;
+    client->searched = in.n_searched > 0;
     int r = input_hold(&in, &client->held);
     client->in_tick = false;
 

@@ -27,7 +27,6 @@ struct h1_client {
     uint64_t request_left; /* of a promised length */
     struct deadline deadline;
     struct loop_task task;
-    uint32_t n_searched;
     int result; /* of a call that is over or broken */
     enum http_method method;
     uint8_t state;         /* enum h1_client_state */
@@ -40,6 +39,7 @@ struct h1_client {
     bool writer_waits : 1;
     bool cancelled : 1;
     bool in_tick : 1;
+    bool searched : 1; /* what is held is an incomplete head */
     bool progressed : 1;
 };
 

@@ -100,7 +100,7 @@ void h1_client_start(struct client_connection *connection, struct client_call *c
     client->has_served = true;
     client->state = H1_CLIENT_HEAD;
     client->result = 0;
-    client->n_searched = 0;
+    client->searched = false;
     client->method = http_method_find(request->method);
     client->request_done = !request->streamed;
     client->chunked = request->streamed && request->content_length == EXCHANGE_LENGTH_UNKNOWN;

@@ -150,11 +150,11 @@ static void put_head(struct h1_session *h1, unsigned status, const struct header
 {
     ASSERT(h1->is_running && h1->answer == H1_ANSWER_NONE);
     ASSERT(status >= 200 && status <= 999);
-    h1->status = (uint16_t)status;
     h1->answer = (uint8_t)framing_of(h1, status, length);
     h1->keep_alive = can_keep_alive(h1);
 
     struct http_connection *connection = h1->session.connection;
+    http_connection_count(connection, status);
     struct text head;
     head.len = 0;
     add_status_line(&head, status);
@@ -290,10 +290,16 @@ static void h1_pause(struct exchange *exchange, bool paused)
     tick_later(h1);
 }
 
+void h1_set_answer_timeout(struct h1_session *h1, nsec_t timeout_ns)
+{
+    nsec_t timeout_ms = timeout_ns / NSEC_PER_MSEC + (timeout_ns % NSEC_PER_MSEC > 0);
+    h1->answer_timeout_ms = timeout_ms < UINT32_MAX ? (uint32_t)timeout_ms : UINT32_MAX;
+}
+
 static void h1_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns)
 {
     struct h1_session *h1 = h1_of(exchange);
-    h1->answer_timeout_ns = timeout_ns;
+    h1_set_answer_timeout(h1, timeout_ns);
     h1->progressed = true;
     tick_later(h1);
 }

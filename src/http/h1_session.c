@@ -117,7 +117,7 @@ static void begin_exchange(struct h1_session *h1, struct http_request *request)
 {
     h1->exchange = (struct exchange){.ops = &h1_exchange_ops, .request = request};
     http1_body_init(&h1->body, request->framing, request->content_length);
-    h1->answer_timeout_ns = http_connection_options(h1->session.connection)->answer_timeout_ns;
+    h1_set_answer_timeout(h1, http_connection_options(h1->session.connection)->answer_timeout_ns);
     h1->state = H1_BODY;
     h1->answer = H1_ANSWER_NONE;
     h1->is_running = true;
@@ -138,7 +138,6 @@ static void take_head(struct h1_session *h1, struct input *in, size_t n_head)
     int r = http1_parse_request(slice_from(in->bytes.ptr, n_head), &http_connection_options(connection)->limits,
                                 http_connection_fields(connection), &request, &fault);
     input_consume(in, n_head);
-    h1->n_searched = 0;
     if (r < 0) {
         refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
         return;
@@ -164,8 +163,8 @@ static bool step_head(struct h1_session *h1, struct input *in)
         over(h1, HTTP_CLOSE_LINGER);
         return true;
     }
-    if (in->bytes.len > h1->n_searched) {
-        size_t n_head = http1_head_end(in->bytes, h1->n_searched);
+    if (in->bytes.len > in->n_searched) {
+        size_t n_head = http1_head_end(in->bytes, in->n_searched);
         if (n_head > 0) {
             take_head(h1, in, n_head);
             return true;
@@ -175,8 +174,8 @@ static bool step_head(struct h1_session *h1, struct input *in)
             refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
             return true;
         }
-        h1->progressed |= h1->n_searched == 0; /* the head's deadline counts from its first byte */
-        h1->n_searched = (uint32_t)in->bytes.len;
+        h1->progressed |= in->n_searched == 0; /* the head's deadline counts from its first byte */
+        in->n_searched = in->bytes.len;
     }
     return fill(h1, in);
 }
@@ -238,7 +237,6 @@ static bool step_drain(struct h1_session *h1, struct input *in)
 static void finish_exchange(struct h1_session *h1)
 {
     struct http_connection *connection = h1->session.connection;
-    http_connection_count(connection, h1->status);
     end_exchange(h1, EXCHANGE_DONE);
     h1->progressed = true;
     if (!h1->keep_alive) {
@@ -291,7 +289,7 @@ void h1_move_deadline(struct h1_session *h1)
     else if (h1->state == H1_DRAIN || (h1->state == H1_BODY && !h1->paused))
         timeout_ns = options->body_timeout_ns;
     else
-        timeout_ns = h1->answer_timeout_ns;
+        timeout_ns = h1->answer_timeout_ms == UINT32_MAX ? NSEC_NEVER : h1->answer_timeout_ms * NSEC_PER_MSEC;
     bool never = timeout_ns == NSEC_NEVER;
     nsec_t now_ns = loop_now(http_connection_loop(connection));
     http_connection_set_deadline(connection, never ? NSEC_NEVER : now_ns + timeout_ns);
@@ -324,9 +322,10 @@ static void tick(struct h1_session *h1, struct slice early)
     size_t n_unsent = http_connection_unsent(connection);
     if (n_unsent > 0)
         (void)http_connection_flush(connection);
-    input_begin(&in, http_connection_stream(connection), early, h1->held);
+    input_begin(&in, http_connection_stream(connection), early, h1->held, h1->searched);
     while (step(h1, &in))
         continue;
+    h1->searched = in.n_searched > 0;
     if (h1->state != H1_OVER && input_hold(&in, &h1->held) < 0)
         break_off(h1, EXCHANGE_ABORTED);
     if (h1->state != H1_OVER)

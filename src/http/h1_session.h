@@ -41,25 +41,27 @@ struct h1_session {
     struct http1_body body;   /* of its request */
     struct buf *held;         /* input that waits: an incomplete head, or requests behind the running one; else NULL */
     uint64_t answer_left;     /* see h1_answer; in H1_DRAIN: how much may still be thrown away */
-    nsec_t answer_timeout_ns;
-    uint32_t n_searched; /* of an incomplete head: so far its end was not found */
-    uint16_t status;
-    uint8_t state;         /* enum h1_state */
-    uint8_t answer;        /* enum h1_answer */
-    bool is_running : 1;   /* from on_request to on_close */
-    bool is_head : 1;      /* the request is HEAD */
-    bool is_http10 : 1;    /* the request is HTTP/1.0 */
-    bool keep_alive : 1;   /* another request may follow */
-    bool expecting : 1;    /* the client waits for 100 */
-    bool paused : 1;       /* the front end takes no body now */
-    bool writer_waits : 1; /* the front end waits for on_drain */
-    bool aborted : 1;      /* the front end gave the exchange up */
+    uint32_t answer_timeout_ms; /* UINT32_MAX: never */
+    uint8_t state;              /* enum h1_state */
+    uint8_t answer;             /* enum h1_answer */
+    bool is_running : 1;        /* from on_request to on_close */
+    bool is_head : 1;           /* the request is HEAD */
+    bool is_http10 : 1;         /* the request is HTTP/1.0 */
+    bool keep_alive : 1;        /* another request may follow */
+    bool expecting : 1;         /* the client waits for 100 */
+    bool paused : 1;            /* the front end takes no body now */
+    bool writer_waits : 1;      /* the front end waits for on_drain */
+    bool aborted : 1;           /* the front end gave the exchange up */
     bool in_tick : 1;
+    bool searched : 1;   /* what is held is an incomplete head */
     bool blocked : 1;    /* something is unsent: the send deadline counts */
     bool progressed : 1; /* the deadline is to be moved */
 };
 
 extern const struct exchange_ops h1_exchange_ops;
+
+/* Rounded up to milliseconds. */
+void h1_set_answer_timeout(struct h1_session *h1, nsec_t timeout_ns);
 
 /* Moves the deadline to where it belongs in the present state. */
 void h1_move_deadline(struct h1_session *h1);

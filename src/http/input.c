@@ -12,13 +12,14 @@
 /* Per tick. */
 enum { READS_MAX = 4 };
 
-void input_begin(struct input *in, struct stream *stream, struct slice early, struct buf *held)
+void input_begin(struct input *in, struct stream *stream, struct slice early, struct buf *held, bool searched)
 {
     *in = (struct input){.bytes = early, .stream = stream, .reads_left = READS_MAX};
     if (!held)
         return;
     ASSERT(early.len == 0 && held->len <= LOOP_READ_BUFFER_BYTES);
     in->bytes = slice_from(memcpy(loop_read_buffer(stream->loop), held->ptr, held->len), held->len);
+    in->n_searched = searched ? held->len : 0;
     buf_reset(held);
 }
 

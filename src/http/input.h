@@ -15,16 +15,21 @@
 
 struct input {
     struct slice bytes; /* unread; inside the read buffer */
+    size_t n_searched;  /* of bytes: the end of a head was not found in them */
     struct stream *stream;
     int reads_left;
 };
 
-/* early: bytes that were read into the read buffer before; else what is held. held may be NULL. */
-void input_begin(struct input *in, struct stream *stream, struct slice early, struct buf *held);
+/*
+ * early: bytes that were read into the read buffer before; else what is held, which may be NULL. searched: what is held
+ * was so in vain.
+ */
+void input_begin(struct input *in, struct stream *stream, struct slice early, struct buf *held, bool searched);
 
 static inline void input_consume(struct input *in, size_t n)
 {
     in->bytes = slice_skip(in->bytes, n);
+    in->n_searched = 0;
 }
 
 /*
