@@ -27,7 +27,7 @@ enum connection_state {
     CONNECTION_CLOSED,    /* about to be freed */
 };
 
-/* An idle one is all the memory that a connection costs beside its stream and its session: see test_h1_memory.c. */
+/* An idle one is all the memory that a connection costs beside its stream and its session: see test_server.c. */
 struct http_connection {
     struct list link; /* in server->open, ->woken or ->done */
     struct http_server *server;
