@@ -123,6 +123,13 @@ class Muster:
                 return float(line.rsplit(" ", 1)[1])
         raise AssertionError(f"no metric {line_start}")
 
+    def wait_for_metric(self, line_start, value):
+        """Asks again until the metric has the value."""
+        deadline = time.monotonic() + SECONDS
+        while (now := self.metric(line_start)) != value:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{line_start} is {now}, not {value}")
+
     def log(self):
         return self.log_path.read_text(errors="replace")
 
