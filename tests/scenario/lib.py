@@ -54,6 +54,14 @@ def run(*arguments, env=None, cwd=None):
     return types.SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
+def wait_for(ask_again, value):
+    """Asks until the answer is the value: for what the server notices a moment after us."""
+    deadline = time.monotonic() + SECONDS
+    while (answer := ask_again()) != value:
+        if time.monotonic() > deadline:
+            tap.expect(answer, value)
+
+
 class Muster:
     """`muster serve` on ports that the system chooses."""
 
@@ -124,11 +132,7 @@ class Muster:
         raise AssertionError(f"no metric {line_start}")
 
     def wait_for_metric(self, line_start, value):
-        """Asks again until the metric has the value."""
-        deadline = time.monotonic() + SECONDS
-        while (now := self.metric(line_start)) != value:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{line_start} is {now}, not {value}")
+        wait_for(lambda: self.metric(line_start), value)
 
     def log(self):
         return self.log_path.read_text(errors="replace")

@@ -6,7 +6,7 @@ import json
 import resource
 import sys
 
-from lib import Muster, ask, receive_to_end, tap
+from lib import Muster, ask, receive_to_end, tap, wait_for
 
 REQUEST = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 IDLE_CONNECTIONS = 9000
@@ -32,7 +32,7 @@ def idle_connections_cost_little():
         for connection in connections:
             tap.expect(ask(connection, REQUEST).status, 200)
         cost = (muster.resident_bytes() - before) / IDLE_CONNECTIONS
-        tap.expect(muster.metric("muster_http_connections_open"), 200 + IDLE_CONNECTIONS + 1)
+        muster.wait_for_metric("muster_http_connections_open", 200 + IDLE_CONNECTIONS + 1)
         print(f"# {cost:.0f} bytes per idle connection, {before / 1e6:.1f} MB before")
         tap.expect(cost <= BYTES_PER_CONNECTION, True)
         for connection in (*warm_up, *connections):
@@ -45,14 +45,15 @@ def connections_are_shared_by_the_workers():
         connections = [muster.connect() for _ in range(400)]
         for connection in connections:
             tap.expect(ask(connection, REQUEST).status, 200)
-        counts = [worker["connections"] for worker in json.loads(muster.get("/api/v1/status").body)["workers"]]
-        tap.expect(sum(counts), 401)
-        tap.expect(min(counts) > 50, True)
+
+        def counts():
+            return [worker["connections"] for worker in json.loads(muster.get("/api/v1/status").body)["workers"]]
+
+        wait_for(lambda: sum(counts()), 401)
+        tap.expect(min(counts()) > 50, True)
         for connection in connections:
             connection.close()
-        muster.wait_for_metric("muster_http_connections_open", 1)
-        counts = [worker["connections"] for worker in json.loads(muster.get("/api/v1/status").body)["workers"]]
-        tap.expect(sum(counts), 1)
+        wait_for(lambda: sum(counts()), 1)
 
 
 def running_out_of_descriptors_is_survived():
