@@ -11,7 +11,7 @@ shift 4
 object=$output.o
 # With link-time optimisation the archives hold the compiler's own intermediate form, which only this compiler reads:
 # it is compiled here. Other compilers than GCC do so without being told.
-case $("$@" --version) in *clang*) ;; *) set -- "$@" -flinker-output=nolto-rel ;; esac
+case $("$@" --version) in *clang*) ;; *) set -- "$@" -flto=auto -flinker-output=nolto-rel ;; esac
 "$@" -O2 -r -nostdlib -o "$object" -Wl,--whole-archive "$whole" -Wl,--no-whole-archive "$part_1" "$part_2"
 objcopy --localize-hidden "$object"
 rm -f "$output"

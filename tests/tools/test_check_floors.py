@@ -32,8 +32,10 @@ TREE = {
     "src/gateway/route.h": '#include "wire/json.h"\n',
     "src/fronts/front.h": '#include "wire/json.h"\n',
     "src/fronts/hub/hub.h": '#include "fronts/front.h"\n#include "base/slice.h"\n',
-    "src/fronts/ops/ops.h": '#include "fronts/front.h"\n',
+    "src/fronts/ops/ops.h": '#include "fronts/front.h"\n#include "fronts/ops/status.pb-c.h"\n',
+    "src/fronts/ops/status.proto": "",
     "src/cli/cli.c": '#include "base/slice.h"\n#include "muster.h"\n',
+    "tests/unit/fronts/test_ops.c": '#include "fronts/ops/ops.h"\n',
     "tests/unit/wire/samples.h": "",
     "tests/unit/wire/test_json.c": '#include "samples.h"\n#include "support/test.h"\n#include "wire/json.h"\n',
 }
