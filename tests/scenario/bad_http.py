@@ -53,7 +53,8 @@ HEADS = [
     ("HTTP/1.2", f"GET / HTTP/1.2\r\n{HOST}\r\n", 505),
     ("HTTP/0.9", "GET /\r\n", 400),
     ("a version in small letters", f"GET / http/1.1\r\n{HOST}\r\n", 400),
-    ("upgrade with a body", f"GET / HTTP/1.1\r\n{HOST}Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 5\r\n\r\n", 400),
+    ("upgrade with a body",
+     f"GET / HTTP/1.1\r\n{HOST}Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 5\r\n\r\n", 400),
     ("an unknown expectation", f"POST / HTTP/1.1\r\n{HOST}Expect: miracles\r\nContent-Length: 5\r\n\r\n", 417),
     ("a long target", f"GET /{'a' * 9000} HTTP/1.1\r\n{HOST}\r\n", 414),
     ("a large head", f"GET / HTTP/1.1\r\n{HOST}" + f"A: {'b' * 1000}\r\n" * 40 + "\r\n", 431),
@@ -118,7 +119,8 @@ def one_byte_at_a_time_is_the_same():
 
 def noise_is_refused():
     with Muster() as muster:
-        for noise in (b"\0" * 100, b"\xff" * 5000, b"SSH-2.0-OpenSSH_9.2\r\n", b"\r\n" * 20, b"GET", b"PRI * HTTP/2.0\r\n"):
+        greetings = (b"SSH-2.0-OpenSSH_9.2\r\n", b"PRI * HTTP/2.0\r\n")
+        for noise in (b"\0" * 100, b"\xff" * 5000, b"\r\n" * 20, b"GET", *greetings):
             with muster.connect() as connection:
                 connection.sendall(noise)
                 connection.shutdown(1)

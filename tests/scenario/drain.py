@@ -14,7 +14,7 @@ REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def connect_slowly(muster):
-    """A client that has asked for more than the sockets' buffers hold and reads nothing: the server has unsent bytes."""
+    """A client that asked for more than the sockets' buffers hold and reads nothing: the server has unsent bytes."""
     host, port = muster.address().rsplit(":", 1)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -91,7 +91,8 @@ def stopping_under_load_loses_nothing():
     """SIGTERM while h2load asks: what was begun is answered; the rest is refused in order, by GOAWAY."""
     with Muster() as muster:
         load = subprocess.Popen(
-            ["h2load", "--duration=2", "--clients=4", "--max-concurrent-streams=10", f"http://{muster.address()}/livez"],
+            ["h2load", "--duration=2", "--clients=4", "--max-concurrent-streams=10",
+             f"http://{muster.address()}/livez"],
             stdout=subprocess.PIPE, text=True,
         )
         while muster.metric('muster_http_requests_total{protocol="http2",code="2xx"') < 1000:

@@ -99,7 +99,8 @@ def too_many_connections_are_closed_at_once():
 CASES = [
     (f"an idle connection costs at most {BYTES_PER_CONNECTION} bytes of our memory", idle_connections_cost_little),
     ("connections are shared by the workers, and counted", connections_are_shared_by_the_workers),
-    ("running out of descriptors turns new clients away and leaves the others alone", running_out_of_descriptors_is_survived),
+    ("running out of descriptors turns new clients away and leaves the others alone",
+     running_out_of_descriptors_is_survived),
     ("connections beyond the limit are closed at once", too_many_connections_are_closed_at_once),
 ]
 
