@@ -17,20 +17,15 @@ enum { TEXT_MAX = 512 };
 
 static const struct header content_type = {SLICE_LIT("content-type"), SLICE_LIT("application/grpc")};
 
-static struct header status_header(enum grpc_status status, char room[4])
-{
-    int len = snprintf(room, 4, "%u", (unsigned)status % 100);
-    return (struct header){SLICE_LIT("grpc-status"), slice_from(room, (size_t)len)};
-}
-
 /* The status as trailers, or as the whole answer when nothing was sent. */
 static void send_status(struct exchange *exchange, bool is_begun, enum grpc_status status, const char *text)
 {
     struct header headers[4] = {content_type};
     unsigned n = 1;
-    char room[4];
+    const char digits[] = {(char)('0' + status / 10), (char)('0' + status % 10)};
+    const struct slice number = slice_from(digits, sizeof(digits));
     CLEANUP(buf_deinit) struct buf message = {0};
-    headers[n++] = status_header(status, room);
+    headers[n++] = (struct header){SLICE_LIT("grpc-status"), status < 10 ? slice_skip(number, 1) : number};
     /* A text that cannot be encoded for want of memory is left out: the status is what counts. */
     if (text && grpc_message_encode(slice_from_str(text), &message) == 0)
         headers[n++] = (struct header){SLICE_LIT("grpc-message"), buf_slice(&message)};

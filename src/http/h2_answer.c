@@ -132,13 +132,13 @@ static void submit_head(struct h2_stream *stream, unsigned status, const struct 
 {
     struct h2_session *session = stream->session;
     nghttp2_nv nv[HTTP_FIELDS_MAX + OWN_FIELDS];
-    char status_text[8], length_text[24];
+    const char status_text[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
+    char length_text[24];
     size_t n = 0;
     CLEANUP(buf_deinit) struct buf cleaned = {0};
     ASSERT(stream->status == 0 && status >= 200 && status <= 999 && n_headers <= HTTP_FIELDS_MAX);
 
-    (void)snprintf(status_text, sizeof(status_text), "%u", status);
-    nv[n++] = nv_of(SLICE_LIT(":status"), slice_from_str(status_text));
+    nv[n++] = nv_of(SLICE_LIT(":status"), slice_from(status_text, sizeof(status_text)));
     nv[n++] = nv_of(SLICE_LIT("date"), loop_http_date(h2_session_loop(session)));
     if (content_length != EXCHANGE_LENGTH_UNKNOWN) {
         (void)snprintf(length_text, sizeof(length_text), "%llu", (unsigned long long)content_length);

@@ -13,8 +13,14 @@
 /* Answers that wait for the peer's windows, of all streams together. With more it is given no new streams. */
 #define QUEUED_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
+/* Room for a header block up to this size is kept for the next one. */
+#define BLOCK_KEPT_BYTES 1024
+
 /* An exchange that lived this long was not opened only to be reset. */
 #define RAPID_RESET_NS (1 * NSEC_PER_SEC)
+
+/* How long a reset of ours may take to become known to the peer. */
+#define RESET_GRACE_NS (10 * NSEC_PER_SEC)
 
 static struct h2_stream *find_stream(nghttp2_session *ng, int32_t id)
 {
@@ -45,12 +51,25 @@ static enum h2_offence offence_of(const nghttp2_frame_hd *head)
     }
 }
 
+/*
+ * HEADERS for a stream that is gone (RFC 9113 5.1). nghttp2 ignores them all, since a stream that we have reset may still
+ * get some from a peer that does not know yet; when we have reset none lately, there is no such excuse.
+ */
+static bool is_stale(const struct h2_session *session, const nghttp2_frame_hd *head)
+{
+    return head->type == NGHTTP2_HEADERS && head->stream_id % 2 == 1 &&
+           head->stream_id <= nghttp2_session_get_last_proc_stream_id(session->ng) &&
+           !nghttp2_session_find_stream(session->ng, head->stream_id) &&
+           (session->reset_ns == 0 || h2_session_now(session) - session->reset_ns > RESET_GRACE_NS);
+}
+
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *head, void *ctx)
 {
     struct h2_session *session = ctx;
-    (void)ng;
     if (head->type != NGHTTP2_CONTINUATION)
         session->block_began_ns = NSEC_NEVER;
+    if (is_stale(session, head))
+        h2_session_check(session, nghttp2_session_terminate_session(ng, NGHTTP2_STREAM_CLOSED));
     enum h2_offence offence = offence_of(head);
     if (offence != H2_OFFENCES_)
         h2_session_charge(session, offence);
@@ -93,6 +112,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     return h2_session_check(session, r == -ENOMEM ? NGHTTP2_ERR_NOMEM : 0);
 }
 
+/* A header block is complete. */
 static void on_headers(struct h2_session *session, struct h2_stream *stream, const nghttp2_frame *frame)
 {
     session->block_began_ns = NSEC_NEVER;
@@ -101,6 +121,8 @@ static void on_headers(struct h2_session *session, struct h2_stream *stream, con
         h2_stream_on_request(stream, end_stream);
     else if (end_stream)
         h2_stream_on_received(stream);
+    if (session->block.cap > BLOCK_KEPT_BYTES)
+        buf_deinit(&session->block);
 }
 
 static void on_ping_answer(struct h2_session *session, const nghttp2_frame *frame)
@@ -152,8 +174,11 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 {
     struct h2_session *session = ctx;
     struct h2_stream *stream = find_stream(ng, frame->hd.stream_id);
-    if (frame->hd.type == NGHTTP2_RST_STREAM && is_provoked(frame->rst_stream.error_code))
-        h2_session_charge(session, H2_PROVOKED_RESET);
+    if (frame->hd.type == NGHTTP2_RST_STREAM) {
+        session->reset_ns = h2_session_now(session);
+        if (is_provoked(frame->rst_stream.error_code))
+            h2_session_charge(session, H2_PROVOKED_RESET);
+    }
     if (stream && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
         h2_guard_credit(&session->guard);

@@ -111,8 +111,11 @@ static void wrap_up(struct h2_session *session)
 static void tick(struct h2_session *session)
 {
     settle_news(session); /* first, so that streams which ended in this turn do not count any more */
-    if (h2_io_receive(session))
-        say_goodbye(session, NGHTTP2_NO_ERROR); /* a peer that cannot open windows any more is as good as gone */
+    if (h2_io_receive(session)) {
+        /* What can be answered still is; but a peer that cannot open windows any more is as good as gone. */
+        h2_io_send(session);
+        say_goodbye(session, NGHTTP2_NO_ERROR);
+    }
     if (session->received_ns > session->pinged_ns)
         session->pinged_ns = NSEC_NEVER;
     wrap_up(session);

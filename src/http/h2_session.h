@@ -43,6 +43,7 @@ struct h2_session {
     nsec_t received_ns;    /* when bytes last came */
     nsec_t blocked_ns;     /* when the peer last took something of n_unsent; NSEC_NEVER when nothing waits */
     nsec_t block_began_ns; /* NSEC_NEVER when no header block is being received */
+    nsec_t reset_ns;       /* when we last reset a stream; 0 before that */
     nsec_t pinged_ns;      /* when we asked whether the peer is alive; NSEC_NEVER when we do not wonder */
     nsec_t drain_began_ns; /* NSEC_NEVER but between the two steps of a drain */
     int error;             /* the first failure after which nothing can be said any more */

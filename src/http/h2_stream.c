@@ -315,12 +315,12 @@ static bool may_drain(const struct h2_stream *stream)
 /* Order matters: each step may change what the next one finds. */
 void h2_stream_settle(struct h2_stream *stream)
 {
-    const struct exchange_app *app = stream->exchange.app;
     deliver_held(stream);
     deliver_end(stream);
     if (may_drain(stream)) {
+        const struct exchange_app *app = stream->exchange.app;
         stream->is_full = false;
-        if (!stream->has_answer && app->on_drain)
+        if (!stream->has_answer && app && app->on_drain)
             app->on_drain(&stream->exchange);
     }
     /* A front end that was asked by HEAD may still be writing when the head, and with it all, has gone out. */

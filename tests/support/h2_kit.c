@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Of the answer to /N. */
+#define LENGTH_MAX ((uint64_t)10 * 1000 * 1000)
+
 /* --- the front end --- */
 
 void kit_note(struct kit *kit, const char *fmt, ...)
@@ -110,7 +113,7 @@ static void on_request(void *ctx, struct exchange *exchange)
     kit_note(kit, "request");
     if (slice_equal_str(path, "/hello")) {
         exchange_respond_text(exchange, 200, "hello\n");
-    } else if (slice_parse_u64(slice_skip(path, 1), &n) == 0) {
+    } else if (slice_parse_u64(slice_skip(path, 1), &n) == 0 && n <= LENGTH_MAX) {
         respond_with(exchange, n);
     } else if (slice_equal_str(path, "/collect")) {
         exchange->app = &collect_app;

@@ -4,7 +4,7 @@
  * stream. The server's front end is scripted by the path that is asked for and writes down what it is told:
  *
  *     /hello        answers "hello\n"
- *     /N            answers N bytes at once, for any number
+ *     /N            answers N bytes at once, for N up to ten million
  *     /collect      collects the body (at most 1000 bytes) and answers with it
  *     /echo         answers with each piece of the body as it comes, and a trailer "x-end: yes"
  *     /hold         keeps the exchange in kit->held for the test to use

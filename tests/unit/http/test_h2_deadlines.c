@@ -206,6 +206,19 @@ static void a_client_that_leaves_aborts_all(void)
     kit_free(kit);
 }
 
+static void a_client_that_ends_its_side_is_answered_at_once_or_never(void)
+{
+    struct kit *kit = make_kit(NULL);
+    (void)kit_get(kit, "/hold");
+    int32_t id = kit_get(kit, "/hello");
+    expect_int(stream_shutdown(kit->far), 0);
+    kit_run(kit);
+    expect_str(kit_answer(kit, id)->body, "hello\n");
+    expect_true(kit->is_closed);
+    expect_trace(kit, "request end request close:aborted");
+    kit_free(kit);
+}
+
 static void a_client_that_says_goodbye_gets_its_answers(void)
 {
     struct kit *kit = make_kit(NULL);
@@ -234,6 +247,8 @@ static const struct test_case cases[] = {
     {"a drain does not wait for a silent peer", a_drain_does_not_wait_for_a_silent_peer},
     {"a broken connection aborts its exchanges", a_broken_connection_aborts_all},
     {"a client that leaves aborts its exchanges", a_client_that_leaves_aborts_all},
+    {"a client that ends its side is answered at once or never",
+     a_client_that_ends_its_side_is_answered_at_once_or_never},
     {"a client that says goodbye still gets its answers", a_client_that_says_goodbye_gets_its_answers},
 };
 

@@ -195,6 +195,46 @@ static void pseudo_fields_in_trailers_are_malformed(void)
     kit_free(kit);
 }
 
+static void a_second_head_is_malformed(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "POST", "/hold", true, NULL);
+    kit_run(kit);
+    kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, SLICE_LIT("\x82\x86\x84\x01\x01x"));
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->code, NGHTTP2_PROTOCOL_ERROR);
+    expect_trace(kit, "request close:aborted");
+    expect_alive(kit);
+    kit_free(kit);
+}
+
+static void heads_for_streams_that_are_gone_end_the_connection(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_get(kit, "/hello");
+    kit_run(kit);
+    kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, id,
+              SLICE_LIT("\x82\x86\x84\x01\x01x"));
+    kit_run(kit);
+    expect_int(kit->goaway_code, NGHTTP2_STREAM_CLOSED);
+    expect_true(kit->is_closed);
+    kit_free(kit);
+}
+
+/* The client could not know yet. */
+static void heads_for_streams_that_we_reset_are_ignored(void)
+{
+    struct kit *kit = make_kit();
+    int32_t id = kit_request(kit, "POST", "/hello", true, NULL); /* answered at once, and stopped */
+    kit_run(kit);
+    expect_int(kit->n_resets, 1);
+    kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, id,
+              SLICE_LIT("\x00\x01z\x01z"));
+    kit_run(kit);
+    expect_alive(kit);
+    kit_free(kit);
+}
+
 static void what_is_no_http2_ends_the_connection(void)
 {
     struct kit *kit = make_kit();
@@ -217,6 +257,9 @@ static const struct test_case cases[] = {
     {"a body must be as long as content-length says", bodies_must_be_as_long_as_they_say},
     {"a longer body than is taken gets 413", too_long_bodies_get_413},
     {"pseudo-fields in trailers are malformed", pseudo_fields_in_trailers_are_malformed},
+    {"a second head without an end is malformed", a_second_head_is_malformed},
+    {"a head for a stream that is gone ends the connection", heads_for_streams_that_are_gone_end_the_connection},
+    {"a head for a stream that we have reset is ignored", heads_for_streams_that_we_reset_are_ignored},
     {"what breaks the framing ends the connection", what_is_no_http2_ends_the_connection},
 };
 
