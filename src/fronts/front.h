@@ -26,8 +26,8 @@ enum front_match {
 
 /* One path and who answers it. Others' methods get 405, so a handler sees only those that it listed. */
 struct front_path {
-    enum front_match match;
     struct slice path;
+    enum front_match match;
     unsigned methods; /* FRONT_METHOD bits */
     void (*on_request)(void *instance, struct exchange *exchange);
 };

@@ -160,7 +160,7 @@ static void on_request(void *instance, struct exchange *exchange)
 }
 
 static const struct front_path paths[] = {
-    {FRONT_PREFIX, SLICE_LIT("/grpc.health.v1.Health/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/grpc.health.v1.Health/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
 };
 
 const struct front grpc_health_front = {

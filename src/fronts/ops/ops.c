@@ -107,12 +107,12 @@ static void destroy(void *instance)
 }
 
 static const struct front_path paths[] = {
-    {FRONT_EXACT, SLICE_LIT("/livez"), FRONT_GET, on_livez},
-    {FRONT_EXACT, SLICE_LIT("/readyz"), FRONT_GET, on_readyz},
-    {FRONT_EXACT, SLICE_LIT("/health"), FRONT_GET, on_health},
-    {FRONT_EXACT, SLICE_LIT("/version"), FRONT_GET, on_version},
-    {FRONT_EXACT, SLICE_LIT("/metrics"), FRONT_GET, on_metrics},
-    {FRONT_EXACT, SLICE_LIT("/api/v1/status"), FRONT_GET, on_status},
+    {SLICE_LIT("/livez"), FRONT_EXACT, FRONT_GET, on_livez},
+    {SLICE_LIT("/readyz"), FRONT_EXACT, FRONT_GET, on_readyz},
+    {SLICE_LIT("/health"), FRONT_EXACT, FRONT_GET, on_health},
+    {SLICE_LIT("/version"), FRONT_EXACT, FRONT_GET, on_version},
+    {SLICE_LIT("/metrics"), FRONT_EXACT, FRONT_GET, on_metrics},
+    {SLICE_LIT("/api/v1/status"), FRONT_EXACT, FRONT_GET, on_status},
 };
 
 const struct front ops_front = {

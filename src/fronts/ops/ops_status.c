@@ -20,8 +20,9 @@ int ops_write_status(const struct system_view *system, struct buf *buf)
 {
     const struct system_facts *facts = system->facts;
     const char *not_ready = system->not_ready(system->ctx);
-    buf_printf(buf, "{\"version\":\"%s\",\"role\":\"%s\",\"pid\":%ld,\"uptime_ms\":%" PRId64 ",\"ready\":%s,", facts->version,
-               facts->role, (long)facts->pid, system->uptime(system->ctx) / NSEC_PER_MSEC, not_ready ? "false" : "true");
+    buf_printf(buf, "{\"version\":\"%s\",\"role\":\"%s\",\"pid\":%ld,\"uptime_ms\":%" PRId64 ",\"ready\":%s,",
+               facts->version, facts->role, (long)facts->pid, system->uptime(system->ctx) / NSEC_PER_MSEC,
+               not_ready ? "false" : "true");
     buf_printf(buf, "\"not_ready\":\"%s\",\"memory_bytes\":%" PRIu64 ",\"listeners\":[", not_ready ? not_ready : "",
                system->memory_bytes(system->ctx));
     for (unsigned i = 0; i < facts->n_listeners; i++) {
