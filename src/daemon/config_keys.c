@@ -14,6 +14,10 @@
 
 #define AT(member) offsetof(struct config, member)
 
+/* Whether SIGHUP applies a changed value. */
+#define RELOADS  true
+#define RESTARTS false
+
 #define KB 1024ULL
 #define MB (1024ULL * 1024)
 #define MS ((uint64_t)NSEC_PER_MSEC)
@@ -27,66 +31,66 @@ static const char *const log_formats[] = {"auto", "text", "logfmt", "json", NULL
 static const char *const client_auths[] = {"none", "optional", "require", NULL};
 
 const struct config_key config_keys[] = {
-    {"listen", CONFIG_ADDRESSES, AT(listen), "127.0.0.1:2379", .flag = "--listen", .flag_value = "ADDR",
+    {"listen", CONFIG_ADDRESSES, RESTARTS, AT(listen), "127.0.0.1:2379", .flag = "--listen", .flag_value = "ADDR",
      .help = "registry listeners; each speaks every protocol of the registry"},
-    {"gateway.listen", CONFIG_ADDRESSES, AT(gateway.listen), "127.0.0.1:8080", .flag = "--gateway",
+    {"gateway.listen", CONFIG_ADDRESSES, RESTARTS, AT(gateway.listen), "127.0.0.1:8080", .flag = "--gateway",
      .flag_value = "ADDR", .help = "gateway listeners"},
-    {"role", CONFIG_CHOICE, AT(role), "all", .words = roles, .flag = "--role", .flag_value = "ROLE",
+    {"role", CONFIG_CHOICE, RESTARTS, AT(role), "all", .words = roles, .flag = "--role", .flag_value = "ROLE",
      .help = "which listeners this process opens"},
-    {"data", CONFIG_TEXT, AT(data), "", .flag = "--data", .flag_value = "DIR",
+    {"data", CONFIG_TEXT, RESTARTS, AT(data), "", .flag = "--data", .flag_value = "DIR",
      .help = "data folder; empty: $STATE_DIRECTORY, else $XDG_STATE_HOME/muster, else ~/.local/state/muster"},
-    {"workers", CONFIG_NUMBER, AT(workers), "0", 0, 64, .flag = "--workers", .flag_value = "N",
+    {"workers", CONFIG_NUMBER, RESTARTS, AT(workers), "0", 0, 64, .flag = "--workers", .flag_value = "N",
      .help = "threads that serve connections; 0: one per core, at most 8"},
-    {"pidfile", CONFIG_TEXT, AT(pidfile), "", .flag = "--pidfile", .flag_value = "FILE",
+    {"pidfile", CONFIG_TEXT, RESTARTS, AT(pidfile), "", .flag = "--pidfile", .flag_value = "FILE",
      .help = "file for the process id while it is ready; empty: none"},
 
-    {"log.level", CONFIG_CHOICE, AT(log.level), "info", .words = log_levels, .reloadable = true, .flag = "--log-level",
+    {"log.level", CONFIG_CHOICE, RELOADS, AT(log.level), "info", .words = log_levels, .flag = "--log-level",
      .flag_value = "LEVEL", .help = "least level that is logged"},
-    {"log.format", CONFIG_CHOICE, AT(log.format), "auto", .words = log_formats, .flag = "--log-format",
+    {"log.format", CONFIG_CHOICE, RESTARTS, AT(log.format), "auto", .words = log_formats, .flag = "--log-format",
      .flag_value = "FORMAT", .help = "layout of the log on standard error; auto: text on a terminal, else logfmt"},
 
-    {"http.head_bytes", CONFIG_BYTES, AT(http.head_bytes), "32k", 1 * KB, 128 * KB, .reloadable = true,
+    {"http.head_bytes", CONFIG_BYTES, RELOADS, AT(http.head_bytes), "32k", 1 * KB, 128 * KB,
      .help = "longest request head; beyond: 431"},
-    {"http.target_bytes", CONFIG_BYTES, AT(http.target_bytes), "8k", 256, 64 * KB, .reloadable = true,
+    {"http.target_bytes", CONFIG_BYTES, RELOADS, AT(http.target_bytes), "8k", 256, 64 * KB,
      .help = "longest request target; beyond: 414"},
-    {"http.fields", CONFIG_NUMBER, AT(http.fields), "100", 8, 128, .reloadable = true,
+    {"http.fields", CONFIG_NUMBER, RELOADS, AT(http.fields), "100", 8, 128,
      .help = "most header fields of a request; beyond: 431"},
-    {"http.head_timeout", CONFIG_DURATION, AT(http.head_timeout), "10s", 10 * MS, H, .reloadable = true,
+    {"http.head_timeout", CONFIG_DURATION, RELOADS, AT(http.head_timeout), "10s", 10 * MS, H,
      .help = "time for a whole request head, and for the TLS handshake"},
-    {"http.body_timeout", CONFIG_DURATION, AT(http.body_timeout), "30s", 10 * MS, H, .reloadable = true,
+    {"http.body_timeout", CONFIG_DURATION, RELOADS, AT(http.body_timeout), "30s", 10 * MS, H,
      .help = "longest pause inside a request body"},
-    {"http.idle_timeout", CONFIG_DURATION, AT(http.idle_timeout), "75s", 10 * MS, 24 * H, .reloadable = true,
+    {"http.idle_timeout", CONFIG_DURATION, RELOADS, AT(http.idle_timeout), "75s", 10 * MS, 24 * H,
      .help = "longest pause between requests on a connection"},
-    {"http.answer_timeout", CONFIG_DURATION, AT(http.answer_timeout), "75s", 10 * MS, H, .reloadable = true,
+    {"http.answer_timeout", CONFIG_DURATION, RELOADS, AT(http.answer_timeout), "75s", 10 * MS, H,
      .help = "longest time without progress on an answer; watches and streams set their own"},
-    {"http.send_timeout", CONFIG_DURATION, AT(http.send_timeout), "30s", 10 * MS, H, .reloadable = true,
+    {"http.send_timeout", CONFIG_DURATION, RELOADS, AT(http.send_timeout), "30s", 10 * MS, H,
      .help = "longest time in which a peer takes nothing of what waits for it"},
-    {"http.linger", CONFIG_DURATION, AT(http.linger), "2s", 0, 60 * S, .reloadable = true,
+    {"http.linger", CONFIG_DURATION, RELOADS, AT(http.linger), "2s", 0, 60 * S,
      .help = "time for the peer to read the last answer before its connection is closed"},
-    {"http.body_drain_bytes", CONFIG_BYTES, AT(http.body_drain_bytes), "256k", 0, 16 * MB, .reloadable = true,
+    {"http.body_drain_bytes", CONFIG_BYTES, RELOADS, AT(http.body_drain_bytes), "256k", 0, 16 * MB,
      .help = "how much of an unwanted request body is read before the connection is closed instead"},
-    {"http.send_buffer_bytes", CONFIG_BYTES, AT(http.send_buffer_bytes), "256k", 4 * KB, 64 * MB, .reloadable = true,
+    {"http.send_buffer_bytes", CONFIG_BYTES, RELOADS, AT(http.send_buffer_bytes), "256k", 4 * KB, 64 * MB,
      .help = "most bytes that wait for one slow peer before its answers are held back"},
-    {"http.streams", CONFIG_NUMBER, AT(http.streams), "250", 1, 65536, .reloadable = true,
+    {"http.streams", CONFIG_NUMBER, RELOADS, AT(http.streams), "250", 1, 65536,
      .help = "most concurrent streams of an HTTP/2 connection"},
-    {"http.worker_connections", CONFIG_NUMBER, AT(http.worker_connections), "100000", 1, 10000000, .reloadable = true,
+    {"http.worker_connections", CONFIG_NUMBER, RELOADS, AT(http.worker_connections), "100000", 1, 10000000,
      .help = "most connections of one worker; beyond: closed at once"},
 
-    {"tls.cert", CONFIG_TEXTS, AT(tls.cert), "", .reloadable = true,
+    {"tls.cert", CONFIG_TEXTS, RELOADS, AT(tls.cert), "",
      .help = "certificate files (PEM, with their chain); clients get the one that has the name they ask for, else the "
              "first; empty: no TLS"},
-    {"tls.key", CONFIG_TEXTS, AT(tls.key), "", .reloadable = true,
+    {"tls.key", CONFIG_TEXTS, RELOADS, AT(tls.key), "",
      .help = "their keys (PEM), in the same order; empty: each key is in its certificate's file"},
-    {"tls.ca", CONFIG_TEXT, AT(tls.ca), "", .reloadable = true,
+    {"tls.ca", CONFIG_TEXT, RELOADS, AT(tls.ca), "",
      .help = "authorities (PEM) that client certificates must come from"},
-    {"tls.client_auth", CONFIG_CHOICE, AT(tls.client_auth), "none", .words = client_auths, .reloadable = true,
+    {"tls.client_auth", CONFIG_CHOICE, RELOADS, AT(tls.client_auth), "none", .words = client_auths,
      .help = "whether clients show a certificate"},
-    {"tls.plain", CONFIG_BOOL, AT(tls.plain), "false", .reloadable = true,
+    {"tls.plain", CONFIG_BOOL, RELOADS, AT(tls.plain), "false",
      .help = "with certificates: whether plain HTTP is still answered on the registry listeners"},
 
-    {"drain.delay", CONFIG_DURATION, AT(drain.delay), "0s", 0, H, .reloadable = true,
+    {"drain.delay", CONFIG_DURATION, RELOADS, AT(drain.delay), "0s", 0, H,
      .help = "after SIGTERM: time in which /readyz already says no while all else goes on, for load balancers to see"},
-    {"drain.timeout", CONFIG_DURATION, AT(drain.timeout), "8s", 0, H, .reloadable = true,
+    {"drain.timeout", CONFIG_DURATION, RELOADS, AT(drain.timeout), "8s", 0, H,
      .help = "then: time for running requests to finish before they are cut off"},
 };
 

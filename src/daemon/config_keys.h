@@ -22,11 +22,11 @@ enum config_type {
 struct config_key {
     const char *path; /* "http.head_timeout" */
     enum config_type type;
+    bool reloadable;      /* whether SIGHUP applies it */
     size_t offset;        /* in struct config */
     const char *fallback; /* the default, as text; items of a list separated by commas */
     uint64_t min, max;    /* of numbers, of bytes, of durations in ns */
     const char *const *words;
-    bool reloadable;  /* whether SIGHUP applies it */
     const char *flag; /* NULL: only --set */
     const char *flag_value;
     const char *help;

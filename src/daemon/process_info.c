@@ -5,7 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -23,29 +23,43 @@ static void read_file(const char *path, char *ret_text, size_t size)
     close(fd);
 }
 
-uint64_t process_resident_bytes(void)
+/* The n-th number, from 0, of a text of numbers separated by blanks; 0 when there are fewer. */
+static unsigned long long number_at(const char *text, unsigned n)
+{
+    unsigned long long number = 0;
+    for (unsigned i = 0; i <= n; i++) {
+        char *end;
+        number = strtoull(text, &end, 10);
+        if (end == text)
+            return 0;
+        text = end;
+    }
+    return number;
+}
+
+/* /proc/self/statm counts pages: all that are mapped, then those that are resident. */
+static uint64_t statm_bytes(unsigned n)
 {
     char text[128];
-    unsigned long total, resident = 0;
     read_file("/proc/self/statm", text, sizeof(text));
-    if (sscanf(text, "%lu %lu", &total, &resident) != 2)
-        return 0;
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    return (uint64_t)number_at(text, n) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t process_resident_bytes(void)
+{
+    return statm_bytes(1);
 }
 
 static double resident_bytes(void *ctx)
 {
     (void)ctx;
-    return (double)process_resident_bytes();
+    return (double)statm_bytes(1);
 }
 
 static double virtual_bytes(void *ctx)
 {
-    char text[128];
-    unsigned long total = 0;
     (void)ctx;
-    read_file("/proc/self/statm", text, sizeof(text));
-    return sscanf(text, "%lu", &total) == 1 ? (double)total * (double)sysconf(_SC_PAGESIZE) : 0;
+    return (double)statm_bytes(0);
 }
 
 static double cpu_seconds(void *ctx)
@@ -60,16 +74,13 @@ static double cpu_seconds(void *ctx)
 static double start_seconds(void *ctx)
 {
     char text[1024];
-    unsigned long long ticks;
     struct timespec wall, boot;
     (void)ctx;
     read_file("/proc/self/stat", text, sizeof(text));
-    const char *behind_name = strrchr(text, ')'); /* the name may hold blanks and brackets */
-    if (!behind_name || sscanf(behind_name,
-                               ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-                               "%*d %llu",
-                               &ticks) != 1)
+    const char *state = strrchr(text, ')'); /* field 3 follows; the name before it may hold anything */
+    if (!state || strlen(state) < 4)
         return 0;
+    unsigned long long ticks = number_at(state + 4, 22 - 4);
     clock_gettime(CLOCK_REALTIME, &wall);
     clock_gettime(CLOCK_BOOTTIME, &boot);
     double booted = (double)(wall.tv_sec - boot.tv_sec) + (double)(wall.tv_nsec - boot.tv_nsec) / 1e9;

@@ -58,8 +58,8 @@ static void tick(struct shutdown *shutdown)
         end(shutdown);
 }
 
-void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct endpoints *endpoints,
-                   struct stations *stations, struct system *system, struct log *log)
+void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct endpoints *endpoints, struct stations *stations,
+                   struct system *system, struct log *log)
 {
     *shutdown = (struct shutdown){
         .loop = loop,

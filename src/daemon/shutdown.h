@@ -28,8 +28,8 @@ struct shutdown {
     bool drained, hurry;
 };
 
-void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct endpoints *endpoints,
-                   struct stations *stations, struct system *system, struct log *log);
+void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct endpoints *endpoints, struct stations *stations,
+                   struct system *system, struct log *log);
 
 /* The first call begins, the second hurries, later ones do nothing. Ends with loop_stop. */
 void shutdown_ask(struct shutdown *shutdown, nsec_t delay_ns, nsec_t timeout_ns);
