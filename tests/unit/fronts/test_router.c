@@ -25,12 +25,12 @@ static void say_deep(void *instance, struct exchange *exchange)
 }
 
 static const struct front_path a_paths[] = {
-    {FRONT_EXACT, SLICE_LIT("/a"), FRONT_GET, say_instance},
-    {FRONT_PREFIX, SLICE_LIT("/v1/"), FRONT_GET | FRONT_METHOD(HTTP_METHOD_POST), say_prefix},
+    {SLICE_LIT("/a"), FRONT_EXACT, FRONT_GET, say_instance},
+    {SLICE_LIT("/v1/"), FRONT_PREFIX, FRONT_GET | FRONT_METHOD(HTTP_METHOD_POST), say_prefix},
 };
 static const struct front_path b_paths[] = {
-    {FRONT_EXACT, SLICE_LIT("/v1/exact"), FRONT_METHOD(HTTP_METHOD_PUT), say_instance},
-    {FRONT_PREFIX, SLICE_LIT("/v1/deep/"), FRONT_GET, say_deep},
+    {SLICE_LIT("/v1/exact"), FRONT_EXACT, FRONT_METHOD(HTTP_METHOD_PUT), say_instance},
+    {SLICE_LIT("/v1/deep/"), FRONT_PREFIX, FRONT_GET, say_deep},
 };
 static const struct front front_a = {.name = "a", .paths = a_paths, .n_paths = ARRAY_LEN(a_paths)};
 static const struct front front_b = {.name = "b", .paths = b_paths, .n_paths = ARRAY_LEN(b_paths)};
@@ -135,7 +135,7 @@ static int add_many(struct router *router, struct front_path *paths)
     for (size_t i = 0; i < MANY; i++) {
         int n = snprintf(texts[i], sizeof(texts[i]), i % 2 ? "/p%zu/" : "/e%zu", i);
         paths[i] =
-            (struct front_path){i % 2 ? FRONT_PREFIX : FRONT_EXACT, {texts[i], (size_t)n}, FRONT_GET, say_instance};
+            (struct front_path){{texts[i], (size_t)n}, i % 2 ? FRONT_PREFIX : FRONT_EXACT, FRONT_GET, say_instance};
     }
     return router_add(router, &front, instance, NULL);
 }
