@@ -3,9 +3,10 @@
 # variants: release asan
 """The configuration as a user meets it: one line for each mistake, --check, and what wins over what."""
 
+import re
 import sys
 
-from lib import Muster, environment, folder, run, tap
+from lib import ROOT, Muster, environment, folder, run, tap
 
 # What is in the file, in the environment, on the command line; what is said. FILE stands for the file's name.
 MISTAKES = [
@@ -84,8 +85,22 @@ def each_source_wins_over_those_before():
 def help_lists_every_key():
     done = run("serve", "--help")
     tap.expect((done.code, done.err), (0, ""))
-    for part in ("--listen ADDR", "--set KEY=VALUE", "http.head_timeout (default: 10s; reloaded by SIGHUP)", "example:"):
+    timeout = "http.head_timeout (default: 10s; reloaded by SIGHUP)"
+    for part in ("--listen ADDR", "--set KEY=VALUE", timeout, "example:"):
         tap.expect((part, part in done.out), (part, True))
+
+
+def the_documentation_lists_every_key():
+    help_text = run("serve", "--help").out
+    keys = re.findall(r"^  (\S+) \(default: (.*?)(; reloaded by SIGHUP)?\)\n      (.*)\n      (.*)$", help_text, re.M)
+    tap.expect(len(keys) > 20, True)
+    wanted = []
+    for key, default, reloaded, text, value in keys:
+        shown = "" if default == "empty" else f"`{default}`"
+        wanted.append(f"| `{key}` | {shown} | {'applies' if reloaded else ''} | {text} | {value} |")
+    document = (ROOT / "docs/configuration.md").read_text()
+    section = document.split("## Settings", 1)[1].split("\n## ", 1)[0]
+    tap.expect([line for line in section.splitlines() if line.startswith("| `")], wanted)
 
 
 CASES = [
@@ -94,6 +109,7 @@ CASES = [
     ("--check says that the configuration is good and opens nothing", check_says_that_it_is_good_and_opens_nothing),
     ("flag > --set > environment > file > default", each_source_wins_over_those_before),
     ("--help lists every key", help_lists_every_key),
+    ("docs/configuration.md says the same as --help", the_documentation_lists_every_key),
 ]
 
 if __name__ == "__main__":
