@@ -8,12 +8,10 @@
  */
 #include "base/assert.h"
 #include "http/h1_session.h"
+#include "wire/scan.h"
 
 #include <errno.h>
 #include <stdio.h>
-
-/* "HTTP/1.1 200 ", the longest reason, and the fields that the server adds. */
-enum { OWN_HEAD_MAX = 256 };
 
 /* A chunk's size in hexadecimal digits with CRLF. */
 enum { CHUNK_HEAD_MAX = 18 };
@@ -26,15 +24,36 @@ static struct h1_session *h1_of(const struct exchange *exchange)
     return container_of((uintptr_t)exchange, struct h1_session, exchange);
 }
 
-/* A line under construction on the stack. */
+/*
+ * A head under construction. It is put as one piece, since a head has a dozen of them and each put has its price; a long
+ * head as several.
+ */
 struct text {
+    struct http_connection *connection;
     size_t len;
-    char bytes[OWN_HEAD_MAX];
+    char bytes[512];
 };
+
+static void text_init(struct text *text, struct http_connection *connection)
+{
+    text->connection = connection;
+    text->len = 0;
+}
+
+static void put_text(struct text *text)
+{
+    http_connection_put(text->connection, slice_from(text->bytes, text->len));
+    text->len = 0;
+}
 
 static void add(struct text *text, struct slice bytes)
 {
-    ASSERT(bytes.len <= sizeof(text->bytes) - text->len);
+    if (bytes.len > sizeof(text->bytes) - text->len)
+        put_text(text);
+    if (bytes.len > sizeof(text->bytes)) {
+        http_connection_put(text->connection, bytes);
+        return;
+    }
     memcpy(text->bytes + text->len, bytes.ptr, bytes.len);
     text->len += bytes.len;
 }
@@ -59,10 +78,10 @@ static void add_status_line(struct text *text, unsigned status)
     add(text, crlf);
 }
 
-static void add_date(struct text *text, struct loop *loop)
+static void add_date(struct text *text)
 {
     add(text, SLICE_LIT("date: "));
-    add(text, loop_http_date(loop));
+    add(text, loop_http_date(http_connection_loop(text->connection)));
     add(text, crlf);
 }
 
@@ -75,42 +94,43 @@ static void add_length(struct text *text, uint64_t length)
 
 void h1_put_refusal(struct http_connection *connection, unsigned status, const char *text)
 {
-    struct text head = {0};
+    struct text head;
+    text_init(&head, connection);
     add_status_line(&head, status);
-    add_date(&head, http_connection_loop(connection));
+    add_date(&head);
     add(&head, SLICE_LIT("content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"));
     add_length(&head, strlen(text) + 1);
     add(&head, crlf);
-    http_connection_put(connection, slice_from(head.bytes, head.len));
-    http_connection_put(connection, slice_from_str(text));
-    http_connection_put(connection, SLICE_LIT("\n"));
+    add(&head, slice_from_str(text));
+    add(&head, SLICE_LIT("\n"));
+    put_text(&head);
 }
 
 /* A value comes from a registration, that is from anybody: it must not end its line. */
-static void put_value(struct http_connection *connection, struct slice value)
+static void add_value(struct text *text, struct slice value)
 {
     while (value.len > 0) {
-        size_t n = 0;
-        while (n < value.len && ((unsigned char)value.ptr[n] >= ' ' || value.ptr[n] == '\t') && value.ptr[n] != 0x7f)
-            n++;
-        http_connection_put(connection, slice_from(value.ptr, n));
+        size_t n = (size_t)(scan_value(value.ptr, value.ptr + value.len) - value.ptr);
+        add(text, slice_from(value.ptr, n));
         if (n < value.len) {
-            http_connection_put(connection, SLICE_LIT(" "));
+            add(text, SLICE_LIT(" "));
             n++;
         }
         value = slice_skip(value, n);
     }
 }
 
-static void put_headers(struct http_connection *connection, const struct header *headers, unsigned n_headers)
+/* With the empty line behind them. */
+static void add_headers(struct text *text, const struct header *headers, unsigned n_headers)
 {
     for (unsigned i = 0; i < n_headers; i++) {
         ASSERT(http_is_token(headers[i].name));
-        http_connection_put(connection, headers[i].name);
-        http_connection_put(connection, SLICE_LIT(": "));
-        put_value(connection, headers[i].value);
-        http_connection_put(connection, crlf);
+        add(text, headers[i].name);
+        add(text, SLICE_LIT(": "));
+        add_value(text, headers[i].value);
+        add(text, crlf);
     }
+    add(text, crlf);
 }
 
 static bool has_date(const struct header *headers, unsigned n_headers)
@@ -156,10 +176,10 @@ static void put_head(struct h1_session *h1, unsigned status, const struct header
     struct http_connection *connection = h1->session.connection;
     http_connection_count(connection, status);
     struct text head;
-    head.len = 0;
+    text_init(&head, connection);
     add_status_line(&head, status);
     if (!has_date(headers, n_headers))
-        add_date(&head, http_connection_loop(connection));
+        add_date(&head);
     if (length != EXCHANGE_LENGTH_UNKNOWN && status != 204 && (status != 304 || length > 0))
         add_length(&head, length);
     else if (h1->answer == H1_ANSWER_CHUNKED)
@@ -168,9 +188,8 @@ static void put_head(struct h1_session *h1, unsigned status, const struct header
         add(&head, SLICE_LIT("connection: close\r\n"));
     else if (h1->is_http10)
         add(&head, SLICE_LIT("connection: keep-alive\r\n"));
-    http_connection_put(connection, slice_from(head.bytes, head.len));
-    put_headers(connection, headers, n_headers);
-    http_connection_put(connection, crlf);
+    add_headers(&head, headers, n_headers);
+    put_text(&head);
 }
 
 /* A mark was left: from outside of a tick, one is asked for. */
@@ -274,9 +293,11 @@ static void h1_end(struct exchange *exchange, const struct header *trailers, uns
         return;
     }
     if (h1->answer == H1_ANSWER_CHUNKED) {
-        http_connection_put(connection, SLICE_LIT("0\r\n"));
-        put_headers(connection, trailers, n_trailers);
-        http_connection_put(connection, crlf);
+        struct text tail;
+        text_init(&tail, connection);
+        add(&tail, SLICE_LIT("0\r\n"));
+        add_headers(&tail, trailers, n_trailers);
+        put_text(&tail);
     }
     h1->answer = H1_ANSWER_DONE;
     tick_later(h1);
