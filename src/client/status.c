@@ -7,11 +7,14 @@
 #include "client/client.h"
 
 #include "base/util.h"
+#include "wire/json.h"
 
-#include <jansson.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #define ANSWER_BYTES_MAX (1024 * 1024)
+
+static const struct json_limits json_limits = {.n_bytes = ANSWER_BYTES_MAX, .depth = 16};
 
 struct status {
     struct muster_status shown; /* what the caller has */
@@ -117,14 +120,16 @@ static int take_answer(struct muster_client *client, struct slice body, unsigned
     if (http_status != 200)
         return client_fail(client, MUSTER_BAD_ANSWER, "the server answered with HTTP status %u", http_status);
     struct status *status = calloc(1, sizeof(*status));
-    if (!status)
-        return client_fail(client, MUSTER_OUT_OF_MEMORY, "out of memory");
-    status->tree = json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, NULL);
-    int result = json_is_object(status->tree) ? read_status(status) : MUSTER_BAD_ANSWER;
+    struct err err = {"the answer is not a muster's status"};
+    int result = MUSTER_OUT_OF_MEMORY;
+    if (status) {
+        int r = json_parse(body, &json_limits, &status->tree, &err);
+        if (r != -ENOMEM)
+            result = r == 0 ? read_status(status) : MUSTER_BAD_ANSWER;
+    }
     if (result != MUSTER_OK) {
         status_free(status);
-        return client_fail(client, result, "%s",
-                           result == MUSTER_OUT_OF_MEMORY ? "out of memory" : "the answer is not a muster's status");
+        return client_fail(client, result, "%s", result == MUSTER_OUT_OF_MEMORY ? "out of memory" : err.text);
     }
     *ret_status = status;
     return MUSTER_OK;

@@ -141,6 +141,20 @@ static int open_stations(struct daemon *daemon)
     return stations_new(&options, &daemon->stations);
 }
 
+static double metric_turned_away(void *ctx)
+{
+    return (double)stations_n_turned_away(ctx);
+}
+
+static int open_stations_metric(struct daemon *daemon)
+{
+    const struct metrics_desc desc = {
+        .name = "muster_connections_turned_away_total",
+        .help = "Connections closed at once because there was no descriptor for them.",
+    };
+    return metrics_register_counter_fn(daemon->metrics, &desc, metric_turned_away, daemon->stations);
+}
+
 static void on_signal(void *ctx, int signo)
 {
     struct daemon *daemon = ctx;
@@ -186,6 +200,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
         r = signals_open(&daemon->signals, daemon->loop, on_signal, daemon, err);
     if (r == 0)
         r = open_stations(daemon);
+    if (r == 0)
+        r = open_stations_metric(daemon);
     if (r == 0)
         r = open_pidfile(daemon, err);
     return r;

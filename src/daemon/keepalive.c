@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/keepalive.h"
 
-/* How often the log's counts of repeats are looked after. */
-#define SLOW_INTERVAL (5 * NSEC_PER_SEC)
+#define INTERVAL (5 * NSEC_PER_SEC)
 
 static void on_alive(void *ctx)
 {
-    const struct keepalive *keepalive = ctx;
-    notify_send(keepalive->notify, "WATCHDOG=1");
+    struct keepalive *keepalive = ctx;
+    uint64_t n_turned_away = stations_n_turned_away(keepalive->stations);
+    if (keepalive->has_watchdog)
+        notify_send(keepalive->notify, "WATCHDOG=1");
+    if (n_turned_away > keepalive->n_turned_away)
+        log_warn(keepalive->log, "out of descriptors: new connections were closed at once",
+                 log_int("connections", (int64_t)(n_turned_away - keepalive->n_turned_away)));
+    keepalive->n_turned_away = n_turned_away;
 }
 
 static void on_timer(struct timer *timer)
 {
     struct keepalive *keepalive = container_of(timer, struct keepalive, timer);
     log_flush(keepalive->log);
-    if (keepalive->has_watchdog)
-        (void)stations_ping(keepalive->stations, on_alive, keepalive);
+    (void)stations_ping(keepalive->stations, on_alive, keepalive);
     loop_arm(keepalive->loop, &keepalive->timer, loop_now(keepalive->loop) + keepalive->interval_ns);
 }
 
@@ -28,10 +32,10 @@ void keepalive_start(struct keepalive *keepalive, struct loop *loop, struct stat
         .stations = stations,
         .notify = notify,
         .log = log,
-        .interval_ns = SLOW_INTERVAL,
+        .interval_ns = INTERVAL,
         .has_watchdog = watchdog_ns > 0,
     };
-    if (keepalive->has_watchdog && watchdog_ns / 2 < SLOW_INTERVAL)
+    if (keepalive->has_watchdog && watchdog_ns / 2 < INTERVAL)
         keepalive->interval_ns = watchdog_ns / 2;
     timer_init(&keepalive->timer, on_timer);
     loop_arm(loop, &keepalive->timer, loop_now(loop) + keepalive->interval_ns);

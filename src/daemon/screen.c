@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/screen.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define DEFAULT_ADDRESS "127.0.0.1:2379"
@@ -23,17 +24,17 @@ static void print_hints(FILE *out, const struct system_listener *registry)
     bool is_default = strcmp(registry->address, DEFAULT_ADDRESS) == 0 && strcmp(scheme, "http") == 0;
     fputs("\ntry, in another terminal:\n", out);
     if (is_default)
-        fputs("  muster status\n", out);
+        fprintf(out, "  %s status\n", program_invocation_name);
     else
-        fprintf(out, "  muster status --address %s://%s\n", scheme, registry->address);
+        fprintf(out, "  %s status --address %s://%s\n", program_invocation_name, scheme, registry->address);
     fprintf(out, "  curl %s://%s/readyz\n", scheme, registry->address);
     fprintf(out, "  curl %s://%s/metrics\n", scheme, registry->address);
 }
 
 void screen_print(FILE *out, const struct system_facts *facts, const char *data)
 {
-    fprintf(out, "\nmuster %s is ready, process %ld, %u workers\n\n", facts->version, (long)facts->pid,
-            facts->n_workers);
+    fprintf(out, "\nmuster %s is ready, process %ld, %u worker%s\n\n", facts->version, (long)facts->pid,
+            facts->n_workers, facts->n_workers == 1 ? "" : "s");
     for (unsigned i = 0; i < facts->n_listeners; i++) {
         const struct system_listener *listener = &facts->listeners[i];
         fprintf(out, "  %-9s %-24s %s\n", listener->role, listener->address, (const char *)listener->protocols);

@@ -25,6 +25,7 @@ struct station {
     struct http_server *servers[ENDPOINT_KINDS_]; /* NULL: there is no endpoint of the kind */
     struct door *doors;                           /* one for each endpoint */
     unsigned n_draining;                          /* servers that still have connections */
+    _Atomic uint64_t n_turned_away;               /* written by the worker, read by any */
     struct mail drain_mail;                       /* main thread to station */
     struct mail halted_mail, drained_mail;        /* station to main thread */
     struct mail ping_mail;                        /* there and back */
@@ -182,6 +183,13 @@ static void main_deliver_pong(struct mail *mail)
 static void station_deliver_ping(struct mail *mail)
 {
     struct station *station = container_of(mail, struct station, ping_mail);
+    uint64_t n_turned_away = 0;
+    for (unsigned i = 0; i < station->all->options.endpoints->n; i++) {
+        if (station->doors[i].acceptor)
+            n_turned_away += acceptor_n_refused(station->doors[i].acceptor);
+    }
+    if (n_turned_away > station->n_turned_away) /* while draining there are no acceptors to ask */
+        station->n_turned_away = n_turned_away;
     station->ping_mail.deliver = main_deliver_pong;
     loop_post(station->all->options.main_loop, &station->ping_mail);
 }
@@ -198,6 +206,14 @@ bool stations_ping(struct stations *stations, void (*on_alive)(void *ctx), void 
         loop_post(worker_loop(stations->items[i].worker), &stations->items[i].ping_mail);
     }
     return true;
+}
+
+uint64_t stations_n_turned_away(const struct stations *stations)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < stations->n; i++)
+        n += stations->items[i].n_turned_away;
+    return n;
 }
 
 /* New options on their way to a station. */

@@ -44,7 +44,10 @@ typedef void (*stations_event_fn)(void *ctx, enum stations_event event);
 void stations_drain(struct stations *stations, stations_event_fn on_event, void *ctx);
 
 /*
- * Calls on_alive when every worker has taken its mail: the proof that none of them hangs. False, and nothing else
- * happens, while an earlier ping is under way.
+ * Calls on_alive when every worker has taken its mail: the proof that none of them hangs. Each worker also reports how
+ * many connections it has turned away. False, and nothing else happens, while an earlier ping is under way.
  */
 bool stations_ping(struct stations *stations, void (*on_alive)(void *ctx), void *ctx);
+
+/* Connections closed at once because there was no descriptor for them, as of the last ping. Any thread. */
+uint64_t stations_n_turned_away(const struct stations *stations);

@@ -191,7 +191,7 @@ def a_person_sees_what_there_is():
     text = screen.decode()
     for part in (
         *("is ready", "  registry  127.0.0.1:", "  gateway   127.0.0.1:", "HTTP/1.1, HTTP/2"),
-        *("muster status", "/readyz", "/metrics"),
+        *("muster status --address", "/readyz", "/metrics"),
     ):
         tap.expect((part, part in text), (part, True))
 

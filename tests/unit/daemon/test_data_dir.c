@@ -19,7 +19,7 @@ static void clear_environment(void)
 
 static void the_place_follows_the_standards(void)
 {
-    char path[128];
+    char path[100];
     clear_environment();
     expect_int(data_dir_choose(path, sizeof(path)), 0);
     expect_str(path, "/var/lib/muster");
@@ -46,9 +46,21 @@ static const char *make_place(void)
     return place;
 }
 
+/* Removes a data folder and those around it that were made for it. */
+static void remove_places(char *path)
+{
+    char lock[128];
+    snprintf(lock, sizeof(lock), "%s/lock", path);
+    expect_int(unlink(lock), 0);
+    while (strcmp(path, "/tmp") != 0) {
+        expect_int(rmdir(path), 0);
+        *strrchr(path, '/') = '\0';
+    }
+}
+
 static void it_is_made_for_its_user_only(void)
 {
-    char path[128];
+    char path[100];
     struct stat status;
     struct data_dir *dir = NULL;
     snprintf(path, sizeof(path), "%s/a/b", make_place());
@@ -57,11 +69,12 @@ static void it_is_made_for_its_user_only(void)
     expect_int(stat(path, &status), 0);
     expect_int(status.st_mode & 0777, 0700);
     data_dir_close(dir);
+    remove_places(path);
 }
 
 static void a_second_process_is_told_who_has_it(void)
 {
-    char path[128], expected[256];
+    char path[100], expected[256];
     struct data_dir *dir = NULL, *second = NULL;
     struct err err = {""};
     snprintf(path, sizeof(path), "%s/data", make_place());
@@ -73,11 +86,12 @@ static void a_second_process_is_told_who_has_it(void)
     data_dir_close(dir);
     expect_int(data_dir_open(path, &second, &err), 0);
     data_dir_close(second);
+    remove_places(path);
 }
 
 static void the_lock_ends_with_the_process(void)
 {
-    char path[128];
+    char path[100];
     struct data_dir *dir = NULL;
     int status;
     snprintf(path, sizeof(path), "%s/data", make_place());
@@ -87,6 +101,7 @@ static void the_lock_ends_with_the_process(void)
     expect_true(waitpid(pid, &status, 0) == pid && status == 0);
     expect_int(data_dir_open(path, &dir, NULL), 0);
     data_dir_close(dir);
+    remove_places(path);
 }
 
 static void a_bad_place_is_told(void)
