@@ -322,6 +322,30 @@ static void a_value_cannot_end_its_line(void)
     sim_http_free(http);
 }
 
+static void a_head_may_be_long(void)
+{
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    static char value[700]; /* with and without room left behind what precedes it */
+    memset(value, 'v', sizeof(value));
+    struct header fields[] = {
+        {SLICE_LIT("a"), slice_from(value, 400)},
+        {SLICE_LIT("b"), slice_from(value, 400)},
+        {SLICE_LIT("c"), slice_from(value, 700)},
+        {SLICE_LIT("d"), SLICE_LIT("end")},
+    };
+    char expected[2048];
+    int n = snprintf(expected, sizeof(expected),
+                     "HTTP/1.1 200 OK\r\n" DATE
+                     "content-length: 2\r\na: %.400s\r\nb: %.400s\r\nc: %.700s\r\nd: end\r\n\r\nok",
+                     value, value, value);
+    expect_true(n > 0 && (size_t)n < sizeof(expected));
+    sim_http_say(http, GET("/later"));
+    exchange_respond(http->exchange, 200, fields, ARRAY_LEN(fields), SLICE_LIT("ok"));
+    sim_http_wait(http, 0);
+    expect_str(sim_http_hear(http), expected);
+    sim_http_free(http);
+}
+
 static void the_client_s_end_is_told(void)
 {
     struct sim_http *http = sim_http_new(NULL, NULL);
@@ -362,6 +386,7 @@ static const struct test_case cases[] = {
     {"a writer waits for a slow reader", a_writer_waits_for_a_slow_reader},
     {"an aborted answer is not completed", an_aborted_answer_is_not_completed},
     {"a header's value cannot end its line", a_value_cannot_end_its_line},
+    {"a head may be long", a_head_may_be_long},
     {"a front end is told that the client is gone", the_client_s_end_is_told},
     {"a front end is told that the server stops", the_server_s_end_is_told},
 };
