@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory of the embedded engine: every key with its versions, readable at any revision that is not compacted, by
+ * readers that never lock.
+ *
+ * Two path-copied B+trees share the version objects: `live` has the keys that exist now, `gone` those that do not but
+ * still have history. A version links to the one before it. A range at the newest revision walks `live` only, so that
+ * churn (instances that come and go under new names) does not slow the reads that matter; an older revision walks both
+ * and follows the links.
+ *
+ * The keeper changes the working trees and closes each revision into a commit; it seals a batch of them into a root,
+ * hands that to the log, and once the batch is durable the root is published: from then on readers see it. Nodes made
+ * since the last seal are changed in place, older ones are copied.
+ *
+ * What a published root no longer needs is freed when no counted view of an older root is left and a grace period has
+ * passed. Versions below the compacted revision go the same way.
+ */
+#pragma once
+
+#include "base/rcu.h"
+#include "store/store.h"
+
+struct mvcc;
+
+int mvcc_new(struct rcu_domain *rcu, struct mvcc **ret_mvcc);
+void mvcc_free(struct mvcc *mvcc);
+
+/* -------- keeper's thread: one revision at a time */
+
+int64_t mvcc_revision(const struct mvcc *mvcc);  /* of the working state; 1 in an empty store */
+int64_t mvcc_compacted(const struct mvcc *mvcc);
+
+/*
+ * Opens revision mvcc_revision + 1. What is written is seen by mvcc_get and mvcc_range at once. Each write may fail
+ * with -ENOMEM, then mvcc_rollback (which cannot fail) restores the state at begin.
+ */
+void mvcc_begin(struct mvcc *mvcc);
+int mvcc_put(struct mvcc *mvcc, struct slice key, struct slice value, int64_t lease,
+             const struct store_kv **ret_prev /* NULL when new */);
+/* 0, or -ENOENT when there is no such key. */
+int mvcc_delete(struct mvcc *mvcc, struct slice key, const struct store_kv **ret_prev);
+void mvcc_rollback(struct mvcc *mvcc);
+/* Closes it. *ret_commit is NULL when nothing was written (then the revision is not used up). 0 or -ENOMEM (roll back). */
+int mvcc_commit(struct mvcc *mvcc, int64_t wall_ms, struct store_commit **ret_commit);
+
+const struct store_kv *mvcc_get(const struct mvcc *mvcc, struct slice key); /* working state */
+
+/* For restart: installs a state as a snapshot or the log tells it, with the revisions given. */
+int mvcc_restore_kv(struct mvcc *mvcc, const struct store_kv *kv);
+void mvcc_restore_revision(struct mvcc *mvcc, int64_t revision, int64_t compacted);
+
+/* Forgets history below `revision` (<= mvcc_revision), a bounded amount of work per call: true while more is to do. */
+bool mvcc_compact(struct mvcc *mvcc, int64_t revision, size_t budget);
+
+struct mvcc_stats {
+    size_t n_keys, n_versions, bytes, history_bytes;
+    int64_t oldest_commit_wall_ms;
+};
+void mvcc_stats(const struct mvcc *mvcc, struct mvcc_stats *ret_stats);
+
+/* Closes the batch: a root for what was committed so far. 0 or -ENOMEM. */
+int mvcc_seal(struct mvcc *mvcc, struct store_root **ret_root);
+/* Frees what may be freed. Call now and then. */
+void mvcc_reclaim(struct mvcc *mvcc);
+
+/* -------- the one thread that publishes, in the order of the seals */
+
+void mvcc_publish(struct mvcc *mvcc, struct store_root *root);
+
+/* -------- any thread */
+
+void mvcc_view(struct mvcc *mvcc, bool counted, struct store_view *ret_view);
+void mvcc_release(struct mvcc *mvcc, struct store_view *view);
+enum store_outcome mvcc_view_range(const struct store_view *view, const struct store_range *range, store_kv_fn on_kv,
+                                   void *ctx, struct store_range_result *ret_result);
+/* The working state, for ranges inside transactions (keeper's thread). */
+enum store_outcome mvcc_range(const struct mvcc *mvcc, const struct store_range *range, store_kv_fn on_kv, void *ctx,
+                              struct store_range_result *ret_result);
+/* The first commit above `revision` that the view sees; NULL when there is none. */
+const struct store_commit *mvcc_commit_after(const struct store_view *view, int64_t revision);
+/* Of the keys and values at a revision, independent of the order of insertion (HashKV). */
+uint32_t mvcc_hash(const struct store_view *view, int64_t revision);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a log record and a snapshot are made of: entries, one after the other, each a type byte and its fields (numbers
+ * as varints, bytes with their length in front). docs/store-format.md lists them; a reader refuses types it does not
+ * know. Pure: it can be fuzzed and is.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "store/store.h"
+
+#define RECORD_ENTRIES(X)                                                                                              \
+    X(COMMIT, 1)      /* revision, wall_ms: the puts and deletes that follow belong to it */                           \
+    X(PUT, 2)         /* key, value, lease, create_revision, version */                                                \
+    X(DELETE, 3)      /* key */                                                                                        \
+    X(LEASE, 4)       /* id, ttl_ms: granted */                                                                        \
+    X(LEASE_LEFT, 5)  /* id, left_ms: checkpoint, each minute and at a clean stop */                                   \
+    X(LEASE_GONE, 6)  /* id */                                                                                         \
+    X(COMPACT, 7)     /* revision */                                                                                   \
+    X(NOTE, 8)        /* side stream: revision, wall_ms, kind, key, actor, cause: why something was removed */         \
+    X(STORE, 9)       /* cluster_id, member_id: once, at the beginning */
+
+enum record_type {
+#define X(name, number) RECORD_##name = number,
+    RECORD_ENTRIES(X)
+#undef X
+};
+
+/* What became of a key or a lease, for `why`. */
+enum note_kind { NOTE_EXPIRED = 1, NOTE_REVOKED, NOTE_DELETED };
+
+struct record_note {
+    enum note_kind kind;
+    int64_t revision, wall_ms;
+    int64_t lease;      /* expired, revoked: which */
+    int64_t silence_ms; /* expired: since the last heartbeat */
+    struct slice key;   /* empty: the lease itself */
+    struct slice actor, cause;
+};
+
+struct record_entry {
+    enum record_type type;
+    union {
+        struct {
+            int64_t revision, wall_ms;
+        } commit;
+        struct store_kv kv; /* PUT (mod_revision is the commit's), DELETE (key only) */
+        struct {
+            int64_t id, ttl_ms, left_ms;
+        } lease;
+        int64_t compact_revision;
+        struct record_note note;
+        struct {
+            uint64_t cluster_id, member_id;
+        } store;
+    };
+};
+
+/* Appends one entry; the buf's error is sticky. */
+void record_write(struct buf *buf, const struct record_entry *entry);
+
+/*
+ * Takes the first entry off *bytes. 0; -EBADMSG when it is damaged or of an unknown type. Slices point into the bytes.
+ */
+int record_read(struct slice *bytes, struct record_entry *ret_entry);

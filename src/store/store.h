@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store: revisioned keys, leases and their changes, whatever engine keeps them.
+ *
+ * Three things, and a stream:
+ *   - a synchronous read view: pinned at one revision, lock-free, on any thread that is an RCU reader;
+ *   - store_submit: every change, asynchronous: a request that the caller owns, one completion, in the caller's loop;
+ *   - store_lease_touch: a heartbeat, synchronous and lock-free: it never reaches the keeper;
+ *   - the commit stream (store_feed): each commit published once, in order, for watchers and the catalogue.
+ *
+ * Semantics are etcd's (revision, create and mod revision, version, lease; transactions with compares; compaction).
+ * TTLs are milliseconds. Every request carries who asks (actor) and why (cause); removals remember both.
+ *
+ * An engine fills struct store_engine. `local` (memory, log, snapshot) is the embedded one. Wrappers for tests stand in
+ * front of any engine: fault (fails the n-th request) and trace (writes down what passes).
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "base/time.h"
+#include "io/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define STORE_KEY_MAX (64 * 1024)
+#define STORE_VALUE_MAX (1536 * 1024)
+#define STORE_TXN_OPS_MAX 128
+#define STORE_LEASE_TTL_MAX_MS (9000000000 * 1000)
+
+/* How a request can end other than well: positive, for the front end to put into its protocol's words. */
+enum store_outcome {
+    STORE_OK = 0,
+    STORE_COMPACTED,       /* the revision asked for is below the compacted one (ret: which) */
+    STORE_FUTURE_REVISION, /* … above the current one */
+    STORE_NO_LEASE,        /* the lease does not exist */
+    STORE_LEASE_EXISTS,
+    STORE_TTL_TOO_LARGE,
+    STORE_NO_KEY,          /* ignore_value or ignore_lease on a key that does not exist */
+    STORE_DUPLICATE_KEY,   /* one transaction writes a key twice */
+    STORE_TOO_MANY_OPS,
+    STORE_NO_SPACE,        /* the disk is full: reads and heartbeats go on */
+    STORE_READ_ONLY,       /* a sync failed and there was nowhere to go on: see the log */
+    STORE_STOPPED,
+};
+
+struct store_kv {
+    struct slice key, value;
+    int64_t create_revision, mod_revision, version; /* version 0: a tombstone */
+    int64_t lease;
+};
+
+/* ------------------------------------------------------------------------------------------------ reading */
+
+enum store_sort_by { STORE_BY_KEY, STORE_BY_VERSION, STORE_BY_CREATE, STORE_BY_MOD, STORE_BY_VALUE };
+enum store_sort_order { STORE_UNSORTED, STORE_ASCENDING, STORE_DESCENDING };
+
+/*
+ * Keys: `end` empty means just `key`; end "\0" (one zero byte) means all keys from `key` on; else [key, end).
+ * A filter of 0 is none.
+ */
+struct store_range {
+    struct slice key, end;
+    int64_t revision; /* 0 or less: the view's */
+    int64_t limit;    /* 0: none */
+    enum store_sort_order order;
+    enum store_sort_by by;
+    bool keys_only, count_only;
+    int64_t min_mod_revision, max_mod_revision, min_create_revision, max_create_revision;
+};
+
+/* Called for each key in order. Slices are valid while the view is. false ends the walk. */
+typedef bool (*store_kv_fn)(void *ctx, const struct store_kv *kv);
+
+struct store_range_result {
+    int64_t count; /* keys in the range, before filters and limit */
+    bool more;
+};
+
+struct store_root; /* the engine's */
+
+/*
+ * A moment of the store. A brief view (counted = false) is valid inside the current loop turn of an RCU reader and costs
+ * nothing; a counted one may be kept over turns and handed to other threads, and must be released.
+ */
+struct store_view {
+    const struct store_root *root;
+    int64_t revision;  /* current at that moment */
+    int64_t compacted; /* the lowest revision that can be read */
+    bool counted;
+};
+
+/* ------------------------------------------------------------------------------------------------ changing */
+
+struct store_compare {
+    enum { STORE_CMP_VERSION, STORE_CMP_CREATE, STORE_CMP_MOD, STORE_CMP_VALUE, STORE_CMP_LEASE } target;
+    enum { STORE_CMP_EQUAL, STORE_CMP_GREATER, STORE_CMP_LESS, STORE_CMP_NOT_EQUAL } test;
+    struct slice key, end;
+    int64_t number;
+    struct slice value;
+};
+
+struct store_put {
+    struct slice key, value;
+    int64_t lease;
+    bool want_prev, keep_value, keep_lease;
+};
+
+struct store_delete {
+    struct slice key, end;
+    bool want_prev;
+};
+
+struct store_txn;
+
+struct store_op {
+    enum { STORE_OP_RANGE, STORE_OP_PUT, STORE_OP_DELETE, STORE_OP_TXN } type;
+    union {
+        struct store_range range;
+        struct store_put put;
+        struct store_delete del;
+        struct store_txn *txn;
+    };
+};
+
+struct store_txn {
+    struct store_compare *compares;
+    struct store_op *success, *failure;
+    unsigned n_compares, n_success, n_failure;
+};
+
+/* What one operation gave. Key-value pairs live in the request's arena. */
+struct store_op_result {
+    struct store_kv *kvs; /* a range's, or the previous ones of a put or delete */
+    size_t n_kvs;
+    int64_t count;        /* range: see store_range_result; delete: how many went */
+    bool more;
+    bool succeeded;       /* nested transaction: which branch */
+    struct store_op_result *results;
+    unsigned n_results;
+};
+
+/* Who and why, in words; copied by submit's completion at the latest, kept with removals. */
+struct store_origin {
+    struct slice actor; /* "etcd 10.0.0.7:51334", "user root", "docker" */
+    struct slice cause; /* "", or what the change is about */
+};
+
+struct store_request;
+typedef void (*store_done_fn)(struct store_request *request);
+
+/*
+ * Owned by the caller, untouched by it from store_submit until `done`, which comes exactly once, on `loop`, perhaps from
+ * inside store_submit. What slices point to must stay until then too.
+ */
+struct store_request {
+    /* the caller's */
+    enum {
+        STORE_TXN,
+        STORE_COMPACT,
+        STORE_LEASE_GRANT,
+        STORE_LEASE_REVOKE,
+        STORE_LEASE_INFO, /* left time, and the attached keys in results[0] */
+        STORE_LEASE_LIST, /* results[0].kvs[].lease */
+    } type;
+    struct loop *loop;
+    store_done_fn done;
+    struct store_origin origin;
+    union {
+        struct store_txn txn;                           /* a lone put is a transaction of one operation */
+        int64_t compact_revision;
+        struct {
+            int64_t id, ttl_ms; /* grant: id 0 lets the store pick one */
+        } lease;
+    };
+    /* the answer */
+    enum store_outcome outcome;
+    int64_t revision; /* the store's, after this request */
+    bool succeeded;
+    struct store_op_result *results;
+    unsigned n_results;
+    int64_t lease_id, lease_ttl_ms;
+    int64_t lease_left_ms; /* -1: there is no such lease */
+    /* the engine's */
+    struct arena *arena; /* holds results; freed by store_request_deinit */
+    struct mail mail;
+    struct store_request *next;
+    int64_t ticket;
+};
+
+/* ------------------------------------------------------------------------------------------------ commits */
+
+/* A front end may keep one encoding of an event with it; which slot is whose is listed here. */
+enum store_encoding { STORE_ENCODING_ETCD, STORE_ENCODING_ETCD_PREV, STORE_ENCODINGS_ };
+
+struct store_event {
+    const struct store_kv *kv;   /* version 0: deleted, then only key and mod_revision are set */
+    const struct store_kv *prev; /* NULL: the key was not there before */
+    _Atomic(void *) encoded[STORE_ENCODINGS_]; /* malloc'ed, set once by compare-and-swap, freed with the commit */
+};
+
+/*
+ * All events of one revision. Immutable once published, but for `encoded`; a chain from the oldest kept to the newest.
+ * Readable under a view that was taken while its revision was not compacted.
+ */
+struct store_commit {
+    int64_t revision;
+    int64_t wall_ms;
+    _Atomic(struct store_commit *) next; /* NULL: the newest */
+    unsigned n_events;
+    struct store_event events[];
+};
+
+/* Called on the subscriber's loop after new commits were published, at most once per burst. */
+struct store_subscriber;
+typedef void (*store_news_fn)(struct store_subscriber *subscriber);
+
+struct store_subscriber {
+    struct loop *loop;
+    store_news_fn on_news;
+    /* the engine's */
+    struct list link;
+    struct mail mail;
+    _Atomic bool posted;
+};
+
+/* ------------------------------------------------------------------------------------------------ the engine */
+
+struct store;
+
+struct store_engine {
+    const char *name;
+    void (*view)(struct store *store, bool counted, struct store_view *ret_view);
+    void (*release)(struct store *store, struct store_view *view);
+    enum store_outcome (*range)(const struct store_view *view, const struct store_range *range, store_kv_fn on_kv,
+                                void *ctx, struct store_range_result *ret_result);
+    void (*submit)(struct store *store, struct store_request *request);
+    int64_t (*lease_touch)(struct store *store, int64_t lease, nsec_t now_ns);
+    const struct store_commit *(*commit_after)(const struct store_view *view, int64_t revision);
+    void (*subscribe)(struct store *store, struct store_subscriber *subscriber);
+    void (*unsubscribe)(struct store *store, struct store_subscriber *subscriber);
+};
+
+struct store {
+    const struct store_engine *engine;
+};
+
+/* Any thread that is an RCU reader (brief) or any thread (counted). */
+static inline void store_view(struct store *store, bool counted, struct store_view *ret_view)
+{
+    store->engine->view(store, counted, ret_view);
+}
+
+static inline void store_release(struct store *store, struct store_view *view)
+{
+    store->engine->release(store, view);
+}
+
+/* STORE_OK, STORE_COMPACTED or STORE_FUTURE_REVISION. */
+static inline enum store_outcome store_range(struct store *store, const struct store_view *view,
+                                             const struct store_range *range, store_kv_fn on_kv, void *ctx,
+                                             struct store_range_result *ret_result)
+{
+    return store->engine->range(view, range, on_kv, ctx, ret_result);
+}
+
+/* Any thread that has a loop. */
+static inline void store_submit(struct store *store, struct store_request *request)
+{
+    store->engine->submit(store, request);
+}
+
+void store_request_deinit(struct store_request *request);
+
+/*
+ * A heartbeat that arrived at now_ns: the granted TTL in ms, or 0 when the lease is dead or was never there. One
+ * compare-and-swap; an answered renewal is never followed by an expiry it should have prevented.
+ */
+static inline int64_t store_lease_touch(struct store *store, int64_t lease, nsec_t now_ns)
+{
+    return store->engine->lease_touch(store, lease, now_ns);
+}
