@@ -70,8 +70,19 @@ struct store_range {
     int64_t min_mod_revision, max_mod_revision, min_create_revision, max_create_revision;
 };
 
-/* Called for each key in order. Slices are valid while the view is. false ends the walk. */
+/* Called for each key in the order asked for. Slices are valid while the view is. false ends the walk. */
 typedef bool (*store_kv_fn)(void *ctx, const struct store_kv *kv);
+
+/* The end that means "all keys from here on". */
+static inline bool store_range_is_open(struct slice end)
+{
+    return end.len == 1 && end.ptr[0] == 0;
+}
+
+/* Whether `key` is in the range that begin and end mean (see store_range). */
+bool store_range_has(struct slice begin, struct slice end, struct slice key);
+/* Bytewise, as everywhere in the store: negative, 0, positive. */
+int store_key_compare(struct slice a, struct slice b);
 
 struct store_range_result {
     int64_t count; /* keys in the range, before filters and limit */
@@ -201,13 +212,13 @@ struct store_event {
 };
 
 /*
- * All events of one revision. Immutable once published, but for `encoded`; a chain from the oldest kept to the newest.
- * Readable under a view that was taken while its revision was not compacted.
+ * All events of one revision, in the order of the operations. Immutable once published, but for `encoded`. Every
+ * revision above 1 has exactly one. Readable as long as the view is that it was got from.
  */
 struct store_commit {
     int64_t revision;
     int64_t wall_ms;
-    _Atomic(struct store_commit *) next; /* NULL: the newest */
+    struct store_commit *garbage_next; /* the engine's */
     unsigned n_events;
     struct store_event events[];
 };
@@ -233,11 +244,11 @@ struct store_engine {
     const char *name;
     void (*view)(struct store *store, bool counted, struct store_view *ret_view);
     void (*release)(struct store *store, struct store_view *view);
-    enum store_outcome (*range)(const struct store_view *view, const struct store_range *range, store_kv_fn on_kv,
-                                void *ctx, struct store_range_result *ret_result);
+    int (*range)(const struct store_view *view, const struct store_range *range, store_kv_fn on_kv, void *ctx,
+                 struct store_range_result *ret_result);
     void (*submit)(struct store *store, struct store_request *request);
     int64_t (*lease_touch)(struct store *store, int64_t lease, nsec_t now_ns);
-    const struct store_commit *(*commit_after)(const struct store_view *view, int64_t revision);
+    const struct store_commit *(*commit)(const struct store_view *view, int64_t revision);
     void (*subscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*unsubscribe)(struct store *store, struct store_subscriber *subscriber);
 };
@@ -257,10 +268,12 @@ static inline void store_release(struct store *store, struct store_view *view)
     store->engine->release(store, view);
 }
 
-/* STORE_OK, STORE_COMPACTED or STORE_FUTURE_REVISION. */
-static inline enum store_outcome store_range(struct store *store, const struct store_view *view,
-                                             const struct store_range *range, store_kv_fn on_kv, void *ctx,
-                                             struct store_range_result *ret_result)
+/*
+ * STORE_OK, STORE_COMPACTED or STORE_FUTURE_REVISION, -ENOMEM (sorting). A compaction that overtakes a read of an old
+ * revision ends it with STORE_COMPACTED after some keys were given: they are then to be thrown away.
+ */
+static inline int store_range(struct store *store, const struct store_view *view, const struct store_range *range,
+                              store_kv_fn on_kv, void *ctx, struct store_range_result *ret_result)
 {
     return store->engine->range(view, range, on_kv, ctx, ret_result);
 }

@@ -31,30 +31,41 @@ int64_t mvcc_revision(const struct mvcc *mvcc);  /* of the working state; 1 in a
 int64_t mvcc_compacted(const struct mvcc *mvcc);
 
 /*
- * Opens revision mvcc_revision + 1. What is written is seen by mvcc_get and mvcc_range at once. Each write may fail
- * with -ENOMEM, then mvcc_rollback (which cannot fail) restores the state at begin.
+ * Opens revision mvcc_revision + 1. What is written is seen by mvcc_get and mvcc_range at once. A write that fails
+ * (-ENOMEM) changes nothing; after several writes mvcc_rollback, which cannot fail, restores the state at begin, but
+ * only when `undoable` was asked for, since it costs copies that a lone write has no use for.
  */
-void mvcc_begin(struct mvcc *mvcc);
+void mvcc_begin(struct mvcc *mvcc, bool undoable);
 int mvcc_put(struct mvcc *mvcc, struct slice key, struct slice value, int64_t lease,
              const struct store_kv **ret_prev /* NULL when new */);
 /* 0, or -ENOENT when there is no such key. */
 int mvcc_delete(struct mvcc *mvcc, struct slice key, const struct store_kv **ret_prev);
 void mvcc_rollback(struct mvcc *mvcc);
-/* Closes it. *ret_commit is NULL when nothing was written (then the revision is not used up). 0 or -ENOMEM (roll back). */
-int mvcc_commit(struct mvcc *mvcc, int64_t wall_ms, struct store_commit **ret_commit);
+/* Closes it. NULL when nothing was written: then the revision is not used up. Cannot fail. */
+const struct store_commit *mvcc_commit(struct mvcc *mvcc, int64_t wall_ms);
 
 const struct store_kv *mvcc_get(const struct mvcc *mvcc, struct slice key); /* working state */
 
-/* For restart: installs a state as a snapshot or the log tells it, with the revisions given. */
+/*
+ * For restart, on an empty memory: first the state at the compacted revision, key by key, then that revision itself;
+ * what came after it is then begun, put, deleted and committed like any other.
+ */
 int mvcc_restore_kv(struct mvcc *mvcc, const struct store_kv *kv);
-void mvcc_restore_revision(struct mvcc *mvcc, int64_t revision, int64_t compacted);
+int mvcc_restore_revision(struct mvcc *mvcc, int64_t revision);
 
-/* Forgets history below `revision` (<= mvcc_revision), a bounded amount of work per call: true while more is to do. */
-bool mvcc_compact(struct mvcc *mvcc, int64_t revision, size_t budget);
+/*
+ * Forgets what only revisions below `revision` need. mvcc_compact sets the aim (above the compacted revision, not above
+ * the current one); the work is done by mvcc_compact_step, at most `budget` events per call; true while there is more.
+ */
+void mvcc_compact(struct mvcc *mvcc, int64_t revision);
+bool mvcc_compact_step(struct mvcc *mvcc, size_t budget);
 
 struct mvcc_stats {
-    size_t n_keys, n_versions, bytes, history_bytes;
-    int64_t oldest_commit_wall_ms;
+    size_t n_keys;
+    size_t n_versions;      /* of live keys, and of history */
+    size_t bytes;           /* of all versions */
+    size_t live_bytes;      /* of those that are current */
+    int64_t oldest_wall_ms; /* of the oldest commit kept; 0 when there is none */
 };
 void mvcc_stats(const struct mvcc *mvcc, struct mvcc_stats *ret_stats);
 
@@ -71,12 +82,10 @@ void mvcc_publish(struct mvcc *mvcc, struct store_root *root);
 
 void mvcc_view(struct mvcc *mvcc, bool counted, struct store_view *ret_view);
 void mvcc_release(struct mvcc *mvcc, struct store_view *view);
-enum store_outcome mvcc_view_range(const struct store_view *view, const struct store_range *range, store_kv_fn on_kv,
-                                   void *ctx, struct store_range_result *ret_result);
+int mvcc_view_range(const struct store_view *view, const struct store_range *range, store_kv_fn on_kv, void *ctx,
+                    struct store_range_result *ret_result);
 /* The working state, for ranges inside transactions (keeper's thread). */
-enum store_outcome mvcc_range(const struct mvcc *mvcc, const struct store_range *range, store_kv_fn on_kv, void *ctx,
-                              struct store_range_result *ret_result);
-/* The first commit above `revision` that the view sees; NULL when there is none. */
-const struct store_commit *mvcc_commit_after(const struct store_view *view, int64_t revision);
-/* Of the keys and values at a revision, independent of the order of insertion (HashKV). */
-uint32_t mvcc_hash(const struct store_view *view, int64_t revision);
+int mvcc_range(const struct mvcc *mvcc, const struct store_range *range, store_kv_fn on_kv, void *ctx,
+               struct store_range_result *ret_result);
+/* The commit that made `revision`; NULL when it is compacted (below view->compacted) or above the view. */
+const struct store_commit *mvcc_view_commit(const struct store_view *view, int64_t revision);
