@@ -31,11 +31,12 @@ int64_t lease_touch(struct lease_table *table, int64_t id, nsec_t now_ns);
 /* -------- the keeper's thread */
 
 /*
- * STORE_OK, STORE_LEASE_EXISTS, STORE_TTL_TOO_LARGE, or -ENOMEM. id 0: picks a free positive one. The lease cannot be
- * touched by workers until lease_show (its grant is durable then).
+ * STORE_OK, STORE_LEASE_EXISTS, STORE_TTL_TOO_LARGE, or -ENOMEM. id 0: picks a free positive one. Workers that touch it
+ * find it dead until lease_show, when its grant is durable; from then on its time runs, `left_ms` of it at first
+ * (after a restart less than its TTL may be left).
  */
 int lease_grant(struct lease_table *table, int64_t id, int64_t ttl_ms, nsec_t now_ns, struct lease **ret_lease);
-void lease_show(struct lease_table *table, struct lease *lease, nsec_t now_ns);
+void lease_show(struct lease *lease, int64_t left_ms, nsec_t now_ns); /* also by the thread that publishes */
 struct lease *lease_find(struct lease_table *table, int64_t id);
 int64_t lease_id(const struct lease *lease);
 int64_t lease_ttl_ms(const struct lease *lease);
@@ -43,23 +44,24 @@ int64_t lease_left_ms(const struct lease *lease, nsec_t now_ns);
 size_t lease_table_size(const struct lease_table *table);
 void lease_each(struct lease_table *table, void (*fn)(void *ctx, struct lease *lease), void *ctx);
 
-/* Keys under a lease. The slice of the key must live as long as it is attached (a version's key does). */
+/*
+ * Keys under a lease; a key is under one at most. The bytes of the key are copied. 0 or -ENOMEM; detaching a key that is
+ * under no lease is harmless.
+ */
 int lease_attach(struct lease_table *table, struct lease *lease, struct slice key);
-void lease_detach(struct lease_table *table, struct lease *lease, struct slice key);
+void lease_detach(struct lease_table *table, struct slice key);
 size_t lease_n_keys(const struct lease *lease);
-/* In key order. */
-void lease_each_key(struct lease *lease, bool (*fn)(void *ctx, struct slice key), void *ctx);
+/* All its keys in key order, in an array that the caller frees; they stay good until the next change. 0 or -ENOMEM. */
+int lease_keys(const struct lease *lease, struct slice **ret_keys, size_t *ret_n);
 
 /* Kills it now (revoked); false when it is dead already. Its keys are the caller's to delete, then lease_remove. */
 bool lease_kill(struct lease *lease);
 void lease_remove(struct lease_table *table, struct lease *lease); /* no keys left; freed after a grace period */
 
-/*
- * Kills up to `max` leases that are due at read_until_ns and gives them. ret_silence of a lease (lease_silence_ms) is
- * how long ago its last heartbeat was.
- */
+/* Kills up to `max` leases that are due at read_until_ns and gives them, those that are due the longest first. */
 unsigned lease_expire(struct lease_table *table, nsec_t now_ns, nsec_t read_until_ns, struct lease **ret_dead,
                       unsigned max);
+/* How long ago its last heartbeat (or its grant) was. */
 int64_t lease_silence_ms(const struct lease *lease, nsec_t now_ns);
 /* No later than the next lease can be due; NSEC_NEVER when there is none. */
 nsec_t lease_next(const struct lease_table *table);

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Leases: the atomic word, the wheel, and the keys under each.
+ *
+ * The word of a lease is its deadline in nanoseconds with the two lowest bits given to its state, so a deadline is exact
+ * to 4 ns:  HIDDEN (granted, not durable yet) -> alive, at some deadline, again and again -> DEAD, for good.
+ * Workers move the deadline up, the keeper sets DEAD, both by compare-and-swap on the one word.
+ *
+ * A lease's timer is armed for the deadline that the keeper saw last. When it fires the keeper looks at the word: moved
+ * on, and the timer is armed anew; else the lease joins `due`, where it stays until read_until_ns has passed its
+ * deadline (then it is killed) or a late heartbeat that had arrived in time moves it out again.
+ */
+#include "store/local/lease.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/htab.h"
+#include "base/random.h"
+#include "store/local/lease_index.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define WORD_DEAD   ((uint64_t)1)
+#define WORD_HIDDEN ((uint64_t)2)
+#define WORD_STATE  (WORD_DEAD | WORD_HIDDEN)
+
+struct lease {
+    _Atomic uint64_t word;
+    int64_t id;
+    int64_t ttl_ms;
+    struct lease_table *table;
+    struct timer timer;
+    struct list due_link;
+    struct list keys;
+    size_t n_keys;
+    struct rcu_node rcu;
+};
+
+/* A key under a lease. */
+struct lease_key {
+    struct list link; /* in lease->keys */
+    struct htab_node by_key;
+    struct lease *lease;
+    size_t len;
+    char bytes[];
+};
+
+struct lease_table {
+    struct rcu_domain *rcu;
+    struct lease_index index;
+    struct wheel wheel;
+    struct list due;
+    struct htab keys;
+    struct hash_key hash_key;
+    struct random random;
+};
+
+static nsec_t word_deadline(uint64_t word)
+{
+    return (nsec_t)(word & ~WORD_STATE);
+}
+
+static uint64_t word_alive(nsec_t deadline_ns)
+{
+    return (uint64_t)deadline_ns & ~WORD_STATE;
+}
+
+static nsec_t ttl_ns(const struct lease *lease)
+{
+    return lease->ttl_ms * NSEC_PER_MSEC;
+}
+
+/* ------------------------------------------------------------------------------------------------ table */
+
+int lease_table_new(struct rcu_domain *rcu, nsec_t now_ns, struct lease_table **ret_table)
+{
+    struct lease_table *table = calloc(1, sizeof(*table));
+    if (!table)
+        return -ENOMEM;
+    table->rcu = rcu;
+    wheel_init(&table->wheel, now_ns);
+    list_init(&table->due);
+    int result = random_system(&table->hash_key, sizeof(table->hash_key));
+    if (result == 0)
+        result = random_init_system(&table->random);
+    if (result == 0)
+        result = lease_index_init(&table->index, rcu);
+    if (result < 0) {
+        free(table);
+        return result;
+    }
+    *ret_table = table;
+    return 0;
+}
+
+static void lease_free(struct lease *lease)
+{
+    list_for_each (link, &lease->keys)
+        free(container_of(link, struct lease_key, link));
+    free(lease);
+}
+
+void lease_table_free(struct lease_table *table)
+{
+    if (!table)
+        return;
+    htab_for_each (node, &table->keys)
+        htab_remove(&table->keys, node);
+    htab_deinit(&table->keys);
+    size_t position = 0;
+    for (struct lease *lease; (lease = lease_index_next(&table->index, &position)) != NULL;)
+        lease_free(lease);
+    lease_index_deinit(&table->index);
+    free(table);
+}
+
+size_t lease_table_size(const struct lease_table *table)
+{
+    return lease_index_size(&table->index);
+}
+
+void lease_each(struct lease_table *table, void (*fn)(void *ctx, struct lease *lease), void *ctx)
+{
+    size_t position = 0;
+    for (struct lease *lease; (lease = lease_index_next(&table->index, &position)) != NULL;)
+        fn(ctx, lease);
+}
+
+/* ------------------------------------------------------------------------------------------------ heartbeats */
+
+int64_t lease_touch(struct lease_table *table, int64_t id, nsec_t now_ns)
+{
+    struct lease *lease = lease_index_find(&table->index, id);
+    if (!lease)
+        return 0;
+
+    uint64_t renewed = word_alive(now_ns + ttl_ns(lease));
+    uint64_t word = atomic_load_explicit(&lease->word, memory_order_acquire);
+    do {
+        if (word & WORD_STATE)
+            return 0;
+        if (word >= renewed) /* another worker was ahead */
+            return lease->ttl_ms;
+    } while (!atomic_compare_exchange_weak_explicit(&lease->word, &word, renewed, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    return lease->ttl_ms;
+}
+
+/* ------------------------------------------------------------------------------------------------ expiry */
+
+/*
+ * The wheel has come to a lease's deadline as it was last seen. A hidden lease has no deadline yet: its grant is being
+ * written; it is looked at again after a full TTL.
+ */
+static void timer_fired(struct timer *timer)
+{
+    struct lease *lease = container_of(timer, struct lease, timer);
+    uint64_t word = atomic_load_explicit(&lease->word, memory_order_acquire);
+    if (word & WORD_DEAD)
+        return;
+    if (word & WORD_HIDDEN)
+        wheel_arm(&lease->table->wheel, timer, timer->deadline_ns + ttl_ns(lease));
+    else if (word_deadline(word) > timer->deadline_ns)
+        wheel_arm(&lease->table->wheel, timer, word_deadline(word));
+    else
+        list_push_back(&lease->table->due, &lease->due_link);
+}
+
+/* Kills a lease whose deadline lies before read_until_ns; false when a heartbeat moved it on. */
+static bool kill_if_due(struct lease *lease, nsec_t read_until_ns)
+{
+    uint64_t word = atomic_load_explicit(&lease->word, memory_order_acquire);
+    do {
+        if (word_deadline(word) >= read_until_ns)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&lease->word, &word, word | WORD_DEAD, memory_order_acq_rel,
+                                                    memory_order_acquire));
+    return true;
+}
+
+unsigned lease_expire(struct lease_table *table, nsec_t now_ns, nsec_t read_until_ns, struct lease **ret_dead,
+                      unsigned max)
+{
+    wheel_advance(&table->wheel, now_ns, (size_t)max * 4);
+    unsigned n_dead = 0;
+    list_for_each (link, &table->due) {
+        if (n_dead == max)
+            break;
+        struct lease *lease = container_of(link, struct lease, due_link);
+        uint64_t word = atomic_load_explicit(&lease->word, memory_order_acquire);
+        if (word & WORD_DEAD) { /* revoked meanwhile */
+            list_remove(link);
+        } else if (kill_if_due(lease, read_until_ns)) {
+            list_remove(link);
+            ret_dead[n_dead++] = lease;
+        } else if (word_deadline(word) > now_ns) {
+            list_remove(link);
+            wheel_arm(&table->wheel, &lease->timer, word_deadline(word));
+        }
+    }
+    return n_dead;
+}
+
+nsec_t lease_next(const struct lease_table *table)
+{
+    return list_is_empty(&table->due) ? wheel_next(&table->wheel) : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ life */
+
+/* Positive, and its low 32 bits are the TTL in seconds where that fits: a DNS bridge in the field takes them for one. */
+static int64_t pick_id(struct lease_table *table, int64_t ttl_ms)
+{
+    int64_t ttl_s = (ttl_ms + 999) / 1000;
+    for (;;) {
+        uint64_t random = random_u64(&table->random) >> 1;
+        int64_t id = ttl_s <= UINT32_MAX ? (int64_t)((random & ~(uint64_t)UINT32_MAX) | (uint64_t)ttl_s) : (int64_t)random;
+        if (id > UINT32_MAX && !lease_index_find(&table->index, id))
+            return id;
+    }
+}
+
+int lease_grant(struct lease_table *table, int64_t id, int64_t ttl_ms, nsec_t now_ns, struct lease **ret_lease)
+{
+    if (ttl_ms > STORE_LEASE_TTL_MAX_MS)
+        return STORE_TTL_TOO_LARGE;
+    if (id != 0 && lease_index_find(&table->index, id))
+        return STORE_LEASE_EXISTS;
+
+    struct lease *lease = calloc(1, sizeof(*lease));
+    if (!lease)
+        return -ENOMEM;
+    atomic_init(&lease->word, WORD_HIDDEN);
+    lease->id = id ? id : pick_id(table, ttl_ms);
+    lease->ttl_ms = ttl_ms;
+    lease->table = table;
+    timer_init(&lease->timer, timer_fired);
+    list_init(&lease->due_link);
+    list_init(&lease->keys);
+    if (lease_index_insert(&table->index, lease) < 0) {
+        free(lease);
+        return -ENOMEM;
+    }
+    wheel_arm(&table->wheel, &lease->timer, now_ns + ttl_ns(lease));
+    *ret_lease = lease;
+    return STORE_OK;
+}
+
+void lease_show(struct lease *lease, int64_t left_ms, nsec_t now_ns)
+{
+    uint64_t hidden = WORD_HIDDEN; /* it may have been revoked since: then it stays dead */
+    atomic_compare_exchange_strong_explicit(&lease->word, &hidden, word_alive(now_ns + left_ms * NSEC_PER_MSEC),
+                                            memory_order_acq_rel, memory_order_acquire);
+}
+
+struct lease *lease_find(struct lease_table *table, int64_t id)
+{
+    struct lease *lease = lease_index_find(&table->index, id);
+    return lease && !(atomic_load_explicit(&lease->word, memory_order_acquire) & WORD_DEAD) ? lease : NULL;
+}
+
+bool lease_kill(struct lease *lease)
+{
+    return !(atomic_fetch_or_explicit(&lease->word, WORD_DEAD, memory_order_acq_rel) & WORD_DEAD);
+}
+
+static void lease_quiet(struct rcu_node *node)
+{
+    free(container_of(node, struct lease, rcu));
+}
+
+void lease_remove(struct lease_table *table, struct lease *lease)
+{
+    ASSERT(atomic_load_explicit(&lease->word, memory_order_relaxed) & WORD_DEAD);
+    ASSERT(lease->n_keys == 0);
+    wheel_cancel(&table->wheel, &lease->timer);
+    list_remove(&lease->due_link);
+    lease_index_remove(&table->index, lease);
+    rcu_retire(table->rcu, &lease->rcu, lease_quiet);
+}
+
+int64_t lease_id(const struct lease *lease)
+{
+    return lease->id;
+}
+
+int64_t lease_ttl_ms(const struct lease *lease)
+{
+    return lease->ttl_ms;
+}
+
+int64_t lease_left_ms(const struct lease *lease, nsec_t now_ns)
+{
+    uint64_t word = atomic_load_explicit(&lease->word, memory_order_acquire);
+    if (word & WORD_HIDDEN)
+        return lease->ttl_ms;
+    nsec_t left_ns = word_deadline(word) - now_ns;
+    return left_ns > 0 ? left_ns / NSEC_PER_MSEC : 0;
+}
+
+int64_t lease_silence_ms(const struct lease *lease, nsec_t now_ns)
+{
+    return lease->ttl_ms +
+           (now_ns - word_deadline(atomic_load_explicit(&lease->word, memory_order_acquire))) / NSEC_PER_MSEC;
+}
+
+/* ------------------------------------------------------------------------------------------------ keys */
+
+static struct lease_key *key_find(struct lease_table *table, struct slice key, uint64_t hash)
+{
+    htab_for_each_match (node, &table->keys, hash) {
+        struct lease_key *there = container_of(node, struct lease_key, by_key);
+        if (slice_equal(slice_from(there->bytes, there->len), key))
+            return there;
+    }
+    return NULL;
+}
+
+int lease_attach(struct lease_table *table, struct lease *lease, struct slice key)
+{
+    uint64_t hash = hash_bytes(&table->hash_key, key);
+    ASSERT(!key_find(table, key, hash));
+    struct lease_key *attached = malloc(sizeof(*attached) + key.len);
+    if (!attached)
+        return -ENOMEM;
+    if (htab_insert(&table->keys, &attached->by_key, hash) < 0) {
+        free(attached);
+        return -ENOMEM;
+    }
+    attached->lease = lease;
+    attached->len = key.len;
+    memcpy(attached->bytes, key.ptr, key.len);
+    list_init(&attached->link);
+    list_push_back(&lease->keys, &attached->link);
+    lease->n_keys++;
+    return 0;
+}
+
+void lease_detach(struct lease_table *table, struct slice key)
+{
+    struct lease_key *attached = key_find(table, key, hash_bytes(&table->hash_key, key));
+    if (!attached)
+        return;
+    htab_remove(&table->keys, &attached->by_key);
+    list_remove(&attached->link);
+    attached->lease->n_keys--;
+    free(attached);
+}
+
+size_t lease_n_keys(const struct lease *lease)
+{
+    return lease->n_keys;
+}
+
+static int compare_slices(const void *a, const void *b)
+{
+    return store_key_compare(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+int lease_keys(const struct lease *lease, struct slice **ret_keys, size_t *ret_n)
+{
+    struct slice *keys = calloc(lease->n_keys ? lease->n_keys : 1, sizeof(keys[0]));
+    if (!keys)
+        return -ENOMEM;
+    size_t n = 0;
+    list_for_each (link, &lease->keys) {
+        const struct lease_key *attached = container_of(link, struct lease_key, link);
+        keys[n++] = slice_from(attached->bytes, attached->len);
+    }
+    qsort(keys, n, sizeof(keys[0]), compare_slices);
+    *ret_keys = keys;
+    *ret_n = n;
+    return 0;
+}
