@@ -50,6 +50,7 @@ struct lease_table {
     struct rcu_domain *rcu;
     struct lease_index index;
     struct wheel wheel;
+    nsec_t now_ns; /* of the running lease_expire */
     struct list due;
     struct htab keys;
     struct hash_key hash_key;
@@ -159,12 +160,13 @@ static void timer_fired(struct timer *timer)
     uint64_t word = atomic_load_explicit(&lease->word, memory_order_acquire);
     if (word & WORD_DEAD)
         return;
+    struct lease_table *table = lease->table;
     if (word & WORD_HIDDEN)
-        wheel_arm(&lease->table->wheel, timer, timer->deadline_ns + ttl_ns(lease));
-    else if (word_deadline(word) > timer->deadline_ns)
-        wheel_arm(&lease->table->wheel, timer, word_deadline(word));
+        wheel_arm(&table->wheel, timer, table->now_ns + ttl_ns(lease));
+    else if (word_deadline(word) > table->now_ns)
+        wheel_arm(&table->wheel, timer, word_deadline(word));
     else
-        list_push_back(&lease->table->due, &lease->due_link);
+        list_push_back(&table->due, &lease->due_link);
 }
 
 /* Kills a lease whose deadline lies before read_until_ns; false when a heartbeat moved it on. */
@@ -182,6 +184,7 @@ static bool kill_if_due(struct lease *lease, nsec_t read_until_ns)
 unsigned lease_expire(struct lease_table *table, nsec_t now_ns, nsec_t read_until_ns, struct lease **ret_dead,
                       unsigned max)
 {
+    table->now_ns = now_ns;
     wheel_advance(&table->wheel, now_ns, (size_t)max * 4);
     unsigned n_dead = 0;
     list_for_each (link, &table->due) {
