@@ -18,7 +18,8 @@
     X(LEASE_GONE, 6)  /* id */                                                                                         \
     X(COMPACT, 7)     /* revision */                                                                                   \
     X(NOTE, 8)        /* side stream: revision, wall_ms, kind, key, actor, cause: why something was removed */         \
-    X(STORE, 9)       /* cluster_id, member_id: once, at the beginning */
+    X(STORE, 9)       /* cluster_id, member_id: once, at the beginning */                                              \
+    X(BASE, 10)       /* snapshots: a key as it was at the compacted revision, mod_revision too */
 
 enum record_type {
 #define X(name, number) RECORD_##name = number,
@@ -44,7 +45,7 @@ struct record_entry {
         struct {
             int64_t revision, wall_ms;
         } commit;
-        struct store_kv kv; /* PUT (mod_revision is the commit's), DELETE (key only) */
+        struct store_kv kv; /* PUT (mod_revision is the commit's), BASE, DELETE (key only) */
         struct {
             int64_t id, ttl_ms, left_ms;
         } lease;
