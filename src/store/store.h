@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/time.h"
@@ -42,6 +43,7 @@ enum store_outcome {
     STORE_TOO_MANY_OPS,
     STORE_NO_SPACE,        /* the disk is full: reads and heartbeats go on */
     STORE_READ_ONLY,       /* a sync failed and there was nowhere to go on: see the log */
+    STORE_OUT_OF_MEMORY,
     STORE_STOPPED,
 };
 
@@ -194,10 +196,9 @@ struct store_request {
     int64_t lease_id, lease_ttl_ms;
     int64_t lease_left_ms; /* -1: there is no such lease */
     /* the engine's */
-    struct arena *arena; /* holds results; freed by store_request_deinit */
+    struct arena arena; /* holds the results; freed by store_request_deinit */
     struct mail mail;
     struct store_request *next;
-    int64_t ticket;
 };
 
 /* ------------------------------------------------------------------------------------------------ commits */
@@ -284,7 +285,13 @@ static inline void store_submit(struct store *store, struct store_request *reque
     store->engine->submit(store, request);
 }
 
-void store_request_deinit(struct store_request *request);
+/* Frees the results. The request may be used again. */
+static inline void store_request_deinit(struct store_request *request)
+{
+    arena_deinit(&request->arena);
+    request->results = NULL;
+    request->n_results = 0;
+}
 
 /*
  * A heartbeat that arrived at now_ns: the granted TTL in ms, or 0 when the lease is dead or was never there. One

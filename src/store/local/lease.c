@@ -323,8 +323,16 @@ static struct lease_key *key_find(struct lease_table *table, struct slice key, u
 int lease_attach(struct lease_table *table, struct lease *lease, struct slice key)
 {
     uint64_t hash = hash_bytes(&table->hash_key, key);
-    ASSERT(!key_find(table, key, hash));
-    struct lease_key *attached = malloc(sizeof(*attached) + key.len);
+    struct lease_key *attached = key_find(table, key, hash);
+    if (attached) {
+        attached->lease->n_keys--;
+        list_remove(&attached->link);
+        list_push_back(&lease->keys, &attached->link);
+        lease->n_keys++;
+        attached->lease = lease;
+        return 0;
+    }
+    attached = malloc(sizeof(*attached) + key.len);
     if (!attached)
         return -ENOMEM;
     if (htab_insert(&table->keys, &attached->by_key, hash) < 0) {

@@ -45,8 +45,8 @@ size_t lease_table_size(const struct lease_table *table);
 void lease_each(struct lease_table *table, void (*fn)(void *ctx, struct lease *lease), void *ctx);
 
 /*
- * Keys under a lease; a key is under one at most. The bytes of the key are copied. 0 or -ENOMEM; detaching a key that is
- * under no lease is harmless.
+ * Keys under a lease; a key is under one at most: attaching one that is under another lease moves it, which cannot fail.
+ * The bytes of the key are copied. 0 or -ENOMEM. Detaching a key that is under no lease is harmless.
  */
 int lease_attach(struct lease_table *table, struct lease *lease, struct slice key);
 void lease_detach(struct lease_table *table, struct slice key);
