@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Leases: the atomic word, the wheel, and the keys under each.
+ * Leases: the atomic word and the wheel.
  *
  * The word of a lease is its deadline in nanoseconds with the two lowest bits given to its state, so a deadline is exact
  * to 4 ns:  HIDDEN (granted, not durable yet) -> alive, at some deadline, again and again -> DEAD, for good.
@@ -13,8 +13,6 @@
 #include "store/local/lease.h"
 
 #include "base/assert.h"
-#include "base/hash.h"
-#include "base/htab.h"
 #include "base/random.h"
 #include "store/local/lease_index.h"
 
@@ -29,21 +27,12 @@ struct lease {
     _Atomic uint64_t word;
     int64_t id;
     int64_t ttl_ms;
+    int64_t left_ms; /* that it begins with */
     struct lease_table *table;
     struct timer timer;
     struct list due_link;
-    struct list keys;
-    size_t n_keys;
+    struct list keys; /* of versions, by lease_link */
     struct rcu_node rcu;
-};
-
-/* A key under a lease. */
-struct lease_key {
-    struct list link; /* in lease->keys */
-    struct htab_node by_key;
-    struct lease *lease;
-    size_t len;
-    char bytes[];
 };
 
 struct lease_table {
@@ -52,8 +41,6 @@ struct lease_table {
     struct wheel wheel;
     nsec_t now_ns; /* of the running lease_expire */
     struct list due;
-    struct htab keys;
-    struct hash_key hash_key;
     struct random random;
 };
 
@@ -82,9 +69,7 @@ int lease_table_new(struct rcu_domain *rcu, nsec_t now_ns, struct lease_table **
     table->rcu = rcu;
     wheel_init(&table->wheel, now_ns);
     list_init(&table->due);
-    int result = random_system(&table->hash_key, sizeof(table->hash_key));
-    if (result == 0)
-        result = random_init_system(&table->random);
+    int result = random_init_system(&table->random);
     if (result == 0)
         result = lease_index_init(&table->index, rcu);
     if (result < 0) {
@@ -95,23 +80,13 @@ int lease_table_new(struct rcu_domain *rcu, nsec_t now_ns, struct lease_table **
     return 0;
 }
 
-static void lease_free(struct lease *lease)
-{
-    list_for_each (link, &lease->keys)
-        free(container_of(link, struct lease_key, link));
-    free(lease);
-}
-
 void lease_table_free(struct lease_table *table)
 {
     if (!table)
         return;
-    htab_for_each (node, &table->keys)
-        htab_remove(&table->keys, node);
-    htab_deinit(&table->keys);
     size_t position = 0;
     for (struct lease *lease; (lease = lease_index_next(&table->index, &position)) != NULL;)
-        lease_free(lease);
+        free(lease);
     lease_index_deinit(&table->index);
     free(table);
 }
@@ -236,7 +211,7 @@ int lease_grant(struct lease_table *table, int64_t id, int64_t ttl_ms, nsec_t no
         return -ENOMEM;
     atomic_init(&lease->word, WORD_HIDDEN);
     lease->id = id ? id : pick_id(table, ttl_ms);
-    lease->ttl_ms = ttl_ms;
+    lease->ttl_ms = lease->left_ms = ttl_ms;
     lease->table = table;
     timer_init(&lease->timer, timer_fired);
     list_init(&lease->due_link);
@@ -250,10 +225,16 @@ int lease_grant(struct lease_table *table, int64_t id, int64_t ttl_ms, nsec_t no
     return STORE_OK;
 }
 
-void lease_show(struct lease *lease, int64_t left_ms, nsec_t now_ns)
+void lease_set_left(struct lease *lease, int64_t left_ms)
+{
+    ASSERT(atomic_load_explicit(&lease->word, memory_order_relaxed) & WORD_HIDDEN);
+    lease->left_ms = left_ms;
+}
+
+void lease_show(struct lease *lease, nsec_t now_ns)
 {
     uint64_t hidden = WORD_HIDDEN; /* it may have been revoked since: then it stays dead */
-    atomic_compare_exchange_strong_explicit(&lease->word, &hidden, word_alive(now_ns + left_ms * NSEC_PER_MSEC),
+    atomic_compare_exchange_strong_explicit(&lease->word, &hidden, word_alive(now_ns + lease->left_ms * NSEC_PER_MSEC),
                                             memory_order_acq_rel, memory_order_acquire);
 }
 
@@ -276,7 +257,7 @@ static void lease_quiet(struct rcu_node *node)
 void lease_remove(struct lease_table *table, struct lease *lease)
 {
     ASSERT(atomic_load_explicit(&lease->word, memory_order_relaxed) & WORD_DEAD);
-    ASSERT(lease->n_keys == 0);
+    ASSERT(list_is_empty(&lease->keys));
     wheel_cancel(&table->wheel, &lease->timer);
     list_remove(&lease->due_link);
     lease_index_remove(&table->index, lease);
@@ -310,58 +291,14 @@ int64_t lease_silence_ms(const struct lease *lease, nsec_t now_ns)
 
 /* ------------------------------------------------------------------------------------------------ keys */
 
-static struct lease_key *key_find(struct lease_table *table, struct slice key, uint64_t hash)
+void lease_attach(struct lease *lease, struct version *version)
 {
-    htab_for_each_match (node, &table->keys, hash) {
-        struct lease_key *there = container_of(node, struct lease_key, by_key);
-        if (slice_equal(slice_from(there->bytes, there->len), key))
-            return there;
-    }
-    return NULL;
+    list_push_back(&lease->keys, &version->lease_link);
 }
 
-int lease_attach(struct lease_table *table, struct lease *lease, struct slice key)
+void lease_detach(struct version *version)
 {
-    uint64_t hash = hash_bytes(&table->hash_key, key);
-    struct lease_key *attached = key_find(table, key, hash);
-    if (attached) {
-        attached->lease->n_keys--;
-        list_remove(&attached->link);
-        list_push_back(&lease->keys, &attached->link);
-        lease->n_keys++;
-        attached->lease = lease;
-        return 0;
-    }
-    attached = malloc(sizeof(*attached) + key.len);
-    if (!attached)
-        return -ENOMEM;
-    if (htab_insert(&table->keys, &attached->by_key, hash) < 0) {
-        free(attached);
-        return -ENOMEM;
-    }
-    attached->lease = lease;
-    attached->len = key.len;
-    memcpy(attached->bytes, key.ptr, key.len);
-    list_init(&attached->link);
-    list_push_back(&lease->keys, &attached->link);
-    lease->n_keys++;
-    return 0;
-}
-
-void lease_detach(struct lease_table *table, struct slice key)
-{
-    struct lease_key *attached = key_find(table, key, hash_bytes(&table->hash_key, key));
-    if (!attached)
-        return;
-    htab_remove(&table->keys, &attached->by_key);
-    list_remove(&attached->link);
-    attached->lease->n_keys--;
-    free(attached);
-}
-
-size_t lease_n_keys(const struct lease *lease)
-{
-    return lease->n_keys;
+    list_remove(&version->lease_link);
 }
 
 static int compare_slices(const void *a, const void *b)
@@ -371,16 +308,17 @@ static int compare_slices(const void *a, const void *b)
 
 int lease_keys(const struct lease *lease, struct slice **ret_keys, size_t *ret_n)
 {
-    struct slice *keys = calloc(lease->n_keys ? lease->n_keys : 1, sizeof(keys[0]));
+    size_t n = 0;
+    list_for_each (link, &lease->keys)
+        n++;
+    struct slice *keys = calloc(n ? n : 1, sizeof(keys[0]));
     if (!keys)
         return -ENOMEM;
-    size_t n = 0;
-    list_for_each (link, &lease->keys) {
-        const struct lease_key *attached = container_of(link, struct lease_key, link);
-        keys[n++] = slice_from(attached->bytes, attached->len);
-    }
+    *ret_n = n;
+    n = 0;
+    list_for_each (link, &lease->keys)
+        keys[n++] = container_of(link, struct version, lease_link)->kv.key;
     qsort(keys, n, sizeof(keys[0]), compare_slices);
     *ret_keys = keys;
-    *ret_n = n;
     return 0;
 }

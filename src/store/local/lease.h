@@ -16,7 +16,7 @@
 #pragma once
 
 #include "base/rcu.h"
-#include "store/store.h"
+#include "store/local/version.h"
 
 struct lease_table;
 struct lease;
@@ -32,11 +32,12 @@ int64_t lease_touch(struct lease_table *table, int64_t id, nsec_t now_ns);
 
 /*
  * STORE_OK, STORE_LEASE_EXISTS, STORE_TTL_TOO_LARGE, or -ENOMEM. id 0: picks a free positive one. Workers that touch it
- * find it dead until lease_show, when its grant is durable; from then on its time runs, `left_ms` of it at first
- * (after a restart less than its TTL may be left).
+ * find it dead until lease_show, when its grant is durable; from then on its time runs: all of its TTL, or what
+ * lease_set_left said before (a restart may find less left of a long one).
  */
 int lease_grant(struct lease_table *table, int64_t id, int64_t ttl_ms, nsec_t now_ns, struct lease **ret_lease);
-void lease_show(struct lease *lease, int64_t left_ms, nsec_t now_ns); /* also by the thread that publishes */
+void lease_set_left(struct lease *lease, int64_t left_ms);
+void lease_show(struct lease *lease, nsec_t now_ns); /* also by the thread that publishes */
 struct lease *lease_find(struct lease_table *table, int64_t id);
 int64_t lease_id(const struct lease *lease);
 int64_t lease_ttl_ms(const struct lease *lease);
@@ -45,12 +46,11 @@ size_t lease_table_size(const struct lease_table *table);
 void lease_each(struct lease_table *table, void (*fn)(void *ctx, struct lease *lease), void *ctx);
 
 /*
- * Keys under a lease; a key is under one at most: attaching one that is under another lease moves it, which cannot fail.
- * The bytes of the key are copied. 0 or -ENOMEM. Detaching a key that is under no lease is harmless.
+ * Keys under a lease: the current versions that name it. Attaching needs no memory, the version has the link in it.
+ * Detaching one that is attached nowhere is harmless.
  */
-int lease_attach(struct lease_table *table, struct lease *lease, struct slice key);
-void lease_detach(struct lease_table *table, struct slice key);
-size_t lease_n_keys(const struct lease *lease);
+void lease_attach(struct lease *lease, struct version *version);
+void lease_detach(struct version *version);
 /* All its keys in key order, in an array that the caller frees; they stay good until the next change. 0 or -ENOMEM. */
 int lease_keys(const struct lease *lease, struct slice **ret_keys, size_t *ret_n);
 

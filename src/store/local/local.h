@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The embedded engine: memory (mvcc), leases, log and snapshots put together. It has no thread of its own: the keeper
- * (src/keeper) drives it. The engine is passive, its owner calls it in this order, batch after batch:
+ * The embedded engine: memory (mvcc), leases, log and snapshots put together. It has no thread of its own and never
+ * waits for one; the keeper (src/keeper) drives it, batch after batch:
  *
  *   keeper's thread   local_apply *       each request of the batch, in order of arrival
  *                     local_expire        leases that ran out, as ordinary transactions, a bounded number at a time
- *                     local_seal          the batch: its log record and its root
- *   log thread        local_write         appends the record and syncs; batches in order
- *                     local_publish       makes it readable, shows its leases, tells the subscribers
- *                     local_answer        completes its requests, one mail per loop
+ *                     local_seal          closes the batch: its log record and its root
+ *   log thread        local_write         appends the record and syncs; batches in order, one at a time
+ *                     local_publish       makes it readable and shows its leases; then its requests may be answered
  *
- * The keeper may apply batch N+1 while N is written. When a write fails, the batch's requests are answered with the
- * outcome, and what they did in memory is undone by starting again from the last durable root (local_rewind).
+ * The keeper may apply batch N+1 while batch N is being written. Space is proved before anything is changed
+ * (local_room), so a full disk refuses requests instead of breaking batches. When a write fails for good, no batch is
+ * published any more: readers keep the last durable state, and every change is refused until the next start.
  */
 #pragma once
 
@@ -21,10 +21,90 @@
 #include "store/local/wal.h"
 #include "store/store.h"
 
+/* Leases up to this TTL get all of it again after a restart; longer ones what was left at their last checkpoint. */
+#define LOCAL_FULL_TTL_MS (60 * 1000)
+/* Leases removed, and events forgotten, per call: so that no request waits long for them. */
+#define LOCAL_EXPIRE_MAX  256
+#define LOCAL_TRIM_EVENTS 2000
+
 struct local_options {
     struct wal_options wal;
-    int64_t history_ms;    /* 24 h */
-    uint64_t history_bytes; /* 256 MiB */
-    uint64_t snapshot_bytes; /* log bytes since the last snapshot that begin a new one */
-    int64_t min_ttl_ms;    /* shorter TTLs are raised to this */
+    int64_t history_ms;      /* 24 h */
+    uint64_t history_bytes;  /* 256 MiB */
+    uint64_t snapshot_bytes; /* bytes logged since the last snapshot that call for a new one */
+    int64_t min_ttl_ms;      /* shorter TTLs are raised to this */
 };
+
+void local_options_init(struct local_options *options);
+
+struct local;
+struct local_batch;
+
+struct local_recovery {
+    int64_t revision;
+    size_t n_keys, n_leases;
+    uint64_t n_records;      /* replayed from the log */
+    uint64_t torn_bytes;     /* cut off its end */
+    unsigned bad_snapshots;  /* passed over */
+};
+
+/* Opens a folder: newest whole snapshot, then the log behind it. Leases run from now_ns on. */
+int local_open(struct wal_files *files, const struct local_options *options, struct rcu_domain *rcu, nsec_t now_ns,
+               struct local **ret_local, struct local_recovery *ret_recovery, struct err *err);
+/* No view and no batch may be left. Does not write; a clean stop seals and writes a last batch first (local_checkpoint). */
+void local_close(struct local *local);
+
+struct mvcc *local_mvcc(struct local *local);
+struct lease_table *local_leases(struct local *local);
+uint64_t local_cluster_id(const struct local *local);
+uint64_t local_member_id(const struct local *local);
+
+/* -------- the keeper's thread */
+
+/* What every change is answered with at the moment: STORE_OK, or why not. */
+enum store_outcome local_refusal(const struct local *local);
+
+/*
+ * Does what the request asks, in memory, and puts it into the batch: it is answered when the batch is published.
+ * -ENOMEM when there is no memory even for a batch: the caller answers it at once.
+ */
+int local_apply(struct local *local, struct store_request *request, nsec_t now_ns, int64_t wall_ms);
+
+/* Removes up to `max` leases that ran out, with their keys. How many; less than max: no more are due. */
+unsigned local_expire(struct local *local, nsec_t now_ns, nsec_t read_until_ns, int64_t wall_ms, unsigned max);
+
+/* Puts what is left of each lease into the batch: each minute, and before a clean stop. */
+void local_checkpoint(struct local *local, nsec_t now_ns);
+
+/* Forgets history beyond the limits, a bounded amount per call. True while there is more to do. */
+bool local_trim(struct local *local, int64_t wall_ms);
+
+/* Closes the batch. NULL: there is nothing in it, or no memory to close it (it stays open: try again). */
+struct local_batch *local_seal(struct local *local);
+
+/* Frees what readers have left behind. */
+void local_reclaim(struct local *local);
+
+/* -------- the log thread (or the keeper's, while that one rests) */
+
+/* Makes the batch durable. 0, or -errno with words: then the store refuses changes, and the batch must not be published. */
+int local_write(struct local *local, struct local_batch *batch, struct err *err);
+
+/* Readers see it from now on, heartbeats find its leases. */
+void local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns);
+
+/* The batch's requests in order of arrival, linked by ->next, for the caller to answer; then the batch is gone. */
+struct store_request *local_batch_free(struct local_batch *batch);
+
+/* -------- snapshots */
+
+/* True when enough was logged since the last one. The keeper's thread. */
+bool local_wants_snapshot(const struct local *local);
+
+struct local_snapshot;
+/* Takes hold of the state as it is published, and of the leases (the keeper's thread). 0 or -ENOMEM. */
+int local_snapshot_begin(struct local *local, nsec_t now_ns, int64_t wall_ms, struct local_snapshot **ret_snapshot);
+/* Writes it (any thread, takes long). */
+int local_snapshot_write(struct local_snapshot *snapshot, struct err *err);
+/* Lets go of it; when it was written the log before it is recycled (the keeper's thread, log thread at rest). */
+void local_snapshot_end(struct local_snapshot *snapshot, bool written);

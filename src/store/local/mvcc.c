@@ -92,6 +92,11 @@ int64_t mvcc_compacted(const struct mvcc *mvcc)
     return mvcc->compacted;
 }
 
+int64_t mvcc_oldest(const struct mvcc *mvcc)
+{
+    return mvcc->history.first;
+}
+
 void mvcc_stats(const struct mvcc *mvcc, struct mvcc_stats *ret_stats)
 {
     *ret_stats = mvcc->stats;
@@ -304,7 +309,6 @@ void mvcc_compact(struct mvcc *mvcc, int64_t revision)
 {
     ASSERT(revision > mvcc->compacted && revision <= mvcc->revision);
     mvcc->compacted = revision;
-    atomic_store_explicit(&mvcc->cut_below, revision, memory_order_release);
 }
 
 static void discard_version(struct mvcc *mvcc, struct version *version)
@@ -339,6 +343,7 @@ static void forget_event(struct mvcc *mvcc, const struct store_event *event)
 
 bool mvcc_compact_step(struct mvcc *mvcc, size_t budget)
 {
+    atomic_store_explicit(&mvcc->cut_below, mvcc->compacted, memory_order_release);
     while (mvcc->history.first < mvcc->compacted && mvcc->history.first <= mvcc->history.last) {
         const struct store_commit *oldest = history_get(mvcc->history.directory, mvcc->history.first);
         if (budget == 0 || tree_reserve(&mvcc->gone, oldest->n_events) < 0)

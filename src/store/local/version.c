@@ -18,6 +18,7 @@ struct version *version_new(const struct store_kv *kv)
     atomic_init(&version->older, NULL);
     version->newer = NULL;
     version->garbage_next = NULL;
+    list_init(&version->lease_link);
     return version;
 }
 

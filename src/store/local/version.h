@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/list.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -14,6 +15,7 @@ struct version {
     struct version *_Atomic older;   /* NULL: the first one, or what was before is compacted */
     struct version *newer;           /* the keeper's: whose `older` is this one */
     struct version *garbage_next;    /* the keeper's: in a chain of versions to free */
+    struct list lease_link;          /* the keeper's: among the keys of its lease, while it is current */
     char bytes[];
 };
 

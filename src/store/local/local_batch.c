@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batches on their way to disk: closed by the keeper, turned into one record and written by the log thread, published.
+ *
+ * A batch refers to commits in memory instead of copying them. They stay: what a later batch throws away is freed only
+ * after that batch's root was published, which is after this one was written.
+ */
+#include "base/assert.h"
+#include "store/local/local_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Room on disk that is proved after each write, for the batches that are made meanwhile. */
+#define ROOM_BYTES (8 * 1024 * 1024)
+
+struct local_batch *local_seal(struct local *local)
+{
+    struct local_batch *batch = local->batch;
+    if (!batch)
+        return NULL;
+    bool has_changed = batch->first_step || batch->wants_root;
+    if (has_changed && mvcc_seal(local->mvcc, &batch->root) < 0)
+        return NULL;
+    local->batch = NULL;
+    return batch;
+}
+
+/* ------------------------------------------------------------------------------------------------ the record */
+
+static void write_commit(struct buf *record, const struct batch_step *step)
+{
+    const struct store_commit *commit = step->commit;
+    record_write(record, &(struct record_entry){
+                             .type = RECORD_COMMIT,
+                             .commit = {.revision = commit->revision, .wall_ms = commit->wall_ms},
+                         });
+    for (unsigned i = 0; i < commit->n_events; i++) {
+        const struct store_kv *kv = commit->events[i].kv;
+        bool is_deletion = kv->version == 0;
+        record_write(record, &(struct record_entry){.type = is_deletion ? RECORD_DELETE : RECORD_PUT, .kv = *kv});
+        if (!is_deletion)
+            continue;
+        struct record_entry note = {.type = RECORD_NOTE, .note = step->note};
+        note.note.key = kv->key;
+        record_write(record, &note);
+    }
+}
+
+static void write_step(struct buf *record, const struct batch_step *step)
+{
+    switch (step->type) {
+    case STEP_COMMIT:
+        write_commit(record, step);
+        break;
+    case STEP_GRANT:
+        record_write(record, &(struct record_entry){
+                                 .type = RECORD_LEASE, .lease = {.id = step->lease_id, .ttl_ms = step->ttl_ms}});
+        break;
+    case STEP_GONE:
+        record_write(record, &(struct record_entry){.type = RECORD_LEASE_GONE, .lease = {.id = step->lease_id}});
+        record_write(record, &(struct record_entry){.type = RECORD_NOTE, .note = step->note});
+        break;
+    case STEP_LEFT:
+        record_write(record, &(struct record_entry){
+                                 .type = RECORD_LEASE_LEFT, .lease = {.id = step->lease_id, .left_ms = step->left_ms}});
+        break;
+    case STEP_COMPACT:
+        record_write(record, &(struct record_entry){
+                                 .type = RECORD_COMPACT, .compact_revision = step->compact_revision});
+        break;
+    }
+}
+
+enum store_outcome local_refusal(const struct local *local)
+{
+    return (enum store_outcome)atomic_load_explicit(&local->refusal, memory_order_acquire);
+}
+
+static void refuse(struct local *local, enum store_outcome outcome)
+{
+    atomic_store_explicit(&local->refusal, outcome, memory_order_release);
+}
+
+/* After a write: is there room for the next ones? */
+static int prove_room(struct local *local, struct err *err)
+{
+    int result = wal_prepare(local->wal, ROOM_BYTES, err);
+    refuse(local, result == 0 ? STORE_OK : STORE_NO_SPACE);
+    return result;
+}
+
+int local_write(struct local *local, struct local_batch *batch, struct err *err)
+{
+    if (local_refusal(local) == STORE_READ_ONLY)
+        return err_set(err, -EROFS, "the store is read-only after a failed write");
+    if (!batch->first_step) {
+        if (local_refusal(local) == STORE_NO_SPACE)
+            prove_room(local, NULL);
+        return 0;
+    }
+
+    buf_reset(&local->record);
+    for (const struct batch_step *step = batch->first_step; step; step = step->next)
+        write_step(&local->record, step);
+    if (buf_error(&local->record) < 0)
+        return err_set(err, buf_error(&local->record), "no memory to write a batch to the log");
+
+    struct iovec iov = {local->record.ptr, local->record.len};
+    int result = wal_append(local->wal, &iov, 1, err);
+    if (result < 0) {
+        refuse(local, result == -ENOSPC ? STORE_NO_SPACE : STORE_READ_ONLY);
+        return result;
+    }
+    atomic_fetch_add_explicit(&local->logged_bytes, local->record.len, memory_order_relaxed);
+    if (local->record.cap > 4 * ROOM_BYTES)
+        buf_deinit(&local->record);
+    prove_room(local, NULL);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ publishing */
+
+static void note_deletions(struct local *local, const struct batch_step *step)
+{
+    for (unsigned i = 0; i < step->commit->n_events; i++) {
+        const struct store_kv *kv = step->commit->events[i].kv;
+        if (kv->version != 0)
+            continue;
+        struct record_note note = step->note;
+        note.key = kv->key;
+        notes_add(local->notes, &note);
+    }
+}
+
+void local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns)
+{
+    for (const struct batch_step *step = batch->first_step; step; step = step->next) {
+        if (step->type == STEP_COMMIT)
+            note_deletions(local, step);
+        else if (step->type == STEP_GONE)
+            notes_add(local->notes, &step->note);
+        else if (step->type == STEP_GRANT)
+            lease_show(step->lease, now_ns);
+    }
+    if (batch->root)
+        mvcc_publish(local->mvcc, batch->root);
+}
+
+struct store_request *local_batch_free(struct local_batch *batch)
+{
+    struct store_request *requests = batch->first_request;
+    arena_deinit(&batch->arena);
+    free(batch);
+    return requests;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the embedded engine share: the engine, a batch, and what a batch is made of. */
+#pragma once
+
+#include "base/arena.h"
+#include "store/local/local.h"
+#include "store/local/notes.h"
+
+/*
+ * One step of a batch, in the order in which things were done. It refers to what is in memory; the log thread turns it
+ * into entries when it writes the batch. Its slices are the requests', which stay until they are answered.
+ */
+struct batch_step {
+    struct batch_step *next;
+    enum { STEP_COMMIT, STEP_GRANT, STEP_GONE, STEP_LEFT, STEP_COMPACT } type;
+    const struct store_commit *commit; /* COMMIT */
+    struct record_note note;           /* COMMIT: why its deletions happened, without key; GONE: why the lease went */
+    struct lease *lease;               /* GRANT */
+    int64_t lease_id, ttl_ms, left_ms; /* GRANT, GONE, LEFT */
+    int64_t compact_revision;          /* COMPACT */
+};
+
+struct local_batch {
+    struct local *local;
+    struct arena arena; /* of the steps */
+    struct batch_step *first_step, **last_step;
+    struct store_request *first_request, **last_request;
+    struct store_root *root; /* NULL: nothing changed, there are only answers to give */
+    bool wants_root;         /* something was thrown away: a new root lets go of it */
+};
+
+struct local {
+    struct local_options options;
+    struct rcu_domain *rcu;
+    struct mvcc *mvcc;
+    struct lease_table *leases;
+    struct notes *notes;
+    struct wal_files *files;
+    struct wal *wal;
+    uint64_t cluster_id, member_id;
+
+    struct local_batch *batch; /* the keeper's: being made; NULL: nothing in it yet */
+    struct lease **expired;    /* the keeper's: killed, but their keys are not deleted yet */
+    unsigned n_expired;
+    bool is_snapshotting;      /* history must stay while it is being written */
+    uint64_t snapshot_at_bytes; /* logged when the last snapshot was begun */
+
+    _Atomic int refusal;          /* enum store_outcome */
+    _Atomic uint64_t logged_bytes;
+    struct buf record;            /* the log thread's: the batch being written, as entries */
+};
+
+/* Bytes of notes about removals that are remembered. */
+#define LOCAL_NOTES_BYTES (8 * 1024 * 1024)
+
+/* The batch being made; NULL when out of memory. */
+struct local_batch *local_batch_open(struct local *local);
+/* A zeroed step, not in the batch yet: what follows may still fail. NULL when out of memory. */
+struct batch_step *local_step_new(struct local *local);
+void local_step_add(struct local *local, struct batch_step *step);
+
+/* Attaches what a commit wrote to its leases. */
+void local_link_leases(struct local *local, const struct store_commit *commit);
+
+/* What restart does with the entries of snapshot and log. */
+struct replay {
+    struct local *local;
+    bool in_commit; /* puts and deletes belong to the commit begun */
+    int64_t revision, wall_ms;
+};
+int local_replay_entry(struct replay *replay, const struct record_entry *entry, struct err *err);
+/* Closes a commit that the last entry may have left open. */
+int local_replay_end(struct replay *replay, struct err *err);
