@@ -17,6 +17,7 @@
 
 #include "store/local/lease.h"
 #include "store/local/mvcc.h"
+#include "store/local/notes.h"
 #include "store/local/snapshot.h"
 #include "store/local/wal.h"
 #include "store/store.h"
@@ -48,14 +49,17 @@ struct local_recovery {
     unsigned bad_snapshots;  /* passed over */
 };
 
-/* Opens a folder: newest whole snapshot, then the log behind it. Leases run from now_ns on. */
+/* Opens a folder: newest whole snapshot, then the log behind it. No lease runs yet. */
 int local_open(struct wal_files *files, const struct local_options *options, struct rcu_domain *rcu, nsec_t now_ns,
                struct local **ret_local, struct local_recovery *ret_recovery, struct err *err);
+/* From now on leases run: called when clients can reach the store, so that no restart shortens one. */
+void local_start(struct local *local, nsec_t now_ns);
 /* No view and no batch may be left. Does not write; a clean stop seals and writes a last batch first (local_checkpoint). */
 void local_close(struct local *local);
 
 struct mvcc *local_mvcc(struct local *local);
 struct lease_table *local_leases(struct local *local);
+struct notes *local_notes(struct local *local); /* why things are gone */
 uint64_t local_cluster_id(const struct local *local);
 uint64_t local_member_id(const struct local *local);
 
@@ -98,13 +102,16 @@ struct store_request *local_batch_free(struct local_batch *batch);
 
 /* -------- snapshots */
 
-/* True when enough was logged since the last one. The keeper's thread. */
+/* True when enough was logged since the last one and none is being written. The keeper's thread. */
 bool local_wants_snapshot(const struct local *local);
 
 struct local_snapshot;
-/* Takes hold of the state as it is published, and of the leases (the keeper's thread). 0 or -ENOMEM. */
+/*
+ * Takes hold of the published state and of the leases. The keeper's thread, with no batch open and none being written,
+ * so that memory, leases and log are at one point. History is not trimmed until the end. 0 or -ENOMEM.
+ */
 int local_snapshot_begin(struct local *local, nsec_t now_ns, int64_t wall_ms, struct local_snapshot **ret_snapshot);
-/* Writes it (any thread, takes long). */
-int local_snapshot_write(struct local_snapshot *snapshot, struct err *err);
-/* Lets go of it; when it was written the log before it is recycled (the keeper's thread, log thread at rest). */
-void local_snapshot_end(struct local_snapshot *snapshot, bool written);
+/* Writes it into `files` (NULL: the store's own folder). Any thread; takes long. */
+int local_snapshot_write(struct local_snapshot *snapshot, struct wal_files *files, struct err *err);
+/* Lets go of it; after a snapshot in the store's own folder the log before it is recycled. As local_snapshot_begin. */
+void local_snapshot_end(struct local_snapshot *snapshot, bool covers_log);

@@ -44,6 +44,7 @@ struct local {
     unsigned n_expired;
     bool is_snapshotting;      /* history must stay while it is being written */
     uint64_t snapshot_at_bytes; /* logged when the last snapshot was begun */
+    uint64_t covered_record;   /* records below this are in the newest snapshot */
 
     _Atomic int refusal;          /* enum store_outcome */
     _Atomic uint64_t logged_bytes;
@@ -65,8 +66,10 @@ void local_link_leases(struct local *local, const struct store_commit *commit);
 /* What restart does with the entries of snapshot and log. */
 struct replay {
     struct local *local;
-    bool in_commit; /* puts and deletes belong to the commit begun */
+    bool is_snapshot; /* a compaction tells the revision of the keys before it */
+    bool in_commit;   /* puts and deletes belong to the commit begun */
     int64_t revision, wall_ms;
+    uint64_t n_records;
 };
 int local_replay_entry(struct replay *replay, const struct record_entry *entry, struct err *err);
 /* Closes a commit that the last entry may have left open. */

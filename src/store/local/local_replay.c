@@ -102,13 +102,18 @@ static int replay_left(struct local *local, const struct record_entry *entry)
     return 0;
 }
 
-static int replay_compact(struct local *local, int64_t revision, struct err *err)
+static int replay_compact(struct replay *replay, int64_t revision, struct err *err)
 {
+    struct local *local = replay->local;
+    if (replay->is_snapshot) {
+        bool is_first = mvcc_revision(local->mvcc) == 1 && revision > 1;
+        int result = is_first ? mvcc_restore_revision(local->mvcc, revision) : -EBADMSG;
+        return result < 0 ? err_set_errno(err, result, "the revision of the snapshot's keys") : 0;
+    }
     if (revision <= mvcc_compacted(local->mvcc) || revision > mvcc_revision(local->mvcc))
         return err_set(err, -EBADMSG, "a compaction to revision %" PRId64 " that is not possible", revision);
     mvcc_compact(local->mvcc, revision);
-    while (mvcc_compact_step(local->mvcc, LOCAL_TRIM_EVENTS))
-        ;
+    mvcc_compact_step(local->mvcc, SIZE_MAX); /* what is left for want of memory, the keeper trims */
     return 0;
 }
 
@@ -142,7 +147,7 @@ int local_replay_entry(struct replay *replay, const struct record_entry *entry, 
     case RECORD_LEASE_GONE:
         return replay_gone(local, entry->lease.id, err);
     case RECORD_COMPACT:
-        return replay_compact(local, entry->compact_revision, err);
+        return replay_compact(replay, entry->compact_revision, err);
     case RECORD_BASE:
         return replay_base(local, &entry->kv, err);
     case RECORD_STORE:

@@ -62,7 +62,6 @@ void mvcc_free(struct mvcc *mvcc)
 {
     if (!mvcc)
         return;
-    ASSERT(!mvcc->is_open);
     rcu_synchronize(mvcc->rcu);
     while (rcu_reclaim(mvcc->rcu))
         ;
