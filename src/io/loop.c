@@ -29,6 +29,7 @@ struct loop {
     const struct loop_system *system;
     void *system_ctx;
     nsec_t now_ns;
+    _Atomic nsec_t read_until_ns;
     bool has_rcu, is_stopping;
     struct rcu_reader reader;
     struct mailbox mailbox;
@@ -96,6 +97,16 @@ void loop_free(struct loop *loop)
 nsec_t loop_now(const struct loop *loop)
 {
     return loop->now_ns;
+}
+
+nsec_t loop_wall_now(struct loop *loop)
+{
+    return loop->system->wall_now(loop->system_ctx);
+}
+
+nsec_t loop_read_until(const struct loop *loop)
+{
+    return atomic_load_explicit(&loop->read_until_ns, memory_order_acquire);
 }
 
 char *loop_read_buffer(struct loop *loop)
@@ -233,6 +244,7 @@ static void finish_work(struct loop *loop)
 
 int loop_turn(struct loop *loop, nsec_t max_wait_ns)
 {
+    nsec_t before_wait_ns = loop->now_ns;
     nsec_t wait_ns = time_to_wait(loop, max_wait_ns);
     int n = loop->system->wait(loop->system_ctx, loop->events, EVENTS_PER_TURN, wait_ns);
     if (n < 0)
@@ -242,6 +254,9 @@ int loop_turn(struct loop *loop, nsec_t max_wait_ns)
     dispatch_events(loop);
     (void)wheel_advance(&loop->wheel, loop->now_ns, TIMERS_PER_TURN);
     finish_work(loop);
+    /* What had arrived before the wait was among these events, unless there were more than fit or work is put off. */
+    if (n < EVENTS_PER_TURN && list_is_empty(&loop->tasks))
+        atomic_store_explicit(&loop->read_until_ns, before_wait_ns, memory_order_release);
     return 0;
 }
 

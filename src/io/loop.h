@@ -72,6 +72,16 @@ void loop_free(struct loop *loop);
 /* The time at the start of this turn: what deadlines are computed from. Costs nothing. */
 nsec_t loop_now(const struct loop *loop);
 
+/* Wall-clock time since 1970, for what people read and what must survive a restart. */
+nsec_t loop_wall_now(struct loop *loop);
+
+/*
+ * The moment up to which this loop has read and handled all that its descriptors had to give; any thread may ask. It
+ * moves at the end of each turn, so a loop that sleeps must be sent mail, twice, to bring it up to now: the first turn
+ * reads the clock, the second proves that what had come before then is read.
+ */
+nsec_t loop_read_until(const struct loop *loop);
+
 /* The text of an HTTP Date header, 29 bytes, made once a second at most. Valid until the next call. */
 struct slice loop_http_date(struct loop *loop);
 

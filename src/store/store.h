@@ -197,6 +197,7 @@ struct store_request {
     int64_t lease_left_ms; /* -1: there is no such lease */
     /* the engine's */
     struct arena arena; /* holds the results; freed by store_request_deinit */
+    void *engine;
     struct mail mail;
     struct store_request *next;
 };
@@ -241,6 +242,11 @@ struct store_subscriber {
 
 struct store;
 
+/* Which store this is; made with it, never 0. */
+struct store_identity {
+    uint64_t cluster_id, member_id;
+};
+
 struct store_engine {
     const char *name;
     void (*view)(struct store *store, bool counted, struct store_view *ret_view);
@@ -252,6 +258,7 @@ struct store_engine {
     const struct store_commit *(*commit)(const struct store_view *view, int64_t revision);
     void (*subscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*unsubscribe)(struct store *store, struct store_subscriber *subscriber);
+    void (*identify)(struct store *store, struct store_identity *ret_identity);
 };
 
 struct store {
@@ -300,4 +307,27 @@ static inline void store_request_deinit(struct store_request *request)
 static inline int64_t store_lease_touch(struct store *store, int64_t lease, nsec_t now_ns)
 {
     return store->engine->lease_touch(store, lease, now_ns);
+}
+
+/* The commit that made `revision`; NULL when it is compacted or above the view. */
+static inline const struct store_commit *store_commit(struct store *store, const struct store_view *view,
+                                                      int64_t revision)
+{
+    return store->engine->commit(view, revision);
+}
+
+/* On the subscriber's loop, at any time; unsubscribing delivers what mail of the loop is under way. */
+static inline void store_subscribe(struct store *store, struct store_subscriber *subscriber)
+{
+    store->engine->subscribe(store, subscriber);
+}
+
+static inline void store_unsubscribe(struct store *store, struct store_subscriber *subscriber)
+{
+    store->engine->unsubscribe(store, subscriber);
+}
+
+static inline void store_identify(struct store *store, struct store_identity *ret_identity)
+{
+    store->engine->identify(store, ret_identity);
 }

@@ -94,8 +94,11 @@ void local_reclaim(struct local *local);
 /* Makes the batch durable. 0, or -errno with words: then the store refuses changes, and the batch must not be published. */
 int local_write(struct local *local, struct local_batch *batch, struct err *err);
 
-/* Readers see it from now on, heartbeats find its leases. */
-void local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns);
+/* Whether there is room on the disk for the next batches: else changes are refused until this finds some. */
+void local_prove_room(struct local *local);
+
+/* Readers see it from now on, heartbeats find its leases. Whether there are new commits. */
+bool local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns);
 
 /* The batch's requests in order of arrival, linked by ->next, for the caller to answer; then the batch is gone. */
 struct store_request *local_batch_free(struct local_batch *batch);

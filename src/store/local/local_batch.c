@@ -82,23 +82,18 @@ static void refuse(struct local *local, enum store_outcome outcome)
     atomic_store_explicit(&local->refusal, outcome, memory_order_release);
 }
 
-/* After a write: is there room for the next ones? */
-static int prove_room(struct local *local, struct err *err)
+void local_prove_room(struct local *local)
 {
-    int result = wal_prepare(local->wal, ROOM_BYTES, err);
-    refuse(local, result == 0 ? STORE_OK : STORE_NO_SPACE);
-    return result;
+    if (local_refusal(local) != STORE_READ_ONLY)
+        refuse(local, wal_prepare(local->wal, ROOM_BYTES) == 0 ? STORE_OK : STORE_NO_SPACE);
 }
 
 int local_write(struct local *local, struct local_batch *batch, struct err *err)
 {
     if (local_refusal(local) == STORE_READ_ONLY)
         return err_set(err, -EROFS, "the store is read-only after a failed write");
-    if (!batch->first_step) {
-        if (local_refusal(local) == STORE_NO_SPACE)
-            prove_room(local, NULL);
+    if (!batch->first_step)
         return 0;
-    }
 
     buf_reset(&local->record);
     for (const struct batch_step *step = batch->first_step; step; step = step->next)
@@ -115,7 +110,7 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
     atomic_fetch_add_explicit(&local->logged_bytes, local->record.len, memory_order_relaxed);
     if (local->record.cap > 4 * ROOM_BYTES)
         buf_deinit(&local->record);
-    prove_room(local, NULL);
+    local_prove_room(local);
     return 0;
 }
 
@@ -133,9 +128,11 @@ static void note_deletions(struct local *local, const struct batch_step *step)
     }
 }
 
-void local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns)
+bool local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns)
 {
+    bool has_commits = false;
     for (const struct batch_step *step = batch->first_step; step; step = step->next) {
+        has_commits = has_commits || step->type == STEP_COMMIT;
         if (step->type == STEP_COMMIT)
             note_deletions(local, step);
         else if (step->type == STEP_GONE)
@@ -145,6 +142,7 @@ void local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns
     }
     if (batch->root)
         mvcc_publish(local->mvcc, batch->root);
+    return has_commits;
 }
 
 struct store_request *local_batch_free(struct local_batch *batch)

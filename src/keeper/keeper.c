@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The keeper's thread. Everything that happens to it (a request, a timer, the log thread's answer, a nudged loop)
+ * records itself and defers the one tick; keeper_tick looks at the whole state and does what can be done now:
+ *
+ *   apply what waits -> expire, checkpoint, trim -> if the log rests: seal the batch and have it written, or begin or
+ *   end a snapshot -> set the timer.
+ *
+ * The log is at rest (LOG_RESTS), has a batch (LOG_WRITES), or holds one that could not be written (LOG_RETRIES). While
+ * it is not at rest the next batch grows: that is what groups the commits of many clients.
+ */
+#include "keeper/keeper.h"
+
+#include "base/assert.h"
+#include "keeper/keeper_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* A batch of so few requests is written by the keeper itself. */
+#define INLINE_REQUESTS 4
+/* Requests applied per tick, so that timers and the log's answer are not held up. */
+#define APPLY_MAX 4096
+#define RETRY_NS (NSEC_PER_SEC / 5)
+#define MINUTE_NS (60 * NSEC_PER_SEC)
+
+static int64_t wall_ms(struct keeper *keeper)
+{
+    return loop_wall_now(keeper->loop) / NSEC_PER_MSEC;
+}
+
+/* ------------------------------------------------------------------------------------------------ what happens */
+
+void keeper_receive(struct mail *mail)
+{
+    struct store_request *request = container_of(mail, struct store_request, mail);
+    struct keeper *keeper = request->engine;
+    request->next = NULL;
+    *keeper->last_waiting = request;
+    keeper->last_waiting = &request->next;
+    loop_defer(keeper->loop, &keeper->tick);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct keeper *keeper = container_of(timer, struct keeper, timer);
+    loop_defer(keeper->loop, &keeper->tick);
+}
+
+static void on_minute(struct timer *timer)
+{
+    struct keeper *keeper = container_of(timer, struct keeper, minute);
+    keeper->wants_checkpoint = true;
+    loop_arm(keeper->loop, timer, loop_now(keeper->loop) + MINUTE_NS);
+    loop_defer(keeper->loop, &keeper->tick);
+}
+
+static void on_written(struct mail *mail)
+{
+    struct keeper *keeper = container_of(mail, struct keeper, written_mail);
+    ASSERT(keeper->log_state == LOG_WRITES);
+    keeper->log_state = keeper->written_result < 0 ? LOG_RETRIES : LOG_RESTS;
+    loop_defer(keeper->loop, &keeper->tick);
+}
+
+static void on_stop(struct mail *mail)
+{
+    struct keeper *keeper = container_of(mail, struct keeper, stop_mail);
+    keeper->is_stopping = true;
+    keeper->wants_checkpoint = true;
+    loop_defer(keeper->loop, &keeper->tick);
+}
+
+/* ------------------------------------------------------------------------------------------------ expiry by arrival */
+
+/* On the nudged loop. */
+static void nudge_turn(struct mail *mail)
+{
+    struct nudge *nudge = container_of(mail, struct nudge, mail);
+    if (--nudge->n_turns > 0)
+        loop_post(nudge->loop, mail);
+    else
+        loop_post(nudge->keeper->loop, &nudge->answer);
+}
+
+static void nudge_answered(struct mail *mail)
+{
+    struct nudge *nudge = container_of(mail, struct nudge, answer);
+    nudge->is_under_way = false;
+    loop_defer(nudge->keeper->loop, &nudge->keeper->tick);
+}
+
+/* The moment up to which every loop has read its input; loops that are behind `now` are asked to catch up. */
+static nsec_t read_until(struct keeper *keeper, nsec_t now_ns)
+{
+    nsec_t until = now_ns;
+    for (unsigned i = 0; i < keeper->n_nudges; i++) {
+        struct nudge *nudge = &keeper->nudges[i];
+        nsec_t loop_until = loop_read_until(nudge->loop);
+        if (loop_until < until)
+            until = loop_until;
+        if (loop_until < now_ns && !nudge->is_under_way) {
+            nudge->is_under_way = true;
+            nudge->n_turns = 3; /* this mail's own turn, and the two that loop_read_until asks for */
+            loop_post(nudge->loop, &nudge->mail);
+        }
+    }
+    return until;
+}
+
+/* True when more leases may be due at once. */
+static bool expire(struct keeper *keeper)
+{
+    nsec_t now_ns = loop_now(keeper->loop);
+    if (lease_next(local_leases(keeper->local)) > now_ns)
+        return false;
+    unsigned n = local_expire(keeper->local, now_ns, read_until(keeper, now_ns), wall_ms(keeper), LOCAL_EXPIRE_MAX);
+    return n == LOCAL_EXPIRE_MAX;
+}
+
+/* ------------------------------------------------------------------------------------------------ snapshots */
+
+static void *snapshot_main(void *arg)
+{
+    struct keeper *keeper = arg;
+    keeper->snapshot_written = local_snapshot_write(keeper->snapshot, NULL, &keeper->snapshot_err) == 0;
+    loop_post(keeper->loop, &keeper->snapshot_mail);
+    return NULL;
+}
+
+static void on_snapshot(struct mail *mail)
+{
+    struct keeper *keeper = container_of(mail, struct keeper, snapshot_mail);
+    keeper->snapshot_done = true;
+    loop_defer(keeper->loop, &keeper->tick);
+}
+
+/* With the log at rest and no batch open. */
+static void begin_snapshot(struct keeper *keeper)
+{
+    if (local_snapshot_begin(keeper->local, loop_now(keeper->loop), wall_ms(keeper), &keeper->snapshot) < 0)
+        return; /* no memory: next time */
+    if (pthread_create(&keeper->snapshot_thread, NULL, snapshot_main, keeper) != 0) {
+        local_snapshot_end(keeper->snapshot, false);
+        keeper->snapshot = NULL;
+    }
+}
+
+static void end_snapshot(struct keeper *keeper)
+{
+    pthread_join(keeper->snapshot_thread, NULL);
+    if (!keeper->snapshot_written)
+        log_error(keeper->log, "a snapshot could not be written",
+                  log_text("reason", keeper->snapshot_err.text));
+    local_snapshot_end(keeper->snapshot, keeper->snapshot_written);
+    keeper->snapshot = NULL;
+    keeper->snapshot_done = false;
+}
+
+/* ------------------------------------------------------------------------------------------------ the tick */
+
+/* Applies what waits; how many requests that were. */
+static unsigned apply_waiting(struct keeper *keeper)
+{
+    nsec_t now_ns = loop_now(keeper->loop);
+    int64_t now_wall_ms = wall_ms(keeper);
+    unsigned n = 0;
+    for (struct store_request *request; n < APPLY_MAX && (request = keeper->first_waiting); n++) {
+        keeper->first_waiting = request->next;
+        if (!keeper->first_waiting)
+            keeper->last_waiting = &keeper->first_waiting;
+        if (local_apply(keeper->local, request, now_ns, now_wall_ms) < 0) {
+            request->outcome = STORE_OUT_OF_MEMORY;
+            keeper_answer(request);
+        }
+    }
+    return n;
+}
+
+/* With the log at rest: has the open batch written, if there is one. */
+static void write_open_batch(struct keeper *keeper, unsigned n_applied)
+{
+    struct local_batch *batch = local_seal(keeper->local);
+    if (!batch)
+        return;
+    if (n_applied <= INLINE_REQUESTS) {
+        if (keeper_write_batch(keeper, batch) < 0) {
+            keeper->failed = batch;
+            keeper->log_state = LOG_RETRIES;
+        }
+        return;
+    }
+    keeper->log_state = LOG_WRITES;
+    keeper_hand_over(keeper, batch);
+}
+
+static void arm_timer(struct keeper *keeper, bool more_to_do)
+{
+    nsec_t now_ns = loop_now(keeper->loop);
+    nsec_t next_ns = lease_next(local_leases(keeper->local));
+    if (keeper->log_state == LOG_RETRIES || local_refusal(keeper->local) == STORE_NO_SPACE) {
+        next_ns = now_ns + RETRY_NS;
+    } else if (more_to_do) {
+        loop_defer(keeper->loop, &keeper->tick);
+    } else if (next_ns <= now_ns) {
+        next_ns = now_ns + NSEC_PER_MSEC; /* due, but some loop has not read that far yet: its answer may come sooner */
+    }
+    if (next_ns == NSEC_NEVER)
+        loop_cancel(keeper->loop, &keeper->timer);
+    else
+        loop_arm(keeper->loop, &keeper->timer, next_ns);
+}
+
+/* What is done only while nothing is being written. */
+static void work_at_rest(struct keeper *keeper, unsigned n_applied)
+{
+    if (keeper->snapshot_done)
+        end_snapshot(keeper);
+    if (local_refusal(keeper->local) == STORE_NO_SPACE)
+        local_prove_room(keeper->local);
+    write_open_batch(keeper, n_applied);
+    if (keeper->log_state == LOG_RESTS && local_wants_snapshot(keeper->local) && !keeper->is_stopping)
+        begin_snapshot(keeper);
+}
+
+/* A loop that is being stopped is left when all is written and no mail of ours is under way. */
+static bool may_stop(const struct keeper *keeper)
+{
+    for (unsigned i = 0; i < keeper->n_nudges; i++)
+        if (keeper->nudges[i].is_under_way)
+            return false;
+    return keeper->is_stopping && keeper->log_state != LOG_WRITES && !keeper->first_waiting && !keeper->snapshot;
+}
+
+static void keeper_tick(struct loop_task *task)
+{
+    struct keeper *keeper = container_of(task, struct keeper, tick);
+    if (atomic_load_explicit(&keeper->is_stopped, memory_order_relaxed))
+        return; /* keeper_stop turns away what comes now */
+    if (keeper->log_state == LOG_RETRIES && keeper_write_batch(keeper, keeper->failed) == 0) {
+        keeper->failed = NULL;
+        keeper->log_state = LOG_RESTS;
+    }
+
+    unsigned n_applied = apply_waiting(keeper);
+    bool more_to_do = keeper->first_waiting != NULL;
+    if (!keeper->is_stopping)
+        more_to_do |= expire(keeper);
+    if (keeper->wants_checkpoint) {
+        keeper->wants_checkpoint = false;
+        local_checkpoint(keeper->local, loop_now(keeper->loop));
+    }
+    more_to_do |= local_trim(keeper->local, wall_ms(keeper));
+    if (keeper->log_state == LOG_RESTS)
+        work_at_rest(keeper, n_applied);
+    local_reclaim(keeper->local);
+    if (may_stop(keeper))
+        loop_stop(keeper->loop);
+    else
+        arm_timer(keeper, more_to_do && keeper->log_state == LOG_RESTS);
+}
+
+/* ------------------------------------------------------------------------------------------------ life */
+
+static void init_parts(struct keeper *keeper)
+{
+    keeper->store.engine = &keeper_engine;
+    keeper->last_waiting = &keeper->first_waiting;
+    pthread_mutex_init(&keeper->log_lock, NULL);
+    pthread_cond_init(&keeper->log_wanted, NULL);
+    pthread_mutex_init(&keeper->subscribers_lock, NULL);
+    list_init(&keeper->subscribers);
+    loop_task_init(&keeper->tick, keeper_tick);
+    timer_init(&keeper->timer, on_timer);
+    timer_init(&keeper->minute, on_minute);
+    keeper->stop_mail.deliver = on_stop;
+    keeper->written_mail.deliver = on_written;
+    keeper->snapshot_mail.deliver = on_snapshot;
+}
+
+static int open_store(struct keeper *keeper, const struct keeper_options *options, struct err *err)
+{
+    int result = loop_new(options->rcu, &keeper->loop);
+    if (result < 0)
+        return err_set_errno(err, result, "the keeper's loop");
+    if (mkdir(options->folder, 0700) < 0 && errno != EEXIST)
+        return err_set_errno(err, -errno, "%s", options->folder);
+    result = wal_folder_open(options->folder, &keeper->files, err);
+    if (result < 0)
+        return result;
+
+    struct local_recovery recovery;
+    result = local_open(keeper->files, &options->local, options->rcu, loop_now(keeper->loop), &keeper->local,
+                        &recovery, err);
+    if (result < 0)
+        return err_wrap(err, result, "the store in %s", options->folder);
+    log_info(keeper->log, "store opened", log_text("folder", options->folder), log_int("revision", recovery.revision),
+             log_int("keys", (int64_t)recovery.n_keys), log_int("leases", (int64_t)recovery.n_leases),
+             log_int("records", (int64_t)recovery.n_records));
+    if (recovery.torn_bytes > 0)
+        log_warn(keeper->log, "the log ended in the middle of a record, which was never answered and is cut off",
+                 log_int("bytes", (int64_t)recovery.torn_bytes));
+    if (recovery.bad_snapshots > 0)
+        log_warn(keeper->log, "a damaged snapshot was passed over", log_int("snapshots", recovery.bad_snapshots));
+    return 0;
+}
+
+int keeper_new(const struct keeper_options *options, struct keeper **ret_keeper, struct err *err)
+{
+    struct keeper *keeper = calloc(1, sizeof(*keeper));
+    if (!keeper)
+        return err_set_errno(err, -ENOMEM, "the keeper");
+    keeper->log = options->log;
+    keeper->rcu = options->rcu;
+    init_parts(keeper);
+    int result = open_store(keeper, options, err);
+    if (result < 0) {
+        keeper_free(keeper);
+        return result;
+    }
+    *ret_keeper = keeper;
+    return 0;
+}
+
+void keeper_free(struct keeper *keeper)
+{
+    if (!keeper)
+        return;
+    ASSERT(!keeper->has_threads);
+    local_close(keeper->local);
+    wal_folder_close(keeper->files);
+    loop_free(keeper->loop);
+    pthread_mutex_destroy(&keeper->log_lock);
+    pthread_cond_destroy(&keeper->log_wanted);
+    pthread_mutex_destroy(&keeper->subscribers_lock);
+    free(keeper->nudges);
+    free(keeper);
+}
+
+static void *keeper_main(void *arg)
+{
+    struct keeper *keeper = arg;
+    nsec_t now_ns = loop_now(keeper->loop);
+    loop_arm(keeper->loop, &keeper->minute, now_ns + MINUTE_NS);
+    loop_defer(keeper->loop, &keeper->tick);
+    int result = loop_run(keeper->loop);
+    if (result < 0)
+        log_error(keeper->log, "the keeper's loop failed", log_int("errno", -result));
+    loop_cancel(keeper->loop, &keeper->minute);
+    loop_cancel(keeper->loop, &keeper->timer);
+    return NULL;
+}
+
+static int make_nudges(struct keeper *keeper, struct loop *const *loops, unsigned n_loops)
+{
+    keeper->nudges = calloc(n_loops ? n_loops : 1, sizeof(keeper->nudges[0]));
+    if (!keeper->nudges)
+        return -ENOMEM;
+    for (unsigned i = 0; i < n_loops; i++) {
+        keeper->nudges[i] = (struct nudge){.keeper = keeper, .loop = loops[i]};
+        keeper->nudges[i].mail.deliver = nudge_turn;
+        keeper->nudges[i].answer.deliver = nudge_answered;
+    }
+    keeper->n_nudges = n_loops;
+    return 0;
+}
+
+int keeper_start(struct keeper *keeper, struct loop *const *loops, unsigned n_loops, struct err *err)
+{
+    ASSERT(!keeper->has_threads);
+    if (make_nudges(keeper, loops, n_loops) < 0)
+        return err_set_errno(err, -ENOMEM, "the keeper");
+    loop_settle(keeper->loop); /* the clock: opening may have taken long */
+    local_start(keeper->local, loop_now(keeper->loop));
+
+    int result = pthread_create(&keeper->log_thread, NULL, keeper_log_main, keeper);
+    if (result != 0)
+        return err_set_errno(err, -result, "the log thread");
+    result = pthread_create(&keeper->thread, NULL, keeper_main, keeper);
+    if (result != 0) {
+        keeper->log_ends = true;
+        keeper_hand_over(keeper, NULL);
+        pthread_join(keeper->log_thread, NULL);
+        return err_set_errno(err, -result, "the keeper's thread");
+    }
+    keeper->has_threads = true;
+    return 0;
+}
+
+/* Requests that came after the end, or whose batch could never be written. */
+static void turn_away(struct keeper *keeper)
+{
+    loop_settle(keeper->loop);
+    if (keeper->failed)
+        keeper->first_waiting = local_batch_free(TAKE(keeper->failed));
+    while (keeper->first_waiting) {
+        struct store_request *request = keeper->first_waiting;
+        keeper->first_waiting = request->next;
+        request->outcome = STORE_STOPPED;
+        keeper_answer(request);
+    }
+    keeper->last_waiting = &keeper->first_waiting;
+}
+
+void keeper_stop(struct keeper *keeper)
+{
+    if (!keeper->has_threads)
+        return;
+    loop_post(keeper->loop, &keeper->stop_mail);
+    pthread_join(keeper->thread, NULL);
+    atomic_store_explicit(&keeper->is_stopped, true, memory_order_release);
+    pthread_mutex_lock(&keeper->log_lock);
+    keeper->log_ends = true;
+    pthread_cond_signal(&keeper->log_wanted);
+    pthread_mutex_unlock(&keeper->log_lock);
+    pthread_join(keeper->log_thread, NULL);
+    keeper->has_threads = false;
+    turn_away(keeper);
+}
+
+struct store *keeper_store(struct keeper *keeper)
+{
+    return &keeper->store;
+}
+
+struct local *keeper_local(struct keeper *keeper)
+{
+    return keeper->local;
+}

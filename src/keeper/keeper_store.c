@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The embedded engine as the rest of the house sees it (store.h): reads go to memory, changes to the keeper. */
+#include "base/assert.h"
+#include "keeper/keeper_priv.h"
+#include "store/txn_check.h"
+
+static struct keeper *keeper_of(struct store *store)
+{
+    return container_of(store, struct keeper, store);
+}
+
+static void engine_view(struct store *store, bool counted, struct store_view *ret_view)
+{
+    mvcc_view(local_mvcc(keeper_of(store)->local), counted, ret_view);
+}
+
+static void engine_release(struct store *store, struct store_view *view)
+{
+    mvcc_release(local_mvcc(keeper_of(store)->local), view);
+}
+
+static void answer_at_once(struct store_request *request, enum store_outcome outcome)
+{
+    request->outcome = outcome;
+    keeper_answer(request);
+}
+
+static void engine_submit(struct store *store, struct store_request *request)
+{
+    struct keeper *keeper = keeper_of(store);
+    request->results = NULL;
+    request->n_results = 0;
+    request->revision = 0;
+    enum store_outcome outcome = request->type == STORE_TXN ? store_txn_check(&request->txn) : STORE_OK;
+    if (atomic_load_explicit(&keeper->is_stopped, memory_order_acquire))
+        outcome = STORE_STOPPED;
+    if (outcome != STORE_OK) {
+        answer_at_once(request, outcome);
+        return;
+    }
+    request->mail.deliver = keeper_receive;
+    request->engine = keeper;
+    loop_post(keeper->loop, &request->mail);
+}
+
+static int64_t engine_lease_touch(struct store *store, int64_t lease, nsec_t now_ns)
+{
+    return lease_touch(local_leases(keeper_of(store)->local), lease, now_ns);
+}
+
+static void engine_subscribe(struct store *store, struct store_subscriber *subscriber)
+{
+    struct keeper *keeper = keeper_of(store);
+    atomic_init(&subscriber->posted, false);
+    list_init(&subscriber->link);
+    pthread_mutex_lock(&keeper->subscribers_lock);
+    list_push_back(&keeper->subscribers, &subscriber->link);
+    pthread_mutex_unlock(&keeper->subscribers_lock);
+}
+
+static void engine_unsubscribe(struct store *store, struct store_subscriber *subscriber)
+{
+    struct keeper *keeper = keeper_of(store);
+    pthread_mutex_lock(&keeper->subscribers_lock);
+    list_remove(&subscriber->link);
+    pthread_mutex_unlock(&keeper->subscribers_lock);
+    loop_settle(subscriber->loop); /* news that is under way arrives now */
+}
+
+static void engine_identify(struct store *store, struct store_identity *ret_identity)
+{
+    struct local *local = keeper_of(store)->local;
+    *ret_identity = (struct store_identity){local_cluster_id(local), local_member_id(local)};
+}
+
+const struct store_engine keeper_engine = {
+    .name = "local",
+    .view = engine_view,
+    .release = engine_release,
+    .range = mvcc_view_range,
+    .submit = engine_submit,
+    .lease_touch = engine_lease_touch,
+    .commit = mvcc_view_commit,
+    .subscribe = engine_subscribe,
+    .unsubscribe = engine_unsubscribe,
+    .identify = engine_identify,
+};
