@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole store, from store.h down to files in a real folder: requests against a model through restarts, leases,
+ * compaction, snapshots, the feed of commits.
+ */
+#include "keeper/keeper.h"
+
+#include "support/test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* -------- a store in a folder of its own, and a loop that asks it */
+
+struct bench {
+    char folder[64];
+    struct rcu_domain rcu;
+    struct loop *loop;
+    struct keeper *keeper;
+    struct store *store;
+    struct keeper_options options;
+    unsigned n_done;
+};
+
+static void bench_open(struct bench *bench)
+{
+    struct err err = {0};
+    int result = keeper_new(&bench->options, &bench->keeper, &err);
+    if (result < 0)
+        test_fail(__FILE__, __LINE__, "%s", err.text);
+    expect_int(keeper_start(bench->keeper, &bench->loop, 1, &err), 0);
+    bench->store = keeper_store(bench->keeper);
+}
+
+static void bench_close(struct bench *bench)
+{
+    keeper_stop(bench->keeper);
+    loop_settle(bench->loop);
+    keeper_free(bench->keeper);
+    bench->keeper = NULL;
+}
+
+static void bench_reopen(struct bench *bench)
+{
+    bench_close(bench);
+    bench_open(bench);
+}
+
+static void bench_init(struct bench *bench)
+{
+    *bench = (struct bench){0};
+    snprintf(bench->folder, sizeof(bench->folder), "/tmp/muster-keeper-XXXXXX");
+    expect_true(mkdtemp(bench->folder) != NULL);
+    rcu_init(&bench->rcu);
+    expect_int(loop_new(&bench->rcu, &bench->loop), 0);
+    bench->options = (struct keeper_options){.folder = bench->folder, .rcu = &bench->rcu};
+    local_options_init(&bench->options.local);
+    bench->options.local.wal.segment_bytes = 1024 * 1024;
+    bench_open(bench);
+}
+
+static void bench_deinit(struct bench *bench)
+{
+    bench_close(bench);
+    loop_free(bench->loop);
+    rcu_deinit(&bench->rcu);
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", bench->folder);
+    expect_int(system(command), 0);
+}
+
+/* A request with its operations, so that many can be under way. */
+struct asked {
+    struct store_request request;
+    struct store_op op;
+    struct bench *bench;
+    bool is_done;
+    char key[32], value[32];
+};
+
+static void asked_done(struct store_request *request)
+{
+    struct asked *asked = container_of(request, struct asked, request);
+    asked->is_done = true;
+    asked->bench->n_done++;
+}
+
+static void submit(struct bench *bench, struct asked *asked)
+{
+    asked->bench = bench;
+    asked->is_done = false;
+    asked->request.loop = bench->loop;
+    asked->request.done = asked_done;
+    asked->request.origin = (struct store_origin){SLICE_LIT("a test"), {0}};
+    store_submit(bench->store, &asked->request);
+}
+
+static void await(struct bench *bench, struct asked *asked)
+{
+    while (!asked->is_done)
+        expect_int(loop_turn(bench->loop, NSEC_NEVER), 0);
+}
+
+static enum store_outcome ask(struct bench *bench, struct asked *asked)
+{
+    submit(bench, asked);
+    await(bench, asked);
+    return asked->request.outcome;
+}
+
+/* Makes a put, or a deletion when value is NULL, of asked->op alone. */
+static void lone_op(struct asked *asked, const char *key, const char *value, int64_t lease)
+{
+    snprintf(asked->key, sizeof(asked->key), "%s", key);
+    snprintf(asked->value, sizeof(asked->value), "%s", value ? value : "");
+    if (value)
+        asked->op = (struct store_op){
+            .type = STORE_OP_PUT,
+            .put = {.key = slice_from_str(asked->key), .value = slice_from_str(asked->value), .lease = lease}};
+    else
+        asked->op = (struct store_op){.type = STORE_OP_DELETE, .del = {.key = slice_from_str(asked->key)}};
+    asked->request.type = STORE_TXN;
+    asked->request.txn = (struct store_txn){.success = &asked->op, .n_success = 1};
+}
+
+static int64_t put(struct bench *bench, const char *key, const char *value, int64_t lease)
+{
+    struct asked asked = {0};
+    lone_op(&asked, key, value, lease);
+    expect_int(ask(bench, &asked), STORE_OK);
+    store_request_deinit(&asked.request);
+    return asked.request.revision;
+}
+
+static int64_t grant(struct bench *bench, int64_t id, int64_t ttl_ms)
+{
+    struct asked asked = {.request = {.type = STORE_LEASE_GRANT, .lease = {id, ttl_ms}}};
+    expect_int(ask(bench, &asked), STORE_OK);
+    return asked.request.lease_id;
+}
+
+struct seen {
+    struct buf text;
+};
+
+static bool see(void *ctx, const struct store_kv *kv)
+{
+    struct seen *seen = ctx;
+    buf_printf(&seen->text, "%.*s=%.*s@%d ", SLICE_ARG(kv->key), SLICE_ARG(kv->value), (int)kv->mod_revision);
+    return true;
+}
+
+/* All keys with values and revisions, as text. */
+static void expect_keys(struct bench *bench, int64_t revision, const char *expected)
+{
+    struct store_view view;
+    struct seen seen = {0};
+    struct store_range all = {.key = SLICE_LIT("\0"), .end = SLICE_LIT("\0"), .revision = revision};
+    struct store_range_result result;
+    loop_settle(bench->loop);
+    store_view(bench->store, true, &view);
+    expect_int(store_range(bench->store, &view, &all, see, &seen, &result), STORE_OK);
+    store_release(bench->store, &view);
+    expect_slice(buf_slice(&seen.text), expected);
+    buf_deinit(&seen.text);
+}
+
+/* -------- */
+
+static void what_was_acknowledged_is_there_after_a_restart(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    expect_keys(&bench, 0, "");
+    expect_int(put(&bench, "a", "1", 0), 2);
+    expect_int(put(&bench, "b", "2", 0), 3);
+    expect_int(put(&bench, "a", "3", 0), 4);
+    struct store_identity before, after;
+    store_identify(bench.store, &before);
+    bench_reopen(&bench);
+    store_identify(bench.store, &after);
+    expect_true(before.member_id == after.member_id && before.cluster_id == after.cluster_id && after.member_id != 0);
+    expect_keys(&bench, 0, "a=3@4 b=2@3 ");
+    expect_keys(&bench, 3, "a=1@2 b=2@3 ");
+    expect_int(put(&bench, "c", "4", 0), 5);
+    bench_deinit(&bench);
+}
+
+static void a_transaction_happens_wholly_or_not_at_all(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    put(&bench, "a", "1", 0);
+    struct store_compare compare = {.target = STORE_CMP_VERSION, .test = STORE_CMP_EQUAL, .key = SLICE_LIT("a"), .number = 1};
+    struct store_op ops[] = {
+        {.type = STORE_OP_PUT, .put = {.key = SLICE_LIT("b"), .value = SLICE_LIT("2")}},
+        {.type = STORE_OP_RANGE, .range = {.key = SLICE_LIT("a"), .end = SLICE_LIT("c")}},
+        {.type = STORE_OP_DELETE, .del = {.key = SLICE_LIT("a"), .want_prev = true}},
+    };
+    struct asked asked = {.request = {.type = STORE_TXN, .txn = {.compares = &compare, .n_compares = 1, .success = ops, .n_success = 3}}};
+    expect_int(ask(&bench, &asked), STORE_OK);
+    expect_true(asked.request.succeeded);
+    expect_int(asked.request.n_results, 3);
+    expect_int(asked.request.results[1].n_kvs, 2);
+    expect_slice(asked.request.results[1].kvs[1].value, "2");
+    expect_int(asked.request.results[2].count, 1);
+    expect_slice(asked.request.results[2].kvs[0].value, "1");
+    store_request_deinit(&asked.request);
+    expect_keys(&bench, 0, "b=2@3 ");
+
+    struct store_op bad[] = {
+        {.type = STORE_OP_PUT, .put = {.key = SLICE_LIT("x"), .value = SLICE_LIT("1")}},
+        {.type = STORE_OP_PUT, .put = {.key = SLICE_LIT("y"), .value = SLICE_LIT("1"), .lease = 77}},
+    };
+    asked = (struct asked){.request = {.type = STORE_TXN, .txn = {.success = bad, .n_success = 2}}};
+    expect_int(ask(&bench, &asked), STORE_NO_LEASE);
+    bad[1] = bad[0];
+    expect_int(ask(&bench, &asked), STORE_DUPLICATE_KEY);
+    expect_keys(&bench, 0, "b=2@3 ");
+    bench_deinit(&bench);
+}
+
+static void a_lease_takes_its_keys_with_it(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    int64_t lease = grant(&bench, 0, 60000), other = grant(&bench, 9, 60000);
+    put(&bench, "k1", "v", lease);
+    put(&bench, "k2", "v", lease);
+    put(&bench, "k3", "v", lease);
+    put(&bench, "k2", "v", 0);     /* let go of */
+    put(&bench, "k3", "v", other); /* moved */
+    bench_reopen(&bench);
+
+    struct asked asked = {.request = {.type = STORE_LEASE_INFO, .lease = {lease, 0}}};
+    expect_int(ask(&bench, &asked), STORE_OK);
+    expect_int(asked.request.lease_ttl_ms, 60000);
+    expect_int(asked.request.results[0].n_kvs, 1);
+    expect_slice(asked.request.results[0].kvs[0].key, "k1");
+    store_request_deinit(&asked.request);
+
+    asked = (struct asked){.request = {.type = STORE_LEASE_REVOKE, .lease = {lease, 0}}};
+    expect_int(ask(&bench, &asked), STORE_OK);
+    expect_int(asked.request.revision, 7);
+    expect_keys(&bench, 0, "k2=v@5 k3=v@6 ");
+    expect_int(ask(&bench, &asked), STORE_NO_LEASE);
+    bench_deinit(&bench);
+}
+
+static int64_t revision_of(struct bench *bench)
+{
+    struct store_view view;
+    store_view(bench->store, true, &view);
+    int64_t revision = view.revision;
+    store_release(bench->store, &view);
+    return revision;
+}
+
+static void on_news(struct store_subscriber *subscriber)
+{
+    (void)subscriber;
+}
+
+static void silence_ends_a_lease_and_heartbeats_do_not(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    int64_t silent = grant(&bench, 0, 30), alive = grant(&bench, 0, 2000);
+    put(&bench, "silent", "v", silent);
+    put(&bench, "alive", "v", alive);
+    struct store_subscriber subscriber = {.loop = bench.loop, .on_news = on_news};
+    store_subscribe(bench.store, &subscriber);
+    while (revision_of(&bench) < 4) { /* turns of this loop read its input, as expiry by arrival asks */
+        expect_int(loop_turn(bench.loop, NSEC_PER_MSEC), 0);
+        expect_int(store_lease_touch(bench.store, alive, loop_now(bench.loop)), 2000);
+    }
+    expect_keys(&bench, 0, "alive=v@3 ");
+    expect_int(store_lease_touch(bench.store, silent, loop_now(bench.loop)), 0);
+    store_unsubscribe(bench.store, &subscriber);
+    bench_deinit(&bench);
+}
+
+/* -------- many requests under way, against a model, through restarts and snapshots */
+
+#define KEYS 40
+#define ROUNDS 60
+#define BURST 50
+
+static bool add_pair(void *ctx, const struct store_kv *kv)
+{
+    buf_printf(ctx, "%.*s=%.*s ", SLICE_ARG(kv->key), SLICE_ARG(kv->value));
+    return true;
+}
+
+static void agrees_with_a_model_through_restarts(void)
+{
+    uint64_t seed = test_seed();
+    struct bench bench;
+    bench_init(&bench);
+    int model[KEYS] = {0}; /* 0: not there, else value */
+    static struct asked asked[BURST];
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < BURST; i++) {
+            char key[16], value[16];
+            int k = (int)(test_random(&seed) % KEYS), v = 1 + (int)(test_random(&seed) % 999);
+            bool is_put = test_random(&seed) % 3;
+            snprintf(key, sizeof(key), "key-%02d", k);
+            snprintf(value, sizeof(value), "%d", v);
+            asked[i] = (struct asked){0};
+            lone_op(&asked[i], key, is_put ? value : NULL, 0);
+            submit(&bench, &asked[i]);
+            model[k] = is_put ? v : 0;
+        }
+        for (int i = 0; i < BURST; i++) {
+            await(&bench, &asked[i]);
+            expect_int(asked[i].request.outcome, STORE_OK);
+            store_request_deinit(&asked[i].request);
+        }
+        if (test_random(&seed) % 10 == 0) {
+            bench.options.local.snapshot_bytes = test_random(&seed) % 4000; /* sooner or later */
+            bench_reopen(&bench);
+        }
+        if (test_random(&seed) % 10 == 0) {
+            struct asked compact = {.request = {.type = STORE_COMPACT, .compact_revision = asked[0].request.revision}};
+            enum store_outcome outcome = ask(&bench, &compact);
+            expect_true(outcome == STORE_OK || outcome == STORE_COMPACTED);
+        }
+        struct buf expected = {0};
+        struct store_view view;
+        loop_settle(bench.loop);
+        store_view(bench.store, true, &view);
+        for (int k = 0; k < KEYS; k++) {
+            if (model[k])
+                buf_printf(&expected, "key-%02d=%d ", k, model[k]);
+        }
+        struct buf got = {0};
+        struct store_range all = {.key = SLICE_LIT("\0"), .end = SLICE_LIT("\0")};
+        struct store_range_result result;
+        expect_int(store_range(bench.store, &view, &all, add_pair, &got, &result), STORE_OK);
+        store_release(bench.store, &view);
+        buf_append_char(&expected, 0);
+        expect_slice(buf_slice(&got), expected.ptr);
+        buf_deinit(&got);
+        buf_deinit(&expected);
+    }
+    bench_deinit(&bench);
+}
+
+static const struct test_case cases[] = {
+    {"what was acknowledged is there after a restart", what_was_acknowledged_is_there_after_a_restart},
+    {"a transaction happens wholly or not at all", a_transaction_happens_wholly_or_not_at_all},
+    {"a lease takes its keys with it", a_lease_takes_its_keys_with_it},
+    {"silence ends a lease, heartbeats keep it", silence_ends_a_lease_and_heartbeats_do_not},
+    {"the store agrees with a model through restarts, snapshots and compactions", agrees_with_a_model_through_restarts},
+};
+
+int main(int argc, char **argv)
+{
+    return test_main(cases, ARRAY_LEN(cases), argc, argv);
+}
