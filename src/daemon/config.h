@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 enum config_role { ROLE_REGISTRY, ROLE_GATEWAY, ROLE_ALL };
+enum config_durability { DURABILITY_DISK, DURABILITY_RELAXED };
 enum config_client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_OPTIONAL, CLIENT_AUTH_REQUIRE };
 
 /* Strings owned by the config. */
@@ -66,6 +67,14 @@ struct config {
         unsigned client_auth; /* enum config_client_auth */
         bool plain;
     } tls;
+
+    struct {
+        unsigned durability; /* enum config_durability */
+        nsec_t relaxed_interval;
+        nsec_t history;
+        size_t history_bytes, snapshot_bytes;
+        nsec_t min_ttl;
+    } store;
 
     struct {
         nsec_t delay, timeout;

@@ -28,6 +28,7 @@
 static const char *const roles[] = {"registry", "gateway", "all", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "text", "logfmt", "json", NULL};
+static const char *const durabilities[] = {"disk", "relaxed", NULL};
 static const char *const client_auths[] = {"none", "optional", "require", NULL};
 
 const struct config_key config_keys[] = {
@@ -75,6 +76,20 @@ const struct config_key config_keys[] = {
      .help = "most concurrent streams of an HTTP/2 connection"},
     {"http.worker_connections", CONFIG_NUMBER, RELOADS, AT(http.worker_connections), "100000", 1, 10000000,
      .help = "most connections of one worker; beyond: closed at once"},
+
+    {"store.durability", CONFIG_CHOICE, RESTARTS, AT(store.durability), "disk", .words = durabilities,
+     .help = "disk: a change is answered when it is on the disk; relaxed: before that, and a power failure may lose the "
+             "last store.relaxed_interval"},
+    {"store.relaxed_interval", CONFIG_DURATION, RESTARTS, AT(store.relaxed_interval), "50ms", 1 * MS, 60 * S,
+     .help = "with relaxed durability: longest time until a change is on the disk"},
+    {"store.history", CONFIG_DURATION, RESTARTS, AT(store.history), "24h", 1 * S, 366 * 24 * H,
+     .help = "how long old revisions can be read and watched from"},
+    {"store.history_bytes", CONFIG_BYTES, RESTARTS, AT(store.history_bytes), "256M", 1 * MB, 64 * 1024 * MB,
+     .help = "most memory for old revisions; beyond: the oldest are forgotten"},
+    {"store.snapshot_bytes", CONFIG_BYTES, RESTARTS, AT(store.snapshot_bytes), "256M", 1 * MB, 64 * 1024 * MB,
+     .help = "how much is logged before a new snapshot is written, which bounds the time of a restart"},
+    {"store.min_ttl", CONFIG_DURATION, RESTARTS, AT(store.min_ttl), "1s", 10 * MS, H,
+     .help = "shorter leases are granted this long"},
 
     {"tls.cert", CONFIG_TEXTS, RELOADS, AT(tls.cert), "",
      .help = "certificate files (PEM, with their chain); clients get the one that has the name they ask for, else the "

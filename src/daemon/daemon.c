@@ -4,6 +4,7 @@
  */
 #include "daemon/daemon.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/config.h"
@@ -22,6 +23,7 @@
 #include "daemon/stations.h"
 #include "daemon/system.h"
 #include "gateway/gateway.h"
+#include "keeper/keeper.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -33,6 +35,7 @@
 #include <unistd.h>
 
 #define WORKERS_DEFAULT_MAX 8
+#define WORKERS_MAX         64 /* as config_keys.c says */
 
 struct daemon {
     const struct arguments *arguments;
@@ -43,6 +46,7 @@ struct daemon {
     struct rcu_domain rcu;
     struct worker_group *group;
     struct endpoints *endpoints;
+    struct keeper *keeper;  /* NULL: the role needs none */
     struct tls_config *tls; /* NULL: none */
     struct system system;
     struct metrics *metrics;
@@ -104,6 +108,27 @@ static int open_listeners(struct daemon *daemon, struct err *err)
     return r;
 }
 
+static int open_store(struct daemon *daemon, struct err *err)
+{
+    const struct config *config = daemon->config;
+    char folder[PATH_MAX];
+    if (!daemon->data_dir)
+        return 0;
+    int n = snprintf(folder, sizeof(folder), "%s/store", data_dir_path(daemon->data_dir));
+    if (n < 0 || (size_t)n >= sizeof(folder))
+        return err_set_errno(err, -ENAMETOOLONG, "data");
+
+    struct keeper_options options = {.folder = folder, .log = daemon->log, .rcu = &daemon->rcu};
+    local_options_init(&options.local);
+    options.local.wal.relaxed = config->store.durability == DURABILITY_RELAXED;
+    options.local.wal.relaxed_ms = (unsigned)(config->store.relaxed_interval / NSEC_PER_MSEC);
+    options.local.history_ms = config->store.history / NSEC_PER_MSEC;
+    options.local.history_bytes = config->store.history_bytes;
+    options.local.snapshot_bytes = config->store.snapshot_bytes;
+    options.local.min_ttl_ms = config->store.min_ttl / NSEC_PER_MSEC;
+    return keeper_new(&options, &daemon->keeper, err);
+}
+
 static int open_metrics(struct daemon *daemon)
 {
     system_init(&daemon->system, daemon->config, daemon->endpoints, daemon->group);
@@ -123,6 +148,7 @@ static int open_fronts(struct daemon *daemon, struct err *err)
         .log = daemon->log,
         .metrics = daemon->metrics,
         .system = &daemon->system.view,
+        .store = daemon->keeper ? keeper_store(daemon->keeper) : NULL,
     };
     return fronts_new(&env, &daemon->fronts, err);
 }
@@ -190,6 +216,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
         r = open_data(daemon, err);
     if (r == 0)
         r = open_listeners(daemon, err);
+    if (r == 0)
+        r = open_store(daemon, err);
     if (r == 0)
         r = open_metrics(daemon);
     if (r == 0)
@@ -272,6 +300,17 @@ static void tell_ready(struct daemon *daemon)
     tell_ready_fd(daemon);
 }
 
+/* Leases run from here on: the workers take heartbeats. */
+static int start_keeper(struct daemon *daemon, struct err *err)
+{
+    unsigned n = worker_group_size(daemon->group);
+    struct loop *loops[WORKERS_MAX];
+    ASSERT(n <= WORKERS_MAX);
+    for (unsigned i = 0; i < n; i++)
+        loops[i] = worker_loop(worker_group_get(daemon->group, i));
+    return daemon->keeper ? keeper_start(daemon->keeper, loops, n, err) : 0;
+}
+
 int daemon_run(struct daemon *daemon, struct err *err)
 {
     const struct worker_hooks hooks = stations_hooks(daemon->stations);
@@ -279,6 +318,9 @@ int daemon_run(struct daemon *daemon, struct err *err)
     if (r < 0)
         return r;
     daemon->is_serving = true;
+    r = start_keeper(daemon, err);
+    if (r < 0)
+        return r;
     keepalive_start(&daemon->keepalive, daemon->loop, daemon->stations, &daemon->notify, daemon->log);
     tell_ready(daemon);
     r = loop_run(daemon->loop);
@@ -296,6 +338,8 @@ void daemon_close(struct daemon *daemon)
     if (daemon->has_pidfile)
         pidfile_remove(daemon->config->pidfile);
     if (daemon->is_serving) {
+        if (daemon->keeper)
+            keeper_stop(daemon->keeper); /* while the workers run: they take its last answers */
         worker_group_stop(daemon->group);
         loop_settle(daemon->loop); /* takes the last mail of the workers */
     }
@@ -309,6 +353,7 @@ void daemon_close(struct daemon *daemon)
     (void)tls_config_unref(daemon->tls);
     endpoints_close(daemon->endpoints);
     worker_group_free(daemon->group);
+    keeper_free(daemon->keeper);
     rcu_deinit(&daemon->rcu);
     data_dir_close(daemon->data_dir);
     log_free(daemon->log);

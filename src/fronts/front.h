@@ -37,6 +37,7 @@ struct front_env {
     struct log *log;
     struct metrics *metrics;
     const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
+    struct store *store;              /* NULL in a process that keeps none */
 };
 
 struct front {
