@@ -2,6 +2,8 @@
 /*
  * The files of a store's folder as the log and the snapshots see them: a small table of calls, so that tests put a
  * simulated disk below (tests/support/sim_disk.h) that fails, fills up, tears and loses power on command.
+ *
+ * A file is used by one thread at a time; several threads may use several files. All give 0 (or a count) or -errno.
  */
 #pragma once
 
@@ -15,24 +17,34 @@
 struct wal_file;
 
 struct wal_files_ops {
-    /* Opens or creates (create: fails with -EEXIST when there). 0 or -errno. */
+    /* With create: an empty file, -EEXIST when it is there. It may be gone after a loss of power until it was renamed. */
     int (*open)(void *ctx, const char *name, bool create, struct wal_file **ret_file);
     void (*close)(void *ctx, struct wal_file *file);
-    int (*writev)(void *ctx, struct wal_file *file, uint64_t offset, const struct iovec *iov, int n_iov); /* all or -errno */
-    ssize_t (*read)(void *ctx, struct wal_file *file, uint64_t offset, void *ret_bytes, size_t len);
+    int (*writev)(void *ctx, struct wal_file *file, uint64_t offset, const struct iovec *iov, int n_iov); /* all of it */
+    ssize_t (*read)(void *ctx, struct wal_file *file, uint64_t offset, void *ret_bytes, size_t len); /* less: the end */
     int (*sync)(void *ctx, struct wal_file *file); /* fdatasync */
-    int (*allocate)(void *ctx, struct wal_file *file, uint64_t bytes); /* reserves and zeroes */
+    /*
+     * Makes the file longer by `bytes` zeroes at its end, `offset`, that are on the disk, so that writing over them can
+     * neither run out of space nor change the file's metadata. -ENOSPC: nothing else is wrong; any other failure may
+     * have swallowed the one report of an earlier write's failure, so what was written to the file is in doubt.
+     */
+    int (*allocate)(void *ctx, struct wal_file *file, uint64_t offset, uint64_t bytes);
     int (*size)(void *ctx, struct wal_file *file, uint64_t *ret_bytes);
-    int (*rename)(void *ctx, const char *from, const char *to); /* and syncs the folder */
-    int (*remove)(void *ctx, const char *name);
+    int (*rename)(void *ctx, const char *from, const char *to); /* over what is there; on the disk when it returns 0 */
+    int (*remove)(void *ctx, const char *name);                 /* may be there again after a loss of power */
+    /* What on_name is told it may remove. */
     int (*list)(void *ctx, void (*on_name)(void *list_ctx, const char *name), void *list_ctx);
 };
 
 struct wal_files {
     const struct wal_files_ops *ops;
     void *ctx;
+    const char *path; /* of the folder, for messages */
 };
 
-/* The real folder. */
+/*
+ * The real folder; made, readable by its owner only, when it is not there. Locked as long as it is open: -EBUSY when
+ * another process has it.
+ */
 int wal_folder_open(const char *path, struct wal_files **ret_files, struct err *err);
 void wal_folder_close(struct wal_files *files);

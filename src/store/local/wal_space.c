@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Segments of the log and the space in them.
+ *
+ * The last segment is made longer a step at a time, up to segment_bytes, so that a small store takes little of the disk
+ * and a new one starts at once; then a spare is made ready, and becomes the next segment by a rename. Segments that are
+ * no longer needed become spares as they are: their old records need not be zeroed, since the salt of the next life
+ * makes them worthless.
+ *
+ * The room told is the larger of what is left in the last segment and what the next spare holds. Records of so many
+ * bytes in all do fit: those that no longer fit into the last segment begin the spare, which could hold all of them.
+ */
+#include "base/assert.h"
+#include "base/random.h"
+#include "store/local/wal_priv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* A segment is made longer by a 64th of its full size, at least one page. */
+enum { STEPS = 64, STEP_BYTES_MIN = 4096 };
+
+void wal_seal(struct wal *wal)
+{
+    if (wal->file)
+        wal->files->ops->close(wal->files->ctx, wal->file);
+    wal->file = NULL;
+    wal_show_room(wal);
+}
+
+static struct wal_part *last_part(const struct wal *wal)
+{
+    return &wal->parts[wal->n_parts - 1];
+}
+
+static uint64_t left_after(uint64_t bytes, uint64_t used)
+{
+    return bytes > used ? bytes - used : 0;
+}
+
+uint64_t wal_rest(const struct wal *wal)
+{
+    return wal->file ? left_after(last_part(wal)->bytes, wal->end + SEGMENT_END_BYTES) : 0;
+}
+
+/* What a segment begun now would have room for, besides what is to be written anew. */
+static uint64_t spare_rest(const struct wal *wal)
+{
+    if (wal->n_spares == 0)
+        return 0;
+    uint64_t unsynced = wal->file ? 0 : wal->unsynced.len;
+    return left_after(wal->spares[wal->n_spares - 1].bytes, SEGMENT_HEAD_BYTES + SEGMENT_END_BYTES + unsynced);
+}
+
+void wal_show_room(struct wal *wal)
+{
+    uint64_t rest = wal_rest(wal), spare = spare_rest(wal);
+    atomic_store_explicit(&wal->room, rest > spare ? rest : spare, memory_order_release);
+}
+
+void wal_show_bytes(struct wal *wal)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < wal->n_parts; i++)
+        bytes += wal->parts[i].bytes;
+    atomic_store_explicit(&wal->bytes, bytes, memory_order_relaxed);
+}
+
+static uint64_t round_to_step(const struct wal *wal, uint64_t bytes)
+{
+    uint64_t step = wal->options.segment_bytes / STEPS;
+    step = step > STEP_BYTES_MIN ? step : STEP_BYTES_MIN;
+    return (bytes + step - 1) / step * step;
+}
+
+static int told(const struct wal *wal, int result, uint64_t bytes, struct err *err)
+{
+    if (result == -ENOSPC)
+        return err_set(err, result, "the disk of %s is full: the log needs %" PRIu64 " bytes more", wal->files->path,
+                       bytes);
+    return err_set_errno(err, result, "making room for the log in %s failed", wal->files->path);
+}
+
+/* ------------------------------------------------------------------------------------------------ room */
+
+static int grow_last_part(struct wal *wal, uint64_t to, struct err *err)
+{
+    struct wal_part *part = last_part(wal);
+    int result = wal->files->ops->allocate(wal->files->ctx, wal->file, part->bytes, to - part->bytes);
+    if (result < 0)
+        return told(wal, result, to - part->bytes, err);
+    part->bytes = to;
+    wal_show_bytes(wal);
+    return 0;
+}
+
+static int open_spare(struct wal *wal, uint64_t id, bool create, struct wal_file **ret_file)
+{
+    char name[SEGMENT_NAME_MAX];
+    segment_name(id, "spare", name);
+    return wal->files->ops->open(wal->files->ctx, name, create, ret_file);
+}
+
+/* Makes the next spare so long; without one, makes one. A spare that failed is never used. */
+static int grow_spare(struct wal *wal, uint64_t to, struct err *err)
+{
+    bool is_new = wal->n_spares == 0;
+    struct wal_spare spare = {.id = wal->next_spare_id};
+    if (!is_new)
+        spare = wal->spares[wal->n_spares - 1];
+
+    struct wal_file *file = NULL;
+    int result = open_spare(wal, spare.id, is_new, &file);
+    if (result == 0)
+        result = wal->files->ops->allocate(wal->files->ctx, file, spare.bytes, to - spare.bytes);
+    if (file)
+        wal->files->ops->close(wal->files->ctx, file);
+    bool is_bad = result < 0 && !wal_is_harmless(result);
+    if (file && result < 0 && (is_new || is_bad))
+        (void)wal_remove(wal->files, spare.id, "spare");
+    if (is_new || is_bad)
+        wal->next_spare_id++;
+    if (!is_new && is_bad)
+        wal->n_spares--;
+    if (result < 0)
+        return told(wal, result, to - spare.bytes, err);
+
+    spare.bytes = to;
+    wal->n_spares += is_new;
+    wal->spares[wal->n_spares - 1] = spare;
+    return 0;
+}
+
+int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err)
+{
+    if (wal->is_read_only)
+        return err_set(err, -EROFS, "%s", wal->why.text);
+    if (wal_room(wal) >= bytes)
+        return 0;
+
+    uint64_t to = wal->end + bytes + SEGMENT_END_BYTES;
+    if (wal->file && to <= wal->options.segment_bytes) {
+        uint64_t steps = round_to_step(wal, to);
+        int result = grow_last_part(wal, steps < wal->options.segment_bytes ? steps : wal->options.segment_bytes, err);
+        wal_show_room(wal);
+        if (result == 0 || wal_is_harmless(result))
+            return result;
+        /* That failure may have swallowed another one: see wal_files.h. */
+        wal_seal(wal);
+    }
+    uint64_t unsynced = wal->file ? 0 : wal->unsynced.len;
+    to = SEGMENT_HEAD_BYTES + unsynced + bytes + SEGMENT_END_BYTES;
+    int result = grow_spare(wal, round_to_step(wal, to), err);
+    wal_show_room(wal);
+    return result;
+}
+
+/* ------------------------------------------------------------------------------------------------ segments */
+
+int wal_add_part(struct wal *wal, const struct wal_part *part)
+{
+    if (wal->n_parts == wal->parts_cap) {
+        size_t cap = wal->parts_cap ? 2 * wal->parts_cap : 16;
+        struct wal_part *parts = realloc(wal->parts, cap * sizeof(*parts));
+        if (!parts)
+            return -ENOMEM;
+        wal->parts = parts;
+        wal->parts_cap = cap;
+    }
+    wal->parts[wal->n_parts++] = *part;
+    return 0;
+}
+
+/*
+ * Head and END, on the disk before the file gets its name: a segment with a damaged head is therefore no segment that
+ * was just begun, but a damaged one.
+ */
+static int write_head(struct wal *wal, struct wal_file *file, const struct segment_head *head)
+{
+    char bytes[SEGMENT_HEAD_BYTES + SEGMENT_END_BYTES];
+    struct segment_record end = {SEGMENT_END, .number = head->first_number, .durable_end = SEGMENT_HEAD_BYTES};
+    segment_head_write(head, bytes);
+    segment_record_write(segment_salt(head), &end, bytes + SEGMENT_HEAD_BYTES);
+    struct iovec iov = {bytes, sizeof(bytes)};
+    int result = wal->files->ops->writev(wal->files->ctx, file, 0, &iov, 1);
+    return result < 0 ? result : wal->files->ops->sync(wal->files->ctx, file);
+}
+
+/* The next spare, with this head, becomes the segment of this sequence; a spare with which that fails is gone. */
+static int begin_file(struct wal *wal, const struct segment_head *head, struct wal_file **ret_file)
+{
+    struct wal_spare *spare = &wal->spares[wal->n_spares - 1];
+    struct wal_file *file;
+    int result = open_spare(wal, spare->id, false, &file);
+    if (result == -ENOMEM)
+        return result;
+    wal->n_spares--;
+    if (result < 0)
+        return result;
+    result = write_head(wal, file, head);
+    if (result == 0)
+        result = wal_rename(wal->files, spare->id, "spare", head->sequence, "log");
+    if (result < 0) {
+        wal->files->ops->close(wal->files->ctx, file);
+        (void)wal_remove(wal->files, spare->id, "spare");
+        return result;
+    }
+    *ret_file = file;
+    return 0;
+}
+
+/*
+ * The records that were written but are not durable, from memory into a new segment. Their heads are made out for the
+ * new salt in place; the old segment is out of use.
+ */
+static int write_unsynced_anew(struct wal *wal)
+{
+    for (size_t at = 0; at < wal->unsynced.len;)
+        at += segment_record_move(wal->salt, SEGMENT_HEAD_BYTES, wal->unsynced.ptr + at);
+
+    char end_bytes[SEGMENT_END_BYTES];
+    struct segment_record end = {SEGMENT_END, .number = wal->next, .durable_end = SEGMENT_HEAD_BYTES};
+    segment_record_write(wal->salt, &end, end_bytes);
+    struct iovec iov[] = {{wal->unsynced.ptr, wal->unsynced.len}, {end_bytes, sizeof(end_bytes)}};
+    int result = wal->files->ops->writev(wal->files->ctx, wal->file, SEGMENT_HEAD_BYTES, iov, 2);
+    if (result == 0)
+        result = wal->files->ops->sync(wal->files->ctx, wal->file);
+    if (result < 0)
+        return result;
+    wal->end = wal->durable_end = SEGMENT_HEAD_BYTES + wal->unsynced.len;
+    wal->durable_next = wal->next;
+    buf_reset(&wal->unsynced);
+    return 0;
+}
+
+int wal_begin_part(struct wal *wal, struct err *err)
+{
+    ASSERT(wal->n_spares > 0);
+    /* From here on: once the new segment may be there, naming the end of this one, nothing may follow that end. */
+    wal_seal(wal);
+    struct wal_spare spare = wal->spares[wal->n_spares - 1];
+    struct segment_head head = {
+        .sequence = wal->n_parts ? last_part(wal)->sequence + 1 : 1,
+        .first_number = wal->durable_next,
+        .before_end = wal->n_parts ? wal->durable_end : 0,
+    };
+    struct wal_part part = {.sequence = head.sequence, .first_number = head.first_number, .bytes = spare.bytes};
+    int result = random_system(&head.random, sizeof(head.random));
+    if (result == 0)
+        result = wal_add_part(wal, &part);
+    if (result == 0) {
+        result = begin_file(wal, &head, &wal->file);
+        wal->n_parts -= result < 0;
+    }
+    if (result == 0) {
+        wal->salt = segment_salt(&head);
+        wal->end = wal->durable_end = SEGMENT_HEAD_BYTES;
+        if (wal->unsynced.len > 0)
+            result = write_unsynced_anew(wal);
+        wal_show_bytes(wal);
+    }
+    if (result < 0)
+        wal_seal(wal);
+    wal_show_room(wal);
+    return result < 0 ? err_set_errno(err, result, "beginning a new segment of the log in %s failed", wal->files->path)
+                      : 0;
+}
+
+/* The oldest segment becomes a spare, or goes. */
+static int recycle_first_part(struct wal *wal)
+{
+    struct wal_part *part = &wal->parts[0];
+    int result;
+    if (wal->n_spares < WAL_SPARES_MAX && part->bytes <= wal->options.segment_bytes) {
+        result = wal_rename(wal->files, part->sequence, "log", wal->next_spare_id, "spare");
+        if (result == 0) {
+            /* In front: the spare that is used next may have been made long enough for what comes. */
+            memmove(wal->spares + 1, wal->spares, wal->n_spares * sizeof(wal->spares[0]));
+            wal->spares[0] = (struct wal_spare){wal->next_spare_id++, part->bytes};
+            wal->n_spares++;
+        }
+    } else {
+        result = wal_remove(wal->files, part->sequence, "log");
+    }
+    if (result < 0 && result != -ENOENT)
+        return result;
+    wal->n_parts--;
+    memmove(wal->parts, wal->parts + 1, wal->n_parts * sizeof(wal->parts[0]));
+    return 0;
+}
+
+void wal_forget_below(struct wal *wal, uint64_t number)
+{
+    /* The oldest first, and none after one that stays: the log has no gaps. */
+    while (wal->n_parts > 1 && wal->parts[1].first_number <= number && recycle_first_part(wal) == 0)
+        continue;
+    wal_show_room(wal);
+    wal_show_bytes(wal);
+}
