@@ -85,7 +85,7 @@ static void refuse(struct local *local, enum store_outcome outcome)
 void local_prove_room(struct local *local)
 {
     if (local_refusal(local) != STORE_READ_ONLY)
-        refuse(local, wal_prepare(local->wal, ROOM_BYTES) == 0 ? STORE_OK : STORE_NO_SPACE);
+        refuse(local, wal_prepare(local->wal, ROOM_BYTES, NULL) == 0 ? STORE_OK : STORE_NO_SPACE);
 }
 
 int local_write(struct local *local, struct local_batch *batch, struct err *err)

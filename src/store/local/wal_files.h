@@ -20,9 +20,10 @@ struct wal_files_ops {
     /* With create: an empty file, -EEXIST when it is there. It may be gone after a loss of power until it was renamed. */
     int (*open)(void *ctx, const char *name, bool create, struct wal_file **ret_file);
     void (*close)(void *ctx, struct wal_file *file);
-    int (*writev)(void *ctx, struct wal_file *file, uint64_t offset, const struct iovec *iov, int n_iov); /* all of it */
+    int (*writev)(void *ctx, struct wal_file *file, uint64_t offset, const struct iovec *iov,
+                  int n_iov);                                                                        /* all of it */
     ssize_t (*read)(void *ctx, struct wal_file *file, uint64_t offset, void *ret_bytes, size_t len); /* less: the end */
-    int (*sync)(void *ctx, struct wal_file *file); /* fdatasync */
+    int (*sync)(void *ctx, struct wal_file *file);                                                   /* fdatasync */
     /*
      * Makes the file longer by `bytes` zeroes at its end, `offset`, that are on the disk, so that writing over them can
      * neither run out of space nor change the file's metadata. -ENOSPC: nothing else is wrong; any other failure may

@@ -170,7 +170,8 @@ static int read_heads(struct recovery *recovery)
         int result = wal_reader_open(reader, sequence);
         wal->parts[i].bytes = reader->file_bytes;
         if (result == -EBADMSG)
-            return wal->options.repair ? set_aside(recovery, i) : refuse(recovery, sequence, 0, "its head is unreadable");
+            return wal->options.repair ? set_aside(recovery, i)
+                                       : refuse(recovery, sequence, 0, "its head is unreadable");
         if (result == -ENOTSUP)
             return err_set(recovery->err, result, "%s/%016" PRIx64 ".log was written by a newer version of muster",
                            wal->files->path, sequence);
@@ -246,10 +247,11 @@ static int find_first(struct recovery *recovery, size_t *ret_index)
     while (index > 0 && wal->parts[index - 1].first_number > recovery->from)
         index--;
     if (index == 0)
-        return err_set(recovery->err, -EBADMSG,
-                       "the log in %s begins with record %" PRIu64 ", but it is needed from record %" PRIu64
-                       " on: segments or a newer snapshot are missing. `muster store restore` begins anew from a snapshot",
-                       wal->files->path, wal->parts[0].first_number, recovery->from);
+        return err_set(
+            recovery->err, -EBADMSG,
+            "the log in %s begins with record %" PRIu64 ", but it is needed from record %" PRIu64
+            " on: segments or a newer snapshot are missing. `muster store restore` begins anew from a snapshot",
+            wal->files->path, wal->parts[0].first_number, recovery->from);
     *ret_index = index - 1;
     return 0;
 }

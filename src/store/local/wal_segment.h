@@ -23,7 +23,7 @@ struct segment_head {
     uint64_t sequence;
     uint64_t random;       /* so that nobody can write bytes into a record that pass for a head */
     uint64_t first_number; /* of its first record */
-    uint64_t before_end;   /* where the segment before this one ends, whatever stands behind; 0: this one is the first */
+    uint64_t before_end; /* where the segment before this one ends, whatever stands behind; 0: this one is the first */
 };
 
 enum segment_record_kind { SEGMENT_RECORD = 1, SEGMENT_END = 2 };

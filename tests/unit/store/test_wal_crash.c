@@ -42,7 +42,8 @@ static void every_prefix_of_a_log_is_a_log(void)
             expect_int(wal_kit_open(&image), 0);
             /* One more may be whole: when nothing but zeroes was cut off. */
             expect_true(image.n_appended <= n_whole + 1);
-            expect_true(image.torn_bytes > 0 || image.n_appended > n_whole || len >= ends[n_whole] + SEGMENT_END_BYTES - 8);
+            expect_true(image.torn_bytes > 0 || image.n_appended > n_whole ||
+                        len >= ends[n_whole] + SEGMENT_END_BYTES - 8);
             wal_kit_append_some(&image, 2);
             wal_kit_close(&image);
             expect_int(wal_kit_open(&image), 0);

@@ -27,7 +27,7 @@ struct wal_kit {
     uint64_t torn_bytes; /* at the last opening */
     uint64_t replay_next;
     struct err err;
-    char bytes[WAL_KIT_LENGTH_MAX + 8]; /* of the record in hand */
+    char bytes[WAL_KIT_LENGTH_MAX + 8];                 /* of the record in hand */
     struct wal_kit_record records[WAL_KIT_RECORDS_MAX]; /* by number */
 };
 
