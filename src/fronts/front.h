@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/exchange.h"
+#include "store/store.h"
 
 enum front_match {
     FRONT_EXACT,  /* the path is this */
@@ -36,6 +37,7 @@ struct front_path {
 struct front_env {
     struct log *log;
     struct metrics *metrics;
+    struct store *store;
     const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
     struct store *store;              /* NULL in a process that keeps none */
 };

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fronts/etcd/errors.h"
+
+static const struct {
+    enum grpc_status status;
+    const char *text;
+} errors[] = {
+    [ETCD_OK] = {GRPC_OK, ""},
+#define X(name, code, words) [ETCD_##name] = {GRPC_##code, words},
+    ETCD_ERRORS(X)
+#undef X
+};
+
+const char *etcd_error_text(enum etcd_error error)
+{
+    return errors[error].text;
+}
+
+enum grpc_status etcd_error_status(enum etcd_error error)
+{
+    return errors[error].status;
+}
+
+enum etcd_error etcd_error_from(enum store_outcome outcome)
+{
+    switch (outcome) {
+    case STORE_OK:
+        return ETCD_OK;
+    case STORE_COMPACTED:
+        return ETCD_COMPACTED;
+    case STORE_FUTURE_REVISION:
+        return ETCD_FUTURE_REVISION;
+    case STORE_NO_LEASE:
+        return ETCD_LEASE_NOT_FOUND;
+    case STORE_LEASE_EXISTS:
+        return ETCD_LEASE_EXISTS;
+    case STORE_TTL_TOO_LARGE:
+        return ETCD_TTL_TOO_LARGE;
+    case STORE_NO_KEY:
+        return ETCD_KEY_NOT_FOUND;
+    case STORE_DUPLICATE_KEY:
+        return ETCD_DUPLICATE_KEY;
+    case STORE_TOO_MANY_OPS:
+        return ETCD_TOO_MANY_OPS;
+    case STORE_NO_SPACE:
+    case STORE_READ_ONLY: /* as etcd says it when it takes no writes: clients know what to do */
+        return ETCD_NO_SPACE;
+    case STORE_OUT_OF_MEMORY:
+        return ETCD_TOO_MANY_REQUESTS;
+    case STORE_STOPPED:
+        break;
+    }
+    return ETCD_STOPPED;
+}
+
+void etcd_refuse(struct grpc_call *call, enum etcd_error error)
+{
+    grpc_finish(call, etcd_error_status(error), etcd_error_text(error));
+}

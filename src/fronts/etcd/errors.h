@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What can be wrong with a call, in etcd's words: clients compare these texts, so each is exactly what etcd says.
+ */
+#pragma once
+
+#include "http/grpc.h"
+#include "store/store.h"
+
+#define ETCD_ERRORS(X)                                                                                                 \
+    X(EMPTY_KEY, INVALID_ARGUMENT, "etcdserver: key is not provided")                                                  \
+    X(KEY_NOT_FOUND, INVALID_ARGUMENT, "etcdserver: key not found")                                                    \
+    X(VALUE_PROVIDED, INVALID_ARGUMENT, "etcdserver: value is provided")                                               \
+    X(LEASE_PROVIDED, INVALID_ARGUMENT, "etcdserver: lease is provided")                                               \
+    X(TOO_MANY_OPS, INVALID_ARGUMENT, "etcdserver: too many operations in txn request")                                \
+    X(DUPLICATE_KEY, INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request")                               \
+    X(INVALID_CLIENT_VERSION, INVALID_ARGUMENT, "etcdserver: invalid client api version")                              \
+    X(INVALID_SORT, INVALID_ARGUMENT, "etcdserver: invalid sort option")                                               \
+    X(INVALID_COMPARE, INVALID_ARGUMENT, "etcdserver: invalid compare option")                                         \
+    X(TOO_LARGE, INVALID_ARGUMENT, "etcdserver: request is too large")                                                 \
+    X(BAD_MEMBER_URLS, INVALID_ARGUMENT, "etcdserver: given member URLs are invalid")                                  \
+    X(COMPACTED, OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")                               \
+    X(FUTURE_REVISION, OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision")                       \
+    X(TTL_TOO_LARGE, OUT_OF_RANGE, "etcdserver: too large lease TTL")                                                  \
+    X(NO_SPACE, RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded")                                       \
+    X(TOO_MANY_REQUESTS, RESOURCE_EXHAUSTED, "etcdserver: too many requests")                                          \
+    X(LEASE_NOT_FOUND, NOT_FOUND, "etcdserver: requested lease not found")                                             \
+    X(MEMBER_NOT_FOUND, NOT_FOUND, "etcdserver: member not found")                                                     \
+    X(LEASE_EXISTS, FAILED_PRECONDITION, "etcdserver: lease already exists")                                           \
+    X(TOO_FEW_MEMBERS, FAILED_PRECONDITION,                                                                            \
+      "etcdserver: re-configuration failed due to not enough started members")                                         \
+    X(NO_LEARNER, FAILED_PRECONDITION, "etcdserver: can only promote a learner member")                                \
+    X(BAD_TRANSFEREE, FAILED_PRECONDITION, "etcdserver: bad leader transferee")                                        \
+    X(NO_DOWNGRADE, FAILED_PRECONDITION, "etcdserver: no inflight downgrade job")                                      \
+    X(STOPPED, UNAVAILABLE, "etcdserver: server stopped")                                                              \
+    X(MALFORMED, INTERNAL, "grpc: error unmarshalling request: the message is malformed")
+
+/* ETCD_OK, then one for each line above. */
+enum etcd_error {
+    ETCD_OK,
+#define X(name, code, text) ETCD_##name,
+    ETCD_ERRORS(X)
+#undef X
+};
+
+const char *etcd_error_text(enum etcd_error error);
+enum grpc_status etcd_error_status(enum etcd_error error);
+
+/* What the store said, in these words. */
+enum etcd_error etcd_error_from(enum store_outcome outcome);
+
+/* Ends the call with the error. */
+void etcd_refuse(struct grpc_call *call, enum etcd_error error);

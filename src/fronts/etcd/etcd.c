@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of methods, and the instance's life. */
+#include "fronts/etcd/etcd.h"
+
+#include "fronts/etcd/submission.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define METHOD(name, handler)                                                                                          \
+    {                                                                                                                  \
+        .path = SLICE_LIT("/etcdserverpb." name), .on_message = (handler), .on_close = submission_on_close             \
+    }
+
+/* The most frequent first: they are searched in this order. */
+static const struct grpc_method methods[] = {
+    {
+        .path = SLICE_LIT("/etcdserverpb.Lease/LeaseKeepAlive"),
+        .client_streams = true,
+        .server_streams = true,
+        .on_message = etcd_on_keep_alive,
+        .on_end = etcd_on_keep_alive_end,
+        .on_drain = etcd_on_keep_alive_drain,
+    },
+    METHOD("KV/Range", etcd_on_range),
+    METHOD("KV/Put", etcd_on_put),
+    METHOD("KV/Txn", etcd_on_txn),
+    METHOD("KV/DeleteRange", etcd_on_delete_range),
+    METHOD("Lease/LeaseGrant", etcd_on_lease_grant),
+    METHOD("Lease/LeaseRevoke", etcd_on_lease_revoke),
+    METHOD("Lease/LeaseTimeToLive", etcd_on_lease_time_to_live),
+    METHOD("Lease/LeaseLeases", etcd_on_lease_leases),
+    METHOD("KV/Compact", etcd_on_compact),
+};
+
+static const struct grpc_service service = {methods, ARRAY_LEN(methods), ETCD_MESSAGE_MAX};
+
+static void on_request(void *instance, struct exchange *exchange)
+{
+    grpc_serve(&service, instance, exchange);
+}
+
+/* grpc.c answers other methods itself, in the words that gRPC's clients know. */
+static const struct front_path paths[] = {
+    {FRONT_PREFIX, SLICE_LIT("/etcdserverpb.KV/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {FRONT_PREFIX, SLICE_LIT("/etcdserverpb.Lease/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
+};
+
+static void destroy(void *instance)
+{
+    struct etcd *etcd = instance;
+    struct etcd_worker *worker = atomic_load_explicit(&etcd->workers, memory_order_acquire);
+    while (worker) {
+        struct etcd_worker *next = worker->next;
+        etcd_worker_free(worker);
+        worker = next;
+    }
+    buf_deinit(&etcd->header);
+    free(etcd);
+}
+
+static int create(const struct front_env *env, void **ret_instance, struct err *err)
+{
+    (void)err;
+    struct etcd *etcd = calloc(1, sizeof(*etcd));
+    if (!etcd)
+        return -ENOMEM;
+    etcd->store = env->store;
+    etcd->system = env->system;
+    store_identify(env->store, &etcd->identity);
+    if (etcd_header_init(&etcd->header, &etcd->identity) < 0) {
+        destroy(etcd);
+        return -ENOMEM;
+    }
+    *ret_instance = etcd;
+    return 0;
+}
+
+const struct front etcd_front = {
+    .name = "etcd",
+    .speaks = "etcd v3 over gRPC",
+    .paths = paths,
+    .n_paths = ARRAY_LEN(paths),
+    .create = create,
+    .destroy = destroy,
+};

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of this front end share: its instance, and what it keeps for each worker's loop.
+ */
+#pragma once
+
+#include "fronts/etcd/messages.h"
+#include "fronts/front.h"
+#include "http/grpc.h"
+
+/* What a client may send in one message; etcd takes no write above 1.5 MiB, and reads half a MiB more to say so. */
+#define ETCD_WRITE_MAX   (1536 * 1024)
+#define ETCD_MESSAGE_MAX (ETCD_WRITE_MAX + 512 * 1024)
+
+struct etcd;
+
+/* Belongs to one loop's thread, but for `next` and `loop`, which stay as they are. */
+struct etcd_worker {
+    struct etcd_worker *next;
+    struct etcd *etcd;
+    struct loop *loop;
+    struct buf scratch; /* where answers are written before they are sent; used within one callback */
+};
+
+/* One for the process; what all workers share of it does not change, but for the list of workers, which grows. */
+struct etcd {
+    struct store *store;
+    const struct system_view *system;
+    struct store_identity identity;
+    struct buf header; /* etcd_header_init */
+    _Atomic(struct etcd_worker *) workers;
+};
+
+/* The worker that runs the call; made at its loop's first call. NULL: out of memory. */
+struct etcd_worker *etcd_worker_of(const struct grpc_call *call);
+
+void etcd_worker_free(struct etcd_worker *worker);
+
+/* The scratch buf with the answer's header in it. NULL: out of memory, and the call is refused. */
+struct buf *etcd_answer_begin(struct grpc_call *call, int64_t revision);
+/* Sends what is in it, and the call is done; or refuses the call if there was no memory for it. */
+void etcd_answer_end(struct grpc_call *call, struct buf *answer);
+
+/* kv.c */
+void etcd_on_range(struct grpc_call *call, struct slice message);
+void etcd_on_put(struct grpc_call *call, struct slice message);
+void etcd_on_delete_range(struct grpc_call *call, struct slice message);
+void etcd_on_txn(struct grpc_call *call, struct slice message);
+void etcd_on_compact(struct grpc_call *call, struct slice message);
+
+/* lease.c */
+void etcd_on_lease_grant(struct grpc_call *call, struct slice message);
+void etcd_on_lease_revoke(struct grpc_call *call, struct slice message);
+void etcd_on_lease_time_to_live(struct grpc_call *call, struct slice message);
+void etcd_on_lease_leases(struct grpc_call *call, struct slice message);
+void etcd_on_keep_alive(struct grpc_call *call, struct slice message);
+void etcd_on_keep_alive_end(struct grpc_call *call);
+void etcd_on_keep_alive_drain(struct grpc_call *call);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fronts/etcd/submission.h"
+
+#include <stdlib.h>
+
+#define ACTOR_PREFIX "etcd "
+
+/* Who asks, for what the store remembers of changes. */
+static struct slice name_actor(const struct grpc_call *call, char *ret_text)
+{
+    size_t len = sizeof(ACTOR_PREFIX) - 1;
+    memcpy(ret_text, ACTOR_PREFIX, len);
+    struct slice peer = peer_format(exchange_peer(call->exchange), ret_text + len);
+    return slice_from(ret_text, len + peer.len);
+}
+
+static void submission_free(struct submission *submission)
+{
+    store_request_deinit(&submission->request);
+    arena_deinit(&submission->arena);
+    free(submission);
+}
+
+static void answer(struct grpc_call *call, const struct submission *submission)
+{
+    const struct store_request *request = &submission->request;
+    if (request->outcome != STORE_OK) {
+        etcd_refuse(call, etcd_error_from(request->outcome));
+        return;
+    }
+    struct buf *buf = etcd_answer_begin(call, request->revision);
+    if (!buf)
+        return;
+    submission->add_answer(buf, submission);
+    etcd_answer_end(call, buf);
+}
+
+static void on_done(struct store_request *request)
+{
+    struct submission *submission = container_of(request, struct submission, request);
+    struct grpc_call *call = submission->call;
+    if (call) {
+        call->state = NULL;
+        answer(call, submission);
+    }
+    submission_free(submission);
+}
+
+struct submission *submission_new(struct grpc_call *call, struct slice message, submission_answer_fn add_answer)
+{
+    struct submission *submission = malloc(sizeof(*submission) + message.len);
+    if (!submission) {
+        etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);
+        return NULL;
+    }
+    submission->call = call;
+    submission->add_answer = add_answer;
+    submission->arena = (struct arena){0};
+    submission->wants_keys = false;
+    submission->request = (struct store_request){
+        .loop = exchange_loop(call->exchange),
+        .done = on_done,
+        .origin.actor = name_actor(call, submission->actor),
+    };
+    if (message.len > 0)
+        memcpy(submission->bytes, message.ptr, message.len);
+    submission->message = slice_from(submission->bytes, message.len);
+    return submission;
+}
+
+void submission_send(struct submission *submission, enum etcd_error error)
+{
+    struct grpc_call *call = submission->call;
+    struct etcd *etcd = call->ctx;
+    if (error == ETCD_OK && submission->message.len > ETCD_WRITE_MAX)
+        error = ETCD_TOO_LARGE;
+    if (error != ETCD_OK) {
+        etcd_refuse(call, error);
+        submission_free(submission);
+        return;
+    }
+    call->state = submission;
+    store_submit(etcd->store, &submission->request);
+}
+
+void submission_on_close(struct grpc_call *call, enum exchange_end end)
+{
+    (void)end;
+    struct submission *submission = call->state;
+    if (submission)
+        submission->call = NULL;
+}

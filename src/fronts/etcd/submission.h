@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call on its way through the store: owns a copy of its message, the request made from it, and the way back. The call
+ * may be gone before the store has answered; the submission then ends alone.
+ *
+ *     struct submission *submission = submission_new(call, message, add_answer);
+ *     if (submission)
+ *         submission_send(submission, read(submission->message, &submission->request…));
+ *
+ * A method that uses it has submission_on_close as its on_close.
+ */
+#pragma once
+
+#include "fronts/etcd/etcd_impl.h"
+
+struct submission;
+
+/* Adds what follows the header of a good answer. */
+typedef void (*submission_answer_fn)(struct buf *answer, const struct submission *submission);
+
+struct submission {
+    struct grpc_call *call; /* NULL: it is gone */
+    submission_answer_fn add_answer;
+    struct store_request request;
+    struct arena arena;   /* parts of a transaction */
+    struct store_op op;   /* of a lone operation */
+    bool wants_keys;      /* LeaseTimeToLive */
+    char actor[8 + ADDR_TEXT_MAX];
+    struct slice message; /* behind the struct */
+    char bytes[];
+};
+
+/* With request.type to be set. NULL: out of memory, and the call is refused. */
+struct submission *submission_new(struct grpc_call *call, struct slice message, submission_answer_fn add_answer);
+
+/* Submits; or, when there is an error, refuses the call and is gone. */
+void submission_send(struct submission *submission, enum etcd_error error);
+
+void submission_on_close(struct grpc_call *call, enum exchange_end end);

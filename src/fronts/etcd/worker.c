@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a worker's loop has for itself. There are few, so finding one's own is a short walk; one is added by the thread
+ * that will use it, and stays until the front end is destroyed.
+ */
+#include "fronts/etcd/etcd_impl.h"
+
+#include <stdlib.h>
+
+/* A larger scratch is given back after its use. */
+#define SCRATCH_KEPT_BYTES ((size_t)64 * 1024)
+
+static struct etcd_worker *add_worker(struct etcd *etcd, struct loop *loop)
+{
+    struct etcd_worker *worker = calloc(1, sizeof(*worker));
+    if (!worker)
+        return NULL;
+    worker->etcd = etcd;
+    worker->loop = loop;
+    worker->next = atomic_load_explicit(&etcd->workers, memory_order_acquire);
+    while (!atomic_compare_exchange_weak_explicit(&etcd->workers, &worker->next, worker, memory_order_acq_rel,
+                                                  memory_order_acquire))
+        ;
+    return worker;
+}
+
+struct etcd_worker *etcd_worker_of(const struct grpc_call *call)
+{
+    struct etcd *etcd = call->ctx;
+    struct loop *loop = exchange_loop(call->exchange);
+    struct etcd_worker *worker = atomic_load_explicit(&etcd->workers, memory_order_acquire);
+    while (worker && worker->loop != loop)
+        worker = worker->next;
+    return worker ? worker : add_worker(etcd, loop);
+}
+
+void etcd_worker_free(struct etcd_worker *worker)
+{
+    buf_deinit(&worker->scratch);
+    free(worker);
+}
+
+struct buf *etcd_answer_begin(struct grpc_call *call, int64_t revision)
+{
+    const struct etcd *etcd = call->ctx;
+    struct etcd_worker *worker = etcd_worker_of(call);
+    if (!worker) {
+        etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);
+        return NULL;
+    }
+    buf_reset(&worker->scratch);
+    etcd_add_header(&worker->scratch, &etcd->header, revision);
+    return &worker->scratch;
+}
+
+void etcd_answer_end(struct grpc_call *call, struct buf *answer)
+{
+    if (buf_error(answer) < 0)
+        etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);
+    else
+        grpc_reply(call, buf_slice(answer));
+    if (answer->cap > SCRATCH_KEPT_BYTES)
+        buf_deinit(answer);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "support/fake_store.h"
+
+#include "base/assert.h"
+#include "store/local/local_priv.h"
+#include "store/txn_check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define NOTES_BYTES (64 * 1024)
+
+struct fake_store {
+    struct store store; /* first */
+    struct local local; /* without files and log */
+    struct loop *loop;
+    struct list subscribers;
+    enum store_outcome refusal;
+    bool is_held;
+    struct store_request *first_held, **last_held;
+};
+
+static struct fake_store *fake_of(struct store *store)
+{
+    return container_of(store, struct fake_store, store);
+}
+
+static int64_t wall_ms(struct fake_store *fake)
+{
+    return loop_wall_now(fake->loop) / NSEC_PER_MSEC;
+}
+
+static void deliver_answer(struct mail *mail)
+{
+    struct store_request *request = container_of(mail, struct store_request, mail);
+    request->done(request);
+}
+
+static void answer(struct store_request *request)
+{
+    request->mail.deliver = deliver_answer;
+    loop_post(request->loop, &request->mail);
+}
+
+static void deliver_news(struct mail *mail)
+{
+    struct store_subscriber *subscriber = container_of(mail, struct store_subscriber, mail);
+    atomic_store(&subscriber->posted, false);
+    subscriber->on_news(subscriber);
+}
+
+static void tell_subscribers(struct fake_store *fake)
+{
+    list_for_each (link, &fake->subscribers) {
+        struct store_subscriber *subscriber = container_of(link, struct store_subscriber, link);
+        if (atomic_exchange(&subscriber->posted, true))
+            continue;
+        subscriber->mail.deliver = deliver_news;
+        loop_post(subscriber->loop, &subscriber->mail);
+    }
+}
+
+/* Publishes what was applied, and answers. */
+static void publish(struct fake_store *fake)
+{
+    while (local_trim(&fake->local, 0))
+        ;
+    struct local_batch *batch = local_seal(&fake->local);
+    if (!batch)
+        return;
+    bool has_news = local_publish(&fake->local, batch, loop_now(fake->loop));
+    struct store_request *request = local_batch_free(batch);
+    while (request) {
+        struct store_request *next = request->next;
+        answer(request);
+        request = next;
+    }
+    if (has_news)
+        tell_subscribers(fake);
+    local_reclaim(&fake->local);
+}
+
+static void apply(struct fake_store *fake, struct store_request *request)
+{
+    enum store_outcome outcome = request->type == STORE_TXN ? store_txn_check(&request->txn) : STORE_OK;
+    if (fake->refusal != STORE_OK)
+        outcome = fake->refusal;
+    request->outcome = outcome;
+    if (outcome == STORE_OK && local_apply(&fake->local, request, loop_now(fake->loop), wall_ms(fake)) < 0)
+        request->outcome = outcome = STORE_OUT_OF_MEMORY;
+    if (outcome != STORE_OK)
+        answer(request);
+}
+
+static void engine_submit(struct store *store, struct store_request *request)
+{
+    struct fake_store *fake = fake_of(store);
+    request->results = NULL;
+    request->n_results = 0;
+    if (fake->is_held) {
+        request->next = NULL;
+        *fake->last_held = request;
+        fake->last_held = &request->next;
+        return;
+    }
+    apply(fake, request);
+    publish(fake);
+}
+
+static void engine_view(struct store *store, bool counted, struct store_view *ret_view)
+{
+    mvcc_view(fake_of(store)->local.mvcc, counted, ret_view);
+}
+
+static void engine_release(struct store *store, struct store_view *view)
+{
+    mvcc_release(fake_of(store)->local.mvcc, view);
+}
+
+static int64_t engine_lease_touch(struct store *store, int64_t lease, nsec_t now_ns)
+{
+    return lease_touch(fake_of(store)->local.leases, lease, now_ns);
+}
+
+static void engine_subscribe(struct store *store, struct store_subscriber *subscriber)
+{
+    atomic_init(&subscriber->posted, false);
+    list_init(&subscriber->link);
+    list_push_back(&fake_of(store)->subscribers, &subscriber->link);
+}
+
+static void engine_unsubscribe(struct store *store, struct store_subscriber *subscriber)
+{
+    (void)store;
+    list_remove(&subscriber->link);
+    loop_settle(subscriber->loop);
+}
+
+static void engine_identify(struct store *store, struct store_identity *ret_identity)
+{
+    (void)store;
+    *ret_identity = (struct store_identity){.cluster_id = 0x1234, .member_id = 0x5678};
+}
+
+static const struct store_engine engine = {
+    .name = "fake",
+    .view = engine_view,
+    .release = engine_release,
+    .range = mvcc_view_range,
+    .submit = engine_submit,
+    .lease_touch = engine_lease_touch,
+    .commit = mvcc_view_commit,
+    .subscribe = engine_subscribe,
+    .unsubscribe = engine_unsubscribe,
+    .identify = engine_identify,
+};
+
+int fake_store_new(struct loop *loop, struct rcu_domain *rcu, struct store **ret_store)
+{
+    struct fake_store *fake = calloc(1, sizeof(*fake));
+    if (!fake)
+        return -ENOMEM;
+    fake->store.engine = &engine;
+    fake->loop = loop;
+    list_init(&fake->subscribers);
+    fake->last_held = &fake->first_held;
+    local_options_init(&fake->local.options);
+    fake->local.rcu = rcu;
+    fake->local.expired = calloc(LOCAL_EXPIRE_MAX, sizeof(fake->local.expired[0]));
+    if (!fake->local.expired || mvcc_new(rcu, &fake->local.mvcc) < 0 ||
+        lease_table_new(rcu, loop_now(loop), &fake->local.leases) < 0 ||
+        notes_new(NOTES_BYTES, &fake->local.notes) < 0) {
+        fake_store_free(&fake->store);
+        return -ENOMEM;
+    }
+    *ret_store = &fake->store;
+    return 0;
+}
+
+void fake_store_free(struct store *store)
+{
+    struct fake_store *fake = fake_of(store);
+    ASSERT(list_is_empty(&fake->subscribers));
+    if (fake->local.mvcc) {
+        struct local_batch *batch = local_seal(&fake->local);
+        if (batch)
+            (void)local_batch_free(batch);
+    }
+    lease_table_free(fake->local.leases);
+    mvcc_free(fake->local.mvcc);
+    notes_free(fake->local.notes);
+    free(fake->local.expired);
+    free(fake);
+}
+
+void fake_store_refuse(struct store *store, enum store_outcome outcome)
+{
+    fake_of(store)->refusal = outcome;
+}
+
+void fake_store_hold(struct store *store, bool held)
+{
+    struct fake_store *fake = fake_of(store);
+    fake->is_held = held;
+    while (!held && fake->first_held) {
+        struct store_request *request = fake->first_held;
+        fake->first_held = request->next;
+        apply(fake, request);
+    }
+    if (!held)
+        fake->last_held = &fake->first_held;
+    publish(fake);
+}
+
+unsigned fake_store_expire(struct store *store)
+{
+    struct fake_store *fake = fake_of(store);
+    unsigned n = local_expire(&fake->local, loop_now(fake->loop), loop_now(fake->loop), wall_ms(fake), LOCAL_EXPIRE_MAX);
+    publish(fake);
+    return n;
+}
+
+static void ignore(struct store_request *request)
+{
+    (void)request;
+}
+
+/* Submits and waits for the answer, which is mail to the loop. */
+static int64_t ask(struct fake_store *fake, struct store_request *request)
+{
+    request->loop = fake->loop;
+    request->done = ignore;
+    engine_submit(&fake->store, request);
+    loop_settle(fake->loop);
+    ASSERT(request->outcome == STORE_OK);
+    int64_t revision = request->revision;
+    store_request_deinit(request);
+    return revision;
+}
+
+int64_t fake_store_put(struct store *store, const char *key, const char *value)
+{
+    struct store_op op = {.type = STORE_OP_PUT, .put = {slice_from_str(key), slice_from_str(value), .lease = 0}};
+    return ask(fake_of(store),
+               &(struct store_request){.type = STORE_TXN, .txn = {.success = &op, .n_success = 1}});
+}
+
+int64_t fake_store_delete(struct store *store, const char *key)
+{
+    struct store_op op = {.type = STORE_OP_DELETE, .del = {.key = slice_from_str(key)}};
+    return ask(fake_of(store),
+               &(struct store_request){.type = STORE_TXN, .txn = {.success = &op, .n_success = 1}});
+}
+
+int64_t fake_store_compact(struct store *store, int64_t revision)
+{
+    return ask(fake_of(store), &(struct store_request){.type = STORE_COMPACT, .compact_revision = revision});
+}
