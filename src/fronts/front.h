@@ -37,7 +37,6 @@ struct front_path {
 struct front_env {
     struct log *log;
     struct metrics *metrics;
-    struct store *store;
     const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
     struct store *store;              /* NULL in a process that keeps none */
 };
@@ -48,5 +47,10 @@ struct front {
     const struct front_path *paths;
     unsigned n_paths;
     int (*create)(const struct front_env *env, void **ret_instance, struct err *err);
+    /*
+     * The server is about to stop and the workers still run: calls that would last for ever are ended. Main thread, at
+     * most once. May be NULL.
+     */
+    void (*stop)(void *instance);
     void (*destroy)(void *instance);
 };

@@ -3,6 +3,7 @@
 #include "fronts/etcd/etcd.h"
 
 #include "fronts/etcd/submission.h"
+#include "fronts/etcd/watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,9 +19,21 @@ static const struct grpc_method methods[] = {
         .path = SLICE_LIT("/etcdserverpb.Lease/LeaseKeepAlive"),
         .client_streams = true,
         .server_streams = true,
+        .on_open = etcd_on_keep_alive_open,
         .on_message = etcd_on_keep_alive,
         .on_end = etcd_on_keep_alive_end,
         .on_drain = etcd_on_keep_alive_drain,
+        .on_close = etcd_on_keep_alive_close,
+    },
+    {
+        .path = SLICE_LIT("/etcdserverpb.Watch/Watch"),
+        .client_streams = true,
+        .server_streams = true,
+        .on_open = watch_on_open,
+        .on_message = watch_on_message,
+        .on_end = watch_on_end,
+        .on_drain = watch_on_drain,
+        .on_close = watch_on_close,
     },
     METHOD("KV/Range", etcd_on_range),
     METHOD("KV/Put", etcd_on_put),
@@ -37,14 +50,28 @@ static const struct grpc_service service = {methods, ARRAY_LEN(methods), ETCD_ME
 
 static void on_request(void *instance, struct exchange *exchange)
 {
-    grpc_serve(&service, instance, exchange);
+    const struct etcd *etcd = instance;
+    if (etcd->store)
+        grpc_serve(&service, instance, exchange);
+    else
+        exchange_respond_text(exchange, 503, "this process keeps no store\n");
 }
 
 /* grpc.c answers other methods itself, in the words that gRPC's clients know. */
 static const struct front_path paths[] = {
     {FRONT_PREFIX, SLICE_LIT("/etcdserverpb.KV/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {FRONT_PREFIX, SLICE_LIT("/etcdserverpb.Watch/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {FRONT_PREFIX, SLICE_LIT("/etcdserverpb.Lease/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
 };
+
+static void stop(void *instance)
+{
+    struct etcd *etcd = instance;
+    atomic_store_explicit(&etcd->is_stopping, true, memory_order_release);
+    struct etcd_worker *worker = atomic_load_explicit(&etcd->workers, memory_order_acquire);
+    for (; worker; worker = worker->next)
+        loop_post(worker->loop, &worker->stop_mail);
+}
 
 static void destroy(void *instance)
 {
@@ -67,7 +94,8 @@ static int create(const struct front_env *env, void **ret_instance, struct err *
         return -ENOMEM;
     etcd->store = env->store;
     etcd->system = env->system;
-    store_identify(env->store, &etcd->identity);
+    if (env->store)
+        store_identify(env->store, &etcd->identity);
     if (etcd_header_init(&etcd->header, &etcd->identity) < 0) {
         destroy(etcd);
         return -ENOMEM;
@@ -82,5 +110,6 @@ const struct front etcd_front = {
     .paths = paths,
     .n_paths = ARRAY_LEN(paths),
     .create = create,
+    .stop = stop,
     .destroy = destroy,
 };

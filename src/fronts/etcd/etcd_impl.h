@@ -13,13 +13,23 @@
 #define ETCD_MESSAGE_MAX (ETCD_WRITE_MAX + 512 * 1024)
 
 struct etcd;
+struct watch_hub;
+
+/* A call without an end: it must be ended when the server stops. Embedded in what the call's state is. */
+struct etcd_stream {
+    struct list link; /* worker->streams */
+    struct grpc_call *call;
+};
 
 /* Belongs to one loop's thread, but for `next` and `loop`, which stay as they are. */
 struct etcd_worker {
     struct etcd_worker *next;
     struct etcd *etcd;
     struct loop *loop;
-    struct buf scratch; /* where answers are written before they are sent; used within one callback */
+    struct buf scratch;   /* where answers are written before they are sent; used within one callback */
+    struct list streams;  /* etcd_stream */
+    struct watch_hub *hub; /* NULL until the first watch */
+    struct mail stop_mail;
 };
 
 /* One for the process; what all workers share of it does not change, but for the list of workers, which grows. */
@@ -29,6 +39,7 @@ struct etcd {
     struct store_identity identity;
     struct buf header; /* etcd_header_init */
     _Atomic(struct etcd_worker *) workers;
+    _Atomic bool is_stopping; /* no new streams */
 };
 
 /* The worker that runs the call; made at its loop's first call. NULL: out of memory. */
@@ -40,6 +51,10 @@ void etcd_worker_free(struct etcd_worker *worker);
 struct buf *etcd_answer_begin(struct grpc_call *call, int64_t revision);
 /* Sends what is in it, and the call is done; or refuses the call if there was no memory for it. */
 void etcd_answer_end(struct grpc_call *call, struct buf *answer);
+
+/* For on_open of a stream: lists it, so that it ends with the server. 0, or negative: the call is refused. */
+int etcd_stream_open(struct etcd_stream *stream, struct grpc_call *call);
+void etcd_stream_close(struct etcd_stream *stream);
 
 /* kv.c */
 void etcd_on_range(struct grpc_call *call, struct slice message);
@@ -53,6 +68,8 @@ void etcd_on_lease_grant(struct grpc_call *call, struct slice message);
 void etcd_on_lease_revoke(struct grpc_call *call, struct slice message);
 void etcd_on_lease_time_to_live(struct grpc_call *call, struct slice message);
 void etcd_on_lease_leases(struct grpc_call *call, struct slice message);
+void etcd_on_keep_alive_open(struct grpc_call *call);
+void etcd_on_keep_alive_close(struct grpc_call *call, enum exchange_end end);
 void etcd_on_keep_alive(struct grpc_call *call, struct slice message);
 void etcd_on_keep_alive_end(struct grpc_call *call);
 void etcd_on_keep_alive_drain(struct grpc_call *call);

@@ -7,6 +7,8 @@
  */
 #include "fronts/etcd/submission.h"
 
+#include <stdlib.h>
+
 #define MS_PER_S 1000
 
 static int64_t seconds_up(int64_t ms)
@@ -97,6 +99,27 @@ void etcd_on_lease_leases(struct grpc_call *call, struct slice message)
 }
 
 /* ------------------------------------------------------------------------------------------------ keep-alive */
+
+void etcd_on_keep_alive_open(struct grpc_call *call)
+{
+    struct etcd_stream *stream = malloc(sizeof(*stream));
+    if (!stream) {
+        etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);
+    } else if (etcd_stream_open(stream, call) < 0) {
+        free(stream);
+    } else {
+        call->state = stream;
+    }
+}
+
+void etcd_on_keep_alive_close(struct grpc_call *call, enum exchange_end end)
+{
+    (void)end;
+    struct etcd_stream *stream = call->state;
+    if (stream)
+        etcd_stream_close(stream);
+    free(stream);
+}
 
 /* A lease that is dead or was never there has a TTL of 0, and the stream goes on. */
 void etcd_on_keep_alive(struct grpc_call *call, struct slice message)

@@ -3,12 +3,20 @@
  * What a worker's loop has for itself. There are few, so finding one's own is a short walk; one is added by the thread
  * that will use it, and stays until the front end is destroyed.
  */
-#include "fronts/etcd/etcd_impl.h"
+#include "fronts/etcd/watch.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* A larger scratch is given back after its use. */
 #define SCRATCH_KEPT_BYTES ((size_t)64 * 1024)
+
+static void on_stop(struct mail *mail)
+{
+    struct etcd_worker *worker = container_of(mail, struct etcd_worker, stop_mail);
+    list_for_each (link, &worker->streams)
+        etcd_refuse(container_of(link, struct etcd_stream, link)->call, ETCD_STOPPED);
+}
 
 static struct etcd_worker *add_worker(struct etcd *etcd, struct loop *loop)
 {
@@ -17,6 +25,8 @@ static struct etcd_worker *add_worker(struct etcd *etcd, struct loop *loop)
         return NULL;
     worker->etcd = etcd;
     worker->loop = loop;
+    worker->stop_mail.deliver = on_stop;
+    list_init(&worker->streams);
     worker->next = atomic_load_explicit(&etcd->workers, memory_order_acquire);
     while (!atomic_compare_exchange_weak_explicit(&etcd->workers, &worker->next, worker, memory_order_acq_rel,
                                                   memory_order_acquire))
@@ -36,6 +46,7 @@ struct etcd_worker *etcd_worker_of(const struct grpc_call *call)
 
 void etcd_worker_free(struct etcd_worker *worker)
 {
+    watch_hub_free(worker->hub);
     buf_deinit(&worker->scratch);
     free(worker);
 }
@@ -61,4 +72,26 @@ void etcd_answer_end(struct grpc_call *call, struct buf *answer)
         grpc_reply(call, buf_slice(answer));
     if (answer->cap > SCRATCH_KEPT_BYTES)
         buf_deinit(answer);
+}
+
+/* ------------------------------------------------------------------------------------------------ streams */
+
+int etcd_stream_open(struct etcd_stream *stream, struct grpc_call *call)
+{
+    const struct etcd *etcd = call->ctx;
+    struct etcd_worker *worker = etcd_worker_of(call);
+    bool is_stopping = atomic_load_explicit(&etcd->is_stopping, memory_order_acquire);
+    if (!worker || is_stopping) {
+        etcd_refuse(call, is_stopping ? ETCD_STOPPED : ETCD_TOO_MANY_REQUESTS);
+        return -ENOMEM;
+    }
+    stream->call = call;
+    list_init(&stream->link);
+    list_push_back(&worker->streams, &stream->link);
+    return 0;
+}
+
+void etcd_stream_close(struct etcd_stream *stream)
+{
+    list_remove(&stream->link);
 }
