@@ -2,6 +2,7 @@
 #include "daemon/fronts.h"
 
 #include "base/util.h"
+#include "fronts/etcd/etcd.h"
 #include "fronts/grpc_health/grpc_health.h"
 #include "fronts/ops/ops.h"
 
@@ -12,6 +13,7 @@
 static const struct front *const all_fronts[] = {
     &ops_front,
     &grpc_health_front,
+    &etcd_front,
 };
 
 struct fronts {
