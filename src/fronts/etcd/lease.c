@@ -31,9 +31,11 @@ void etcd_on_lease_grant(struct grpc_call *call, struct slice message)
     enum etcd_error error = etcd_read_lease_grant(submission->message, &asked);
     if (error == ETCD_OK && asked.ttl_s > STORE_LEASE_TTL_MAX_MS / MS_PER_S)
         error = ETCD_TTL_TOO_LARGE;
+    if (asked.ttl_s < 1 || error != ETCD_OK)
+        asked.ttl_s = 1;
     submission->request.type = STORE_LEASE_GRANT;
     submission->request.lease.id = asked.id;
-    submission->request.lease.ttl_ms = (asked.ttl_s > 1 ? asked.ttl_s : 1) * MS_PER_S;
+    submission->request.lease.ttl_ms = asked.ttl_s * MS_PER_S;
     submission_send(submission, error);
 }
 

@@ -41,7 +41,8 @@ static void on_done(struct store_request *request)
     struct grpc_call *call = submission->call;
     if (call) {
         call->state = NULL;
-        answer(call, submission);
+        if (!call->is_finished) /* by the client's deadline */
+            answer(call, submission);
     }
     submission_free(submission);
 }

@@ -53,6 +53,7 @@ static int ops_write(struct exchange *exchange, struct slice bytes)
         return -EPIPE;
     call->n_written_full += call->is_full;
     int r = buf_append(&call->body, bytes);
+    call->is_broken = r < 0;
     return r < 0 ? r : call->is_full ? EXCHANGE_FULL : 0;
 }
 
@@ -207,6 +208,7 @@ struct etcd_call *etcd_call_new(struct etcd_kit *kit, const char *method)
         .path = slice_from_str(call->path),
         .fields = &call->fields,
     };
+    list_init(&call->link);
     list_push_back(&kit->calls, &call->link);
     /* As the router would find it. */
     const struct front_path *path = etcd_front.paths;

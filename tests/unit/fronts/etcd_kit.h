@@ -90,4 +90,4 @@ static inline ProtobufCBinaryData etcd_bytes(const char *text)
     return (ProtobufCBinaryData){strlen(text), (uint8_t *)(uintptr_t)text};
 }
 
-#define expect_data(data, expected) expect_slice(slice_from((data).data, (data).len), expected)
+#define expect_data(binary, expected) expect_slice(slice_from((binary).data, (binary).len), expected)

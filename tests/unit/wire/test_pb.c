@@ -127,7 +127,9 @@ static void nested_messages_get_their_length(void)
         struct pb_field field;
         expect_int(pb_next(&message, &field), 1);
         expect_int(message.len, 0);
-        expect_int(pb_next(&field.bytes, &field), 1);
+        message = field.bytes;
+        expect_int(pb_next(&message, &field), 1);
+        expect_int(message.len, 0);
         expect_int(field.number, 99);
         expect_int(field.bytes.len, lengths[i]);
         for (size_t k = 0; k < lengths[i]; k++)
