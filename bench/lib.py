@@ -40,6 +40,7 @@ class Server:
 
     def __enter__(self):
         self.output = tempfile.TemporaryFile()
+        self.started = time.monotonic()
         self.process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *self.command], stdout=self.output,
                                         stderr=self.output, stdin=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 10
@@ -54,7 +55,12 @@ class Server:
                 time.sleep(0.01)
 
     def __exit__(self, *_):
-        os.killpg(self.process.pid, signal.SIGTERM)
+        self.stop(signal.SIGTERM)
+
+    def stop(self, how):
+        """Ends it by a signal; it may be entered again."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, how)
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -79,12 +85,12 @@ class Server:
                     total += int(stat.read().split()[0])
         return total / 1e9
 
-    def memory_bytes(self):
-        """Memory that is the server's own: proportional set size of all its processes."""
+    def memory_bytes(self, kind="Pss"):
+        """Memory that is the server's own: proportional set size of all its processes, or what else the kernel counts."""
         total = 0
         for pid in self.pids():
             with open(f"/proc/{pid}/smaps_rollup") as rollup:
-                total += next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+                total += next(int(line.split()[1]) for line in rollup if line.startswith(f"{kind}:"))
         return total * 1024
 
 

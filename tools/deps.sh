@@ -25,7 +25,9 @@ packages_of() {
 peers_of() {
     case $1 in
     test) printf '%s\n' "prometheus usr/bin/promtool" "node-llhttp usr/share/llhttp/llhttp.c" ;;
-    bench) printf '%s\n' "nginx usr/sbin/nginx" "node-llhttp usr/share/llhttp/llhttp.c" ;;
+    bench)
+        printf '%s\n' "etcd-server usr/bin/etcd" "nginx usr/sbin/nginx" "node-llhttp usr/share/llhttp/llhttp.c"
+        ;;
     fuzz) echo "node-llhttp usr/share/llhttp/llhttp.c" ;;
     build | check) ;;
     esac
@@ -37,7 +39,7 @@ needs_of() {
     build) echo cc meson ninja pkg-config protoc-c pc:jansson pc:libnghttp2 pc:libprotobuf-c pc:openssl pc:yaml-0.1 ;;
     test) echo c++ curl git h2load nghttp openssl promtool python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
-    bench) echo h2load nginx python3 taskset wrk ;;
+    bench) echo etcd h2load nginx python3 taskset wrk ;;
     fuzz) echo clang ;;
     esac
 }
