@@ -59,9 +59,9 @@ static void on_request(void *instance, struct exchange *exchange)
 
 /* grpc.c answers other methods itself, in the words that gRPC's clients know. */
 static const struct front_path paths[] = {
-    {FRONT_PREFIX, SLICE_LIT("/etcdserverpb.KV/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
-    {FRONT_PREFIX, SLICE_LIT("/etcdserverpb.Watch/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
-    {FRONT_PREFIX, SLICE_LIT("/etcdserverpb.Lease/"), FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/etcdserverpb.KV/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/etcdserverpb.Watch/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/etcdserverpb.Lease/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
 };
 
 static void stop(void *instance)
