@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PAGE = 4096, SECTOR = 512, NAMES_MAX = 64, NAME_BYTES = 40 };
+enum { PAGE = 4096, SECTOR = 512, NAMES_MAX = 64, NAME_BYTES = 40, PENDING_MAX = 8 };
 
 struct node {
     struct node *next;
@@ -43,6 +43,8 @@ struct sim_disk {
     struct wal_files files;
     struct node *nodes;
     struct folder seen, kept;
+    struct folder pending[PENDING_MAX]; /* as it was seen after each change that is not kept yet, the oldest first */
+    size_t n_pending;
     uint64_t random;
     uint64_t limit;
     uint64_t n_ops[SIM_DISK_ANY + 1];
@@ -91,33 +93,31 @@ static void set_entry(struct folder *folder, const char *name, struct node *node
     folder->n++;
 }
 
-static struct entry *find_node(struct folder *folder, const struct node *node)
+/* After each change. Changes of a folder reach the disk in their order, but by themselves only some time later. */
+static void note_folder(struct sim_disk *disk)
 {
-    for (size_t i = 0; i < folder->n; i++) {
-        if (folder->entries[i].node == node)
-            return &folder->entries[i];
+    if (disk->n_pending == PENDING_MAX) {
+        disk->kept = disk->pending[0];
+        memmove(disk->pending, disk->pending + 1, (PENDING_MAX - 1) * sizeof(disk->pending[0]));
+        disk->n_pending--;
     }
-    return NULL;
+    disk->pending[disk->n_pending++] = disk->seen;
 }
 
-/* Each file that is new, gone or renamed is so on the disk, or not. */
+static void sync_folder(struct sim_disk *disk)
+{
+    disk->kept = disk->seen;
+    disk->n_pending = 0;
+}
+
+/* Some of the changes have reached the disk. */
 static void settle_folder(struct sim_disk *disk)
 {
-    struct folder kept = disk->kept;
-    for (size_t i = 0; i < disk->seen.n; i++) {
-        struct entry *entry = &disk->seen.entries[i], *old = find_node(&disk->kept, entry->node);
-        if ((old && strcmp(old->name, entry->name) == 0) || choose(disk, 2))
-            continue;
-        if (old)
-            drop_entry(&kept, old->name);
-        set_entry(&kept, entry->name, entry->node);
-    }
-    for (size_t i = 0; i < disk->kept.n; i++) {
-        struct entry *entry = &disk->kept.entries[i];
-        if (!find_node(&disk->seen, entry->node) && find_node(&kept, entry->node) && choose(disk, 2))
-            drop_entry(&kept, entry->name);
-    }
-    disk->seen = disk->kept = kept;
+    uint64_t n = choose(disk, disk->n_pending + 1);
+    if (n > 0)
+        disk->kept = disk->pending[n - 1];
+    disk->seen = disk->kept;
+    disk->n_pending = 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ nodes */
@@ -193,7 +193,7 @@ static void settle_node(struct sim_disk *disk, struct node *node)
         node->kept_len = node->seen_len;
 }
 
-/* After a loss of power: what is on the disk is what is seen. Bytes beyond the end are zeroes. */
+/* What is on the disk is what is seen. Bytes beyond the end are zeroes. */
 static void reset_node(struct node *node)
 {
     if (node->cap == 0)
@@ -252,8 +252,10 @@ static int sim_open(void *ctx, const char *name, bool create, struct wal_file **
         free(file);
         return -ENOMEM;
     }
-    if (create)
+    if (create) {
         set_entry(&disk->seen, name, node);
+        note_folder(disk);
+    }
     file->node = node;
     *ret_file = file;
     return 0;
@@ -314,20 +316,34 @@ static int sim_sync(void *ctx, struct wal_file *file)
     return result;
 }
 
+static int sim_refresh(void *ctx, struct wal_file *file)
+{
+    int result = sim_sync(ctx, file);
+    if (result < 0)
+        return result;
+    reset_node(file->node);
+    sync_folder(ctx);
+    return 0;
+}
+
 static int sim_allocate(void *ctx, struct wal_file *file, uint64_t offset, uint64_t bytes)
 {
+    static const char zeroes[PAGE];
     struct sim_disk *disk = ctx;
     bool is_cut;
     int result = begin_op(disk, SIM_DISK_ALLOCATE, &is_cut);
     if (result < 0 && disk->is_off && !is_cut)
         return result;
-    expect_int(offset, file->node->seen_len);
+    expect_true(offset <= file->node->seen_len);
     if (result == -ENOSPC || (result == 0 && !has_space(disk, file->node, offset + bytes)))
         return -ENOSPC;
     size_t end = offset + (result < 0 ? choose(disk, bytes + 1) : bytes);
     if (reserve_node(file->node, end) < 0)
         return -ENOMEM;
-    file->node->seen_len = end;
+    size_t old = min_size(end, file->node->seen_len);
+    for (size_t at = offset; at < old; at += PAGE)
+        write_node(file->node, at, zeroes, min_size(PAGE, old - at));
+    file->node->seen_len = max_size(file->node->seen_len, end);
     if (result == 0)
         sync_node(file->node);
     else if (!disk->is_off)
@@ -358,8 +374,9 @@ static int sim_rename(void *ctx, const char *from, const char *to)
     struct node *node = entry->node;
     drop_entry(&disk->seen, from);
     set_entry(&disk->seen, to, node);
+    note_folder(disk);
     if (result == 0)
-        disk->kept = disk->seen;
+        sync_folder(disk);
     return result;
 }
 
@@ -373,6 +390,7 @@ static int sim_remove(void *ctx, const char *name)
     if (!find_entry(&disk->seen, name))
         return -ENOENT;
     drop_entry(&disk->seen, name);
+    note_folder(disk);
     return 0;
 }
 
@@ -393,6 +411,7 @@ static const struct wal_files_ops sim_ops = {
     .writev = sim_writev,
     .read = sim_read,
     .sync = sim_sync,
+    .refresh = sim_refresh,
     .allocate = sim_allocate,
     .size = sim_size,
     .rename = sim_rename,
@@ -410,42 +429,6 @@ struct sim_disk *sim_disk_new(uint64_t seed)
     disk->random = seed;
     disk->limit = UINT64_MAX;
     return disk;
-}
-
-static struct node *copy_node(struct sim_disk *disk, const struct node *from)
-{
-    struct node *node = new_node(disk);
-    expect_true(node != NULL);
-    expect_int(reserve_node(node, from->cap), 0);
-    if (from->cap > 0) {
-        memcpy(node->seen, from->seen, from->cap);
-        memcpy(node->kept, from->kept, from->cap);
-        memcpy(node->is_dirty, from->is_dirty, from->cap / PAGE);
-    }
-    node->seen_len = from->seen_len;
-    node->kept_len = from->kept_len;
-    return node;
-}
-
-static void replace_node(struct folder *folder, const struct node *old, struct node *node)
-{
-    for (size_t i = 0; i < folder->n; i++) {
-        if (folder->entries[i].node == old)
-            folder->entries[i].node = node;
-    }
-}
-
-struct sim_disk *sim_disk_copy(const struct sim_disk *disk, uint64_t seed)
-{
-    struct sim_disk *copy = sim_disk_new(seed);
-    copy->seen = disk->seen;
-    copy->kept = disk->kept;
-    for (const struct node *from = disk->nodes; from; from = from->next) {
-        struct node *node = copy_node(copy, from);
-        replace_node(&copy->seen, from, node);
-        replace_node(&copy->kept, from, node);
-    }
-    return copy;
 }
 
 void sim_disk_free(struct sim_disk *disk)
@@ -560,5 +543,5 @@ void sim_disk_put(struct sim_disk *disk, const char *name, struct slice bytes)
     write_node(node, 0, bytes.ptr, bytes.len);
     sync_node(node);
     set_entry(&disk->seen, name, node);
-    set_entry(&disk->kept, name, node);
+    sync_folder(disk);
 }

@@ -3,8 +3,8 @@
  * A folder on a simulated disk, for whatever writes through struct wal_files (store/local/wal_files.h).
  *
  * It keeps what programs see and what is really on the disk apart. A sync carries the one to the other; a loss of power
- * leaves of what was not synced a random choice: page by page, now and then only some sectors of a page, and for the
- * folder name by name. A sync that fails does what Linux does: some pages have reached the disk, and all count as
+ * leaves of what was not synced a random choice: page by page, now and then only some sectors of a page, and of the
+ * changes of the folder the first ones. A sync that fails does what Linux does: some pages have reached the disk, and all count as
  * clean from then on, so that the next sync succeeds without writing them.
  *
  * Used up to a limit of bytes; then -ENOSPC. Every random choice comes from the seed.
@@ -17,8 +17,6 @@
 struct sim_disk;
 
 struct sim_disk *sim_disk_new(uint64_t seed);
-/* A disk with the same files and names, with nothing open and no faults planned. */
-struct sim_disk *sim_disk_copy(const struct sim_disk *disk, uint64_t seed);
 void sim_disk_free(struct sim_disk *disk);
 
 struct wal_files *sim_disk_files(struct sim_disk *disk);

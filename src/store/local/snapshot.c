@@ -64,6 +64,8 @@ static int begin_frame(struct snapshot_writer *writer)
 
 static int end_frame(struct snapshot_writer *writer, enum snapshot_frame_kind kind)
 {
+    if (buf_error(&writer->frame) < 0)
+        return buf_error(&writer->frame);
     struct slice payload = slice_skip(buf_slice(&writer->frame), SNAPSHOT_FRAME_HEAD_BYTES);
     struct snapshot_frame frame = {
         .kind = kind,
@@ -139,9 +141,7 @@ static int end_file(struct snapshot_writer *writer)
     char bytes[SNAPSHOT_END_BYTES];
     snapshot_end_write(writer->n_all_entries, writer->n_frames, bytes);
     buf_append(&writer->frame, slice_from(bytes, sizeof(bytes)));
-    result = buf_error(&writer->frame);
-    if (result == 0)
-        result = end_frame(writer, SNAPSHOT_END);
+    result = end_frame(writer, SNAPSHOT_END);
     if (result == 0)
         result = writer->files->ops->sync(writer->files->ctx, writer->file);
     if (result < 0)

@@ -25,7 +25,7 @@ struct snapshot_head {
 int snapshot_writer_open(struct wal_files *files, const struct snapshot_head *head, struct snapshot_writer **ret_writer,
                          struct err *err);
 int snapshot_writer_add(struct snapshot_writer *writer, const struct record_entry *entry, struct err *err);
-/* Syncs and renames into place. The writer is gone, whatever the result. */
+/* Syncs and renames into place, unless an entry is missing. The writer is gone, whatever the result. */
 int snapshot_writer_finish(struct snapshot_writer *writer, struct err *err);
 void snapshot_writer_abort(struct snapshot_writer *writer);
 

@@ -111,6 +111,14 @@ static int folder_sync(void *ctx, struct wal_file *file)
     return fdatasync(file->fd) < 0 ? last_error() : 0;
 }
 
+static int folder_refresh(void *ctx, struct wal_file *file)
+{
+    struct wal_folder *folder = ctx;
+    if (fdatasync(file->fd) < 0 || fsync(folder->fd) < 0)
+        return last_error();
+    return -posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 /*
  * Reserving alone is not enough: the first write to a reserved block changes the file's metadata (the block is no longer
  * an unwritten one), which makes its sync wait for the file system's journal as well.
@@ -186,6 +194,7 @@ static const struct wal_files_ops folder_ops = {
     .writev = folder_writev,
     .read = folder_read,
     .sync = folder_sync,
+    .refresh = folder_refresh,
     .allocate = folder_allocate,
     .size = folder_size,
     .rename = folder_rename,

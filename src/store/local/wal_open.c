@@ -227,18 +227,6 @@ static int replay_part(struct recovery *recovery, size_t index, uint64_t end, bo
     return 0;
 }
 
-/* Everything that was read must be on the disk before anybody acts upon it: the process that wrote it may have died. */
-static int settle(struct recovery *recovery)
-{
-    struct wal *wal = recovery->wal;
-    int result = wal->files->ops->sync(wal->files->ctx, recovery->reader.file);
-    if (result < 0)
-        return err_set_errno(recovery->err, result, "the log in %s cannot be synced", wal->files->path);
-    wal->durable_end = recovery->reader.offset;
-    wal->next = wal->durable_next = recovery->reader.number;
-    return 0;
-}
-
 /* The index of the segment to begin with. */
 static int find_first(struct recovery *recovery, size_t *ret_index)
 {
@@ -256,6 +244,20 @@ static int find_first(struct recovery *recovery, size_t *ret_index)
     return 0;
 }
 
+/*
+ * Whoever is told of a record acts upon it, so it must be on the disk. Of all but the last segment the next one's head
+ * says so; the last one's records, even its name, may be those of a process that died before its sync, or after one
+ * that failed.
+ */
+static int open_part(struct recovery *recovery, size_t index)
+{
+    struct wal *wal = recovery->wal;
+    int result = wal_reader_open(&recovery->reader, wal->parts[index].sequence);
+    if (result == 0 && index + 1 == wal->n_parts)
+        result = wal_reader_refresh(&recovery->reader);
+    return result < 0 ? err_set_errno(recovery->err, result, "the log in %s cannot be read", wal->files->path) : 0;
+}
+
 static int replay(struct recovery *recovery)
 {
     struct wal *wal = recovery->wal;
@@ -263,9 +265,9 @@ static int replay(struct recovery *recovery)
     int result = find_first(recovery, &index);
     for (bool is_cut = false; result == 0 && !is_cut && index < wal->n_parts; index++) {
         bool is_last = index + 1 == wal->n_parts;
-        result = wal_reader_open(&recovery->reader, wal->parts[index].sequence);
+        result = open_part(recovery, index);
         if (result < 0)
-            return err_set_errno(recovery->err, result, "the log in %s cannot be read", wal->files->path);
+            return result;
         result = replay_part(recovery, index, is_last ? UINT64_MAX : recovery->before_ends[index + 1], &is_cut);
         if (result < 0 || is_last || is_cut)
             continue;
@@ -276,7 +278,9 @@ static int replay(struct recovery *recovery)
             result = damaged(recovery, index, "the next segment does not continue it");
         }
     }
-    return result < 0 ? result : settle(recovery);
+    wal->durable_end = recovery->reader.offset;
+    wal->next = wal->durable_next = recovery->reader.number;
+    return result;
 }
 
 /* ------------------------------------------------------------------------------------------------ opening */

@@ -98,6 +98,12 @@ int wal_reader_open(struct wal_reader *reader, uint64_t sequence)
     return 0;
 }
 
+int wal_reader_refresh(struct wal_reader *reader)
+{
+    reader->window_len = 0;
+    return reader->files->ops->refresh(reader->files->ctx, reader->file);
+}
+
 int wal_reader_next(struct wal_reader *reader, struct slice *ret_payload)
 {
     const char *bytes;

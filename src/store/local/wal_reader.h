@@ -39,6 +39,9 @@ void wal_reader_deinit(struct wal_reader *reader);
 /* Opens a segment and reads its head; closes the one before. 0, -EBADMSG, -ENOTSUP (see segment_head_read), -errno. */
 int wal_reader_open(struct wal_reader *reader, uint64_t sequence);
 
+/* What is read from now on is what is on the disk (refresh in wal_files.h). 0 or -errno. */
+int wal_reader_refresh(struct wal_reader *reader);
+
 /* An enum wal_found, or -errno. The payload is valid until the next call. */
 int wal_reader_next(struct wal_reader *reader, struct slice *ret_payload);
 

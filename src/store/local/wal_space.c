@@ -273,11 +273,12 @@ static int recycle_first_part(struct wal *wal)
     struct wal_part *part = &wal->parts[0];
     int result;
     if (wal->n_spares < WAL_SPARES_MAX && part->bytes <= wal->options.segment_bytes) {
-        result = wal_rename(wal->files, part->sequence, "log", wal->next_spare_id, "spare");
+        uint64_t id = wal->next_spare_id++;
+        result = wal_rename(wal->files, part->sequence, "log", id, "spare");
         if (result == 0) {
             /* In front: the spare that is used next may have been made long enough for what comes. */
             memmove(wal->spares + 1, wal->spares, wal->n_spares * sizeof(wal->spares[0]));
-            wal->spares[0] = (struct wal_spare){wal->next_spare_id++, part->bytes};
+            wal->spares[0] = (struct wal_spare){id, part->bytes};
             wal->n_spares++;
         }
     } else {

@@ -223,6 +223,23 @@ static void missing_segments_are_missed(void)
     wal_kit_deinit(&kit);
 }
 
+/* Which a file system that reorders removals could leave behind. */
+static void a_gap_that_nobody_needs_is_passed_over(void)
+{
+    struct wal_kit kit;
+    wal_kit_init(&kit, test_seed());
+    expect_int(wal_kit_open(&kit), 0);
+    for (int i = 0; i < 120; i++)
+        expect_int(wal_kit_append(&kit, 1000), 0);
+    wal_kit_close(&kit);
+    struct wal_files *files = sim_disk_files(kit.disk);
+    expect_int(files->ops->remove(files->ctx, "0000000000000002.log"), 0);
+    kit.from = 100;
+    expect_int(wal_kit_open(&kit), 0);
+    expect_str(sim_disk_name(kit.disk, ".log", 0), "0000000000000003.log");
+    wal_kit_deinit(&kit);
+}
+
 static void a_newer_format_is_left_alone(void)
 {
     struct wal_kit kit;
@@ -272,6 +289,7 @@ static const struct test_case cases[] = {
     {"repair sets aside what follows damage", repair_sets_aside_what_follows_damage},
     {"a log whose only head is damaged can be given up", a_log_whose_only_head_is_damaged_can_be_given_up},
     {"missing segments are missed", missing_segments_are_missed},
+    {"a gap that nobody needs is passed over", a_gap_that_nobody_needs_is_passed_over},
     {"a newer format is left alone", a_newer_format_is_left_alone},
     {"running out of memory is an ordinary error", running_out_of_memory_is_an_ordinary_error},
 };

@@ -51,6 +51,7 @@ int wal_kit_open(struct wal_kit *kit)
                           &kit->torn_bytes, &kit->err);
     if (result < 0)
         return result;
+    kit->is_relaxed = kit->options.relaxed;
     uint64_t n_present = kit->replay_next - 1;
     expect_int(wal_next(kit->wal), n_present + 1);
     if (n_present < kit->n_durable)
@@ -89,7 +90,7 @@ int wal_kit_append(struct wal_kit *kit, size_t length)
     int result = wal_append(kit->wal, iov, 2, &kit->err);
     if (result == -ENOSPC || result == -ENOMEM)
         kit->n_appended = number - 1;
-    if (result == 0 && !kit->options.relaxed)
+    if (result == 0 && !kit->is_relaxed)
         kit->n_durable = number;
     expect_int(wal_next(kit->wal), result == 0 ? number + 1 : number);
     return result;

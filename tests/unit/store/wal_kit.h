@@ -18,8 +18,9 @@ struct wal_kit_record {
 
 struct wal_kit {
     struct sim_disk *disk;
-    struct wal_options options;
-    struct wal *wal; /* NULL: closed */
+    struct wal_options options; /* for the next opening */
+    bool is_relaxed;            /* as it is open */
+    struct wal *wal;            /* NULL: closed */
     uint64_t random;
     uint64_t from;       /* replayed from here on; what was forgotten is below */
     uint64_t n_appended; /* also the number of the newest record */
