@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the scenarios of etcd's protocol share: the same cases run against etcd itself and against muster.
+
+    def a_key_is_put(server):
+        tap.expect(server.etcdctl("put", "k", "v"), "OK\n")
+
+    sys.exit(main([("a key is put", a_key_is_put)]))
+
+An expectation that does not hold for etcd is a wrong expectation; one that holds for etcd alone is a fault of muster.
+Where etcd is not on the machine, its half is skipped. Cases share a server: each keeps to keys of its own.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+DEBIAN_PYTHON = "/usr/bin/python3"
+TOOLS = pathlib.Path(__file__).resolve().parent.parent.parent / "build/tools/usr"
+sys.path.append(str(TOOLS / "lib/python3/dist-packages"))
+try:
+    import etcd3
+    import etcd3.etcdrpc as rpc
+    import grpc
+except ImportError:
+    # The modules are Debian's, and so is the Python that finds them.
+    if sys.executable != DEBIAN_PYTHON and os.path.exists(DEBIAN_PYTHON):
+        os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, *sys.argv])
+    etcd3 = rpc = grpc = None
+
+from lib import SECONDS, Muster, tap  # noqa: E402
+
+PATH = os.environ.get("PATH", "") + f":{TOOLS}/bin"
+
+
+def program(name):
+    found = shutil.which(name, path=PATH)
+    if not found:
+        raise tap.Skip(f"there is no {name}")
+    return found
+
+
+class Server:
+    """What both servers can be asked."""
+
+    host = "127.0.0.1"
+
+    def etcdctl(self, *words, typed=None, fails=False):
+        """The output of etcdctl; with fails its complaint, from a run that must fail."""
+        done = subprocess.run(
+            [program("etcdctl"), f"--endpoints={self.host}:{self.port}", *words],
+            env={**os.environ, "ETCDCTL_API": "3"},
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        if (done.returncode != 0) != fails:
+            raise AssertionError(f"etcdctl {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stderr if fails else done.stdout
+
+    def etcdctl_json(self, *words):
+        return json.loads(self.etcdctl(*words, "-w", "json"))
+
+    def python(self):
+        """A client of python3-etcd3."""
+        if etcd3 is None:
+            raise tap.Skip("there is no etcd3 for Python")
+        return etcd3.client(self.host, self.port, timeout=SECONDS)
+
+    def channel(self):
+        if grpc is None:
+            raise tap.Skip("there is no grpcio for Python")
+        return grpc.insecure_channel(f"{self.host}:{self.port}")
+
+
+class MusterServer(Server):
+    def __init__(self, stack):
+        self.muster = stack.enter_context(Muster())
+        self.port = int(self.muster.address().rsplit(":", 1)[1])
+
+
+class EtcdServer(Server):
+    def __init__(self, stack):
+        etcd = program("etcd")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="muster-etcd-"))
+        self.port, peer = free_port(), free_port()
+        words = [etcd, "--data-dir", folder, "--log-level", "error", "--unsafe-no-fsync"]
+        words += ["--listen-client-urls", f"http://127.0.0.1:{self.port}"]
+        words += ["--advertise-client-urls", f"http://127.0.0.1:{self.port}"]
+        words += ["--listen-peer-urls", f"http://127.0.0.1:{peer}"]
+        words += ["--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}"]
+        words += ["--initial-cluster", f"default=http://127.0.0.1:{peer}"]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        stack.callback(process.wait, SECONDS)
+        stack.callback(process.kill)
+        deadline = time.monotonic() + SECONDS
+        while subprocess.run(
+            [program("etcdctl"), f"--endpoints=127.0.0.1:{self.port}", "--command-timeout=1s", "get", "ready"],
+            env={**os.environ, "ETCDCTL_API": "3"},
+            capture_output=True,
+            timeout=SECONDS,
+        ).returncode:
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise AssertionError("etcd did not start")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def failure(call, *arguments):
+    """Code and text of the error that a gRPC call ends with."""
+    try:
+        call(*arguments, timeout=SECONDS)
+    except grpc.RpcError as error:
+        return error.code().name, error.details()
+    raise AssertionError("the call succeeded")
+
+
+def main(cases):
+    """Runs each (words, function) with etcd, then with muster."""
+    with contextlib.ExitStack() as stack:
+        servers = {}
+
+        def bind(kind, case):
+            def run():
+                if kind not in servers:
+                    servers[kind] = kind(stack)
+                case(servers[kind])
+
+            return run
+
+        kinds = (("etcd", EtcdServer), ("muster", MusterServer))
+        return tap.main([(f"{name}: {words}", bind(kind, case)) for name, kind in kinds for words, case in cases])
