@@ -24,7 +24,12 @@ packages_of() {
 # package would bring Node.js along.
 peers_of() {
     case $1 in
-    test) printf '%s\n' "prometheus usr/bin/promtool" "node-llhttp usr/share/llhttp/llhttp.c" ;;
+    test)
+        printf '%s\n' "etcd-client usr/bin/etcdctl" "etcd-server usr/bin/etcd" \
+            "node-llhttp usr/share/llhttp/llhttp.c" "prometheus usr/bin/promtool" \
+            "python3-etcd3 usr/lib/python3/dist-packages/etcd3/__init__.py" \
+            "python3-tenacity usr/lib/python3/dist-packages/tenacity/__init__.py"
+        ;;
     bench)
         printf '%s\n' "etcd-server usr/bin/etcd" "nginx usr/sbin/nginx" "node-llhttp usr/share/llhttp/llhttp.c"
         ;;

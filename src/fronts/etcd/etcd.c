@@ -31,7 +31,6 @@ static const struct grpc_method methods[] = {
         .server_streams = true,
         .on_open = watch_on_open,
         .on_message = watch_on_message,
-        .on_end = watch_on_end,
         .on_drain = watch_on_drain,
         .on_close = watch_on_close,
     },

@@ -309,12 +309,6 @@ void watch_on_open(struct grpc_call *call)
         etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);
 }
 
-/* The client asks for nothing more, and etcd ends the stream with it. */
-void watch_on_end(struct grpc_call *call)
-{
-    grpc_finish(call, GRPC_OK, NULL);
-}
-
 void watch_on_drain(struct grpc_call *call)
 {
     struct watch_stream *stream = call->state;

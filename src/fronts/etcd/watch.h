@@ -59,10 +59,9 @@ static inline struct slice watch_end(const struct watch *watch)
 
 /* ------------------------------------------------------------------------------------------------ streams */
 
-/* The methods' callbacks. */
+/* The method's callbacks. There is none for the end of requests: a client that has said all still wants to hear. */
 void watch_on_open(struct grpc_call *call);
 void watch_on_message(struct grpc_call *call, struct slice message);
-void watch_on_end(struct grpc_call *call);
 void watch_on_drain(struct grpc_call *call);
 void watch_on_close(struct grpc_call *call, enum exchange_end end);
 
