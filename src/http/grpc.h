@@ -25,10 +25,10 @@
 #pragma once
 
 #include "http/exchange.h"
-#include "http/grpc_frames.h"
 #include "http/grpc_status.h"
 
 struct grpc_call;
+struct grpc_transport; /* grpc_transport.h */
 
 struct grpc_method {
     struct slice path;   /* "/package.Service/Method" */
@@ -53,18 +53,16 @@ struct grpc_call {
     void *ctx;                 /* as given to grpc_serve */
     void *state;               /* the front end's to use */
     /* grpc.c's */
-    struct grpc_frames frames;
+    const struct grpc_transport *transport;
     struct timer deadline;
     struct loop_task resume;
     bool is_open : 1;      /* the front end knows of it */
-    bool is_begun : 1;     /* an answer's head is sent */
     bool is_finished : 1;  /* the status is sent, or the call is given up */
     bool is_paused : 1;    /* on_message must wait */
     bool has_message : 1;  /* one has come */
     bool is_received : 1;  /* the client has sent all */
     bool is_ended : 1;     /* … and that was dealt with */
     bool is_timed_out : 1; /* by the client's deadline */
-    bool has_encoding : 1; /* the client names a compression */
 };
 
 /* Takes over the exchange, in on_request. `service` is static; `ctx` outlives its calls. */

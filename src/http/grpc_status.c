@@ -17,6 +17,42 @@ const char *grpc_status_name(enum grpc_status status)
     return "";
 }
 
+unsigned grpc_status_http(enum grpc_status status)
+{
+    switch (status) {
+    case GRPC_OK:
+        return 200;
+    case GRPC_INVALID_ARGUMENT:
+    case GRPC_FAILED_PRECONDITION:
+    case GRPC_OUT_OF_RANGE:
+        return 400;
+    case GRPC_UNAUTHENTICATED:
+        return 401;
+    case GRPC_PERMISSION_DENIED:
+        return 403;
+    case GRPC_NOT_FOUND:
+        return 404;
+    case GRPC_ALREADY_EXISTS:
+    case GRPC_ABORTED:
+        return 409;
+    case GRPC_RESOURCE_EXHAUSTED:
+        return 429;
+    case GRPC_CANCELLED:
+        return 499;
+    case GRPC_UNIMPLEMENTED:
+        return 501;
+    case GRPC_UNAVAILABLE:
+        return 503;
+    case GRPC_DEADLINE_EXCEEDED:
+        return 504;
+    case GRPC_UNKNOWN:
+    case GRPC_INTERNAL:
+    case GRPC_DATA_LOSS:
+        break;
+    }
+    return 500;
+}
+
 int grpc_message_encode(struct slice text, struct buf *buf)
 {
     static const char digits[] = "0123456789ABCDEF";

@@ -37,6 +37,9 @@ enum grpc_status {
 /* "NOT_FOUND"; "" for a number nobody knows. */
 const char *grpc_status_name(enum grpc_status status);
 
+/* The status of HTTP that says about the same. */
+unsigned grpc_status_http(enum grpc_status status);
+
 /* Appends the text as grpc-message wants it: bytes other than printable ASCII, and '%', as %XX. 0, or buf's error. */
 int grpc_message_encode(struct slice text, struct buf *buf);
 

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/utf8.h"
+#include "wire/base64.h"
 
 void json_writer_init(struct json_writer *json, struct buf *out)
 {
@@ -147,6 +148,14 @@ void json_writer_str(struct json_writer *json, struct slice text)
 {
     begin_value(json);
     put_string(json->out, text);
+}
+
+void json_writer_base64(struct json_writer *json, struct slice bytes)
+{
+    begin_value(json);
+    (void)buf_append_char(json->out, '"');
+    (void)base64_encode(bytes, json->out);
+    (void)buf_append_char(json->out, '"');
 }
 
 void json_writer_u64(struct json_writer *json, uint64_t value)

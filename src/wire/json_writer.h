@@ -40,6 +40,8 @@ void json_writer_key(struct json_writer *json, struct slice key);
 
 /* Any bytes; what is no UTF-8 becomes U+FFFD. */
 void json_writer_str(struct json_writer *json, struct slice text);
+/* A string: the bytes as base64. */
+void json_writer_base64(struct json_writer *json, struct slice bytes);
 void json_writer_u64(struct json_writer *json, uint64_t value);
 void json_writer_i64(struct json_writer *json, int64_t value);
 void json_writer_bool(struct json_writer *json, bool value);

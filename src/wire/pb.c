@@ -169,14 +169,20 @@ static size_t put_tag(char *at, uint32_t number, enum wire_type type)
     return put_varint(at, (uint64_t)number << 3 | type);
 }
 
-void pb_add_uint(struct buf *buf, uint32_t number, uint64_t value)
+void pb_add_varint(struct buf *buf, uint32_t number, uint64_t value)
 {
     char *room;
-    if (value == 0 || buf_reserve(buf, PB_VARINT_MAX * 2, &room) < 0)
+    if (buf_reserve(buf, PB_VARINT_MAX * 2, &room) < 0)
         return;
     size_t n = put_tag(room, number, WIRE_VARINT);
     n += put_varint(room + n, value);
     buf_commit(buf, n);
+}
+
+void pb_add_uint(struct buf *buf, uint32_t number, uint64_t value)
+{
+    if (value != 0)
+        pb_add_varint(buf, number, value);
 }
 
 void pb_add_int(struct buf *buf, uint32_t number, int64_t value)

@@ -67,6 +67,8 @@ int pb_get_int64(const struct pb_field *field, int64_t *ret_value);
 /* ------------------------------------------------------------------------------------------------ writing */
 
 void pb_add_uint(struct buf *buf, uint32_t number, uint64_t value);
+/* Written also when it is zero: an element, or an alternative. */
+void pb_add_varint(struct buf *buf, uint32_t number, uint64_t value);
 void pb_add_int(struct buf *buf, uint32_t number, int64_t value);
 void pb_add_bool(struct buf *buf, uint32_t number, bool value);
 void pb_add_bytes(struct buf *buf, uint32_t number, struct slice bytes);

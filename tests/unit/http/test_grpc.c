@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gRPC calls over HTTP/2, from nghttp2's client. */
 #include "http/grpc.h"
+#include "http/grpc_frames.h"
 #include "support/fault_alloc.h"
 #include "support/h2_kit.h"
 #include "support/test.h"
