@@ -45,13 +45,13 @@ static const struct grpc_method methods[] = {
     METHOD("KV/Compact", etcd_on_compact),
 };
 
-static const struct grpc_service service = {methods, ARRAY_LEN(methods), ETCD_MESSAGE_MAX};
+const struct grpc_service etcd_service = {methods, ARRAY_LEN(methods), ETCD_MESSAGE_MAX};
 
 static void on_request(void *instance, struct exchange *exchange)
 {
     const struct etcd *etcd = instance;
     if (etcd->store)
-        grpc_serve(&service, instance, exchange);
+        grpc_serve(&etcd_service, instance, exchange);
     else
         exchange_respond_text(exchange, 503, "this process keeps no store\n");
 }
@@ -61,6 +61,8 @@ static const struct front_path paths[] = {
     {SLICE_LIT("/etcdserverpb.KV/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {SLICE_LIT("/etcdserverpb.Watch/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {SLICE_LIT("/etcdserverpb.Lease/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/v3/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), etcd_on_json},
+    {SLICE_LIT("/v3beta/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), etcd_on_json},
 };
 
 static void stop(void *instance)
@@ -105,7 +107,7 @@ static int create(const struct front_env *env, void **ret_instance, struct err *
 
 const struct front etcd_front = {
     .name = "etcd",
-    .speaks = "etcd v3 over gRPC",
+    .speaks = "etcd v3 over gRPC and JSON",
     .paths = paths,
     .n_paths = ARRAY_LEN(paths),
     .create = create,

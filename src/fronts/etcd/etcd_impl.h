@@ -42,6 +42,9 @@ struct etcd {
     _Atomic bool is_stopping; /* no new streams */
 };
 
+/* All methods; they run the same whether a call came as gRPC or as JSON. */
+extern const struct grpc_service etcd_service;
+
 /* The worker that runs the call; made at its loop's first call. NULL: out of memory. */
 struct etcd_worker *etcd_worker_of(const struct grpc_call *call);
 
@@ -73,3 +76,6 @@ void etcd_on_keep_alive_close(struct grpc_call *call, enum exchange_end end);
 void etcd_on_keep_alive(struct grpc_call *call, struct slice message);
 void etcd_on_keep_alive_end(struct grpc_call *call);
 void etcd_on_keep_alive_drain(struct grpc_call *call);
+
+/* json.c: for the paths of the JSON gateway. */
+void etcd_on_json(void *instance, struct exchange *exchange);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The paths under which etcd serves its methods to clients that speak JSON, each with the types of its messages: the only
+ * place where the descriptors of the .proto files are used.
+ */
+#include "fronts/etcd/etcd_impl.h"
+#include "fronts/etcd/rpc.pb-c.h"
+#include "http/grpc_json.h"
+
+#define ROUTE(path, name, type) ROUTE_OF(path, name, type##_request, type##_response)
+#define ROUTE_OF(path, name, request, answer)                                                                          \
+    {                                                                                                                  \
+        SLICE_LIT(path), SLICE_LIT("/etcdserverpb." name), &etcdserverpb__##request##__descriptor,                     \
+            &etcdserverpb__##answer##__descriptor                                                                      \
+    }
+
+static const struct grpc_json_route routes[] = {
+    ROUTE("kv/range", "KV/Range", range),
+    ROUTE("kv/put", "KV/Put", put),
+    ROUTE("kv/deleterange", "KV/DeleteRange", delete_range),
+    ROUTE("kv/txn", "KV/Txn", txn),
+    ROUTE("kv/compaction", "KV/Compact", compaction),
+    ROUTE("watch", "Watch/Watch", watch),
+    ROUTE("lease/grant", "Lease/LeaseGrant", lease_grant),
+    ROUTE("lease/revoke", "Lease/LeaseRevoke", lease_revoke),
+    ROUTE("lease/keepalive", "Lease/LeaseKeepAlive", lease_keep_alive),
+    ROUTE("lease/timetolive", "Lease/LeaseTimeToLive", lease_time_to_live),
+    ROUTE("lease/leases", "Lease/LeaseLeases", lease_leases),
+    /* older names of the same */
+    ROUTE("kv/lease/revoke", "Lease/LeaseRevoke", lease_revoke),
+    ROUTE("kv/lease/timetolive", "Lease/LeaseTimeToLive", lease_time_to_live),
+    ROUTE("kv/lease/leases", "Lease/LeaseLeases", lease_leases),
+    ROUTE("cluster/member/add", "Cluster/MemberAdd", member_add),
+    ROUTE("cluster/member/remove", "Cluster/MemberRemove", member_remove),
+    ROUTE("cluster/member/update", "Cluster/MemberUpdate", member_update),
+    ROUTE("cluster/member/list", "Cluster/MemberList", member_list),
+    ROUTE("cluster/member/promote", "Cluster/MemberPromote", member_promote),
+    ROUTE("maintenance/alarm", "Maintenance/Alarm", alarm),
+    ROUTE("maintenance/status", "Maintenance/Status", status),
+    ROUTE("maintenance/defragment", "Maintenance/Defragment", defragment),
+    ROUTE("maintenance/hash", "Maintenance/Hash", hash),
+    ROUTE_OF("maintenance/hashkv", "Maintenance/HashKV", hash_kvrequest, hash_kvresponse),
+    ROUTE("maintenance/snapshot", "Maintenance/Snapshot", snapshot),
+    ROUTE("maintenance/transfer-leadership", "Maintenance/MoveLeader", move_leader),
+    ROUTE("maintenance/downgrade", "Maintenance/Downgrade", downgrade),
+};
+
+static const struct grpc_json_service service = {&etcd_service, routes, ARRAY_LEN(routes)};
+
+/* "/v3/kv/range" without its first part. */
+static struct slice without_version(struct slice path)
+{
+    struct slice version;
+    return slice_split(slice_skip(path, 1), '/', &version);
+}
+
+void etcd_on_json(void *instance, struct exchange *exchange)
+{
+    const struct etcd *etcd = instance;
+    if (etcd->store)
+        grpc_json_serve(&service, instance, without_version(exchange->request->path), exchange);
+    else
+        exchange_respond_text(exchange, 503, "this process keeps no store\n");
+}
