@@ -107,10 +107,11 @@ static bool next_message(struct grpc_call *call, struct slice *bytes, struct sli
     hold_bytes(call, piece);
     if (call->is_finished)
         return false;
-    if (has_value(json))
-        return take_value(json, ret_message);
-    if (json->text.len > json->limits.n_bytes)
+    bool is_whole = has_value(json);
+    if (json->n_scanned > json->limits.n_bytes)
         return refuse_message(json, -EMSGSIZE, NULL);
+    if (is_whole)
+        return take_value(json, ret_message);
     *ret_message = (struct slice){0};
     return call->is_received && !call->method->client_streams;
 }

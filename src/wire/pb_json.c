@@ -106,14 +106,15 @@ static int write_elements(const ProtobufCFieldDescriptor *field, struct slice me
     bool is_begun = false;
     int r;
     while ((r = pb_next(&message, &element)) > 0) {
-        if (element.number != field->id)
+        bool is_run = element.is_bytes && !has_bytes(field);
+        if (element.number != field->id || (is_run && slice_is_empty(element.bytes)))
             continue;
         if (!is_begun) {
             is_begun = true;
             json_writer_key(json, slice_from_str(field->name));
             json_writer_begin_array(json);
         }
-        if (element.is_bytes && !has_bytes(field))
+        if (is_run)
             r = write_packed(field, element.bytes, json);
         else
             r = write_value(field, &element, json);

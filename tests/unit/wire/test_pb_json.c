@@ -79,6 +79,7 @@ static void writes_what_is_written_otherwise(void)
         {SLICE_LIT("\x80\x04\x09\x08\x01"), "{\"i64\":\"1\",\"ID\":\"9\"}"},
         {SLICE_LIT("\x5a\x02\x00\x07"), "{\"numbers\":[\"0\",\"7\"]}"}, /* packed */
         {SLICE_LIT("\x5a\x01\x05\x08\x01\x58\x06"), "{\"i64\":\"1\",\"numbers\":[\"5\",\"6\"]}"},
+        {SLICE_LIT("\x5a\x00\x62\x00"), "{}"},
         {SLICE_LIT("\x62\x02\x01\x09"), "{\"colors\":[\"GREEN\",9]}"},
         {SLICE_LIT("\xf8\x3f\x01\x28\x01"), "{\"is_set\":true}"}, /* unknown */
         {SLICE_LIT("\x3a\x01\xff"), "{\"some_text\":\"\xef\xbf\xbd\"}"},
