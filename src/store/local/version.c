@@ -10,8 +10,8 @@ struct version *version_new(const struct store_kv *kv)
     if (!version)
         return NULL;
     version->kv = *kv;
-    version->kv.key = slice_from(version->bytes, kv->key.len);
-    version->kv.value = slice_from(version->bytes + kv->key.len, kv->value.len);
+    version->kv.key = (struct slice){version->bytes, kv->key.len};
+    version->kv.value = (struct slice){version->bytes + kv->key.len, kv->value.len};
     memcpy(version->bytes, kv->key.ptr, kv->key.len);
     if (kv->value.len)
         memcpy(version->bytes + kv->key.len, kv->value.ptr, kv->value.len);
