@@ -73,6 +73,11 @@ static void engine_identify(struct store *store, struct store_identity *ret_iden
     *ret_identity = (struct store_identity){local_cluster_id(local), local_member_id(local)};
 }
 
+static enum store_outcome engine_refusal(struct store *store)
+{
+    return local_refusal(keeper_of(store)->local);
+}
+
 const struct store_engine keeper_engine = {
     .name = "local",
     .view = engine_view,
@@ -84,4 +89,5 @@ const struct store_engine keeper_engine = {
     .subscribe = engine_subscribe,
     .unsubscribe = engine_unsubscribe,
     .identify = engine_identify,
+    .refusal = engine_refusal,
 };

@@ -259,6 +259,7 @@ struct store_engine {
     void (*subscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*unsubscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*identify)(struct store *store, struct store_identity *ret_identity);
+    enum store_outcome (*refusal)(struct store *store);
 };
 
 struct store {
@@ -330,4 +331,10 @@ static inline void store_unsubscribe(struct store *store, struct store_subscribe
 static inline void store_identify(struct store *store, struct store_identity *ret_identity)
 {
     store->engine->identify(store, ret_identity);
+}
+
+/* What every change is answered with at the moment: STORE_OK, or why not. Any thread. */
+static inline enum store_outcome store_refusal(struct store *store)
+{
+    return store->engine->refusal(store);
 }

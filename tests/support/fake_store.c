@@ -142,6 +142,11 @@ static void engine_identify(struct store *store, struct store_identity *ret_iden
     *ret_identity = (struct store_identity){.cluster_id = 0x1234, .member_id = 0x5678};
 }
 
+static enum store_outcome engine_refusal(struct store *store)
+{
+    return fake_of(store)->refusal;
+}
+
 static const struct store_engine engine = {
     .name = "fake",
     .view = engine_view,
@@ -153,6 +158,7 @@ static const struct store_engine engine = {
     .subscribe = engine_subscribe,
     .unsubscribe = engine_unsubscribe,
     .identify = engine_identify,
+    .refusal = engine_refusal,
 };
 
 int fake_store_new(struct loop *loop, struct rcu_domain *rcu, struct store **ret_store)

@@ -19,6 +19,7 @@
     X(INVALID_COMPARE, INVALID_ARGUMENT, "etcdserver: invalid compare option")                                         \
     X(TOO_LARGE, INVALID_ARGUMENT, "etcdserver: request is too large")                                                 \
     X(BAD_MEMBER_URLS, INVALID_ARGUMENT, "etcdserver: given member URLs are invalid")                                  \
+    X(BAD_DOWNGRADE, INVALID_ARGUMENT, "etcdserver: invalid downgrade target version")                                 \
     X(COMPACTED, OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")                               \
     X(FUTURE_REVISION, OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision")                       \
     X(TTL_TOO_LARGE, OUT_OF_RANGE, "etcdserver: too large lease TTL")                                                  \

@@ -8,9 +8,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define METHOD(name, handler)                                                                                          \
-    {                                                                                                                  \
-        .path = SLICE_LIT("/etcdserverpb." name), .on_message = (handler), .on_close = submission_on_close             \
+#define METHOD(name, handler) METHOD_OF(name, handler, NULL, submission_on_close)
+#define METHOD_OF(name, handler, open, close)\
+    {\
+        .path = SLICE_LIT("/etcdserverpb." name), .on_open = (open), .on_message = (handler), .on_close = (close)\
     }
 
 /* The most frequent first: they are searched in this order. */
@@ -43,6 +44,18 @@ static const struct grpc_method methods[] = {
     METHOD("Lease/LeaseTimeToLive", etcd_on_lease_time_to_live),
     METHOD("Lease/LeaseLeases", etcd_on_lease_leases),
     METHOD("KV/Compact", etcd_on_compact),
+    METHOD_OF("Cluster/MemberList", etcd_on_member_list, etcd_on_member_open, etcd_on_member_close),
+    METHOD("Cluster/MemberAdd", etcd_on_member_add),
+    METHOD("Cluster/MemberRemove", etcd_on_member_remove),
+    METHOD("Cluster/MemberUpdate", etcd_on_member_update),
+    METHOD("Cluster/MemberPromote", etcd_on_member_promote),
+    METHOD("Maintenance/Status", etcd_on_status),
+    METHOD("Maintenance/Alarm", etcd_on_alarm),
+    METHOD("Maintenance/Defragment", etcd_on_defragment),
+    METHOD_OF("Maintenance/Hash", etcd_on_hash, NULL, etcd_on_hash_close),
+    METHOD_OF("Maintenance/HashKV", etcd_on_hash_kv, NULL, etcd_on_hash_close),
+    METHOD("Maintenance/MoveLeader", etcd_on_move_leader),
+    METHOD("Maintenance/Downgrade", etcd_on_downgrade),
 };
 
 const struct grpc_service etcd_service = {methods, ARRAY_LEN(methods), ETCD_MESSAGE_MAX};
@@ -61,6 +74,8 @@ static const struct front_path paths[] = {
     {SLICE_LIT("/etcdserverpb.KV/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {SLICE_LIT("/etcdserverpb.Watch/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {SLICE_LIT("/etcdserverpb.Lease/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/etcdserverpb.Cluster/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/etcdserverpb.Maintenance/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {SLICE_LIT("/v3/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), etcd_on_json},
     {SLICE_LIT("/v3beta/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), etcd_on_json},
 };

@@ -45,6 +45,14 @@ struct etcd {
 /* All methods; they run the same whether a call came as gRPC or as JSON. */
 extern const struct grpc_service etcd_service;
 
+/* The store's, at the moment. */
+static inline int64_t etcd_revision(const struct etcd *etcd)
+{
+    struct store_view view;
+    store_view(etcd->store, false, &view);
+    return view.revision;
+}
+
 /* The worker that runs the call; made at its loop's first call. NULL: out of memory. */
 struct etcd_worker *etcd_worker_of(const struct grpc_call *call);
 
@@ -76,6 +84,27 @@ void etcd_on_keep_alive_close(struct grpc_call *call, enum exchange_end end);
 void etcd_on_keep_alive(struct grpc_call *call, struct slice message);
 void etcd_on_keep_alive_end(struct grpc_call *call);
 void etcd_on_keep_alive_drain(struct grpc_call *call);
+
+/* cluster.c */
+void etcd_on_member_open(struct grpc_call *call);
+void etcd_on_member_close(struct grpc_call *call, enum exchange_end end);
+void etcd_on_member_list(struct grpc_call *call, struct slice message);
+void etcd_on_member_add(struct grpc_call *call, struct slice message);
+void etcd_on_member_remove(struct grpc_call *call, struct slice message);
+void etcd_on_member_update(struct grpc_call *call, struct slice message);
+void etcd_on_member_promote(struct grpc_call *call, struct slice message);
+
+/* maintenance.c */
+void etcd_on_status(struct grpc_call *call, struct slice message);
+void etcd_on_alarm(struct grpc_call *call, struct slice message);
+void etcd_on_defragment(struct grpc_call *call, struct slice message);
+void etcd_on_move_leader(struct grpc_call *call, struct slice message);
+void etcd_on_downgrade(struct grpc_call *call, struct slice message);
+
+/* hash.c */
+void etcd_on_hash(struct grpc_call *call, struct slice message);
+void etcd_on_hash_kv(struct grpc_call *call, struct slice message);
+void etcd_on_hash_close(struct grpc_call *call, enum exchange_end end);
 
 /* json.c: for the paths of the JSON gateway. */
 void etcd_on_json(void *instance, struct exchange *exchange);

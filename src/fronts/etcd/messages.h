@@ -27,6 +27,9 @@ enum etcd_error etcd_read_lease_grant(struct slice message, struct etcd_lease_re
 /* LeaseRevoke, LeaseKeepAlive, LeaseTimeToLive. */
 enum etcd_error etcd_read_lease(struct slice message, struct etcd_lease_request *ret_request);
 
+/* One server, no elections: the term never changes. Tools want it above 0. */
+#define ETCD_RAFT_TERM 1
+
 /* What is the same in the header of each answer, to be encoded once. 0 or -ENOMEM. */
 int etcd_header_init(struct buf *header, const struct store_identity *identity);
 

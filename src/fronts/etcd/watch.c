@@ -51,9 +51,7 @@ static void end_answer(struct watch_stream *stream, struct buf *answer)
 
 static int64_t current_revision(const struct watch_stream *stream)
 {
-    struct store_view view;
-    store_view(watch_hub_worker(stream->hub)->etcd->store, false, &view);
-    return view.revision;
+    return etcd_revision(watch_hub_worker(stream->hub)->etcd);
 }
 
 /* ------------------------------------------------------------------------------------------------ reports of progress */

@@ -2,14 +2,11 @@
 /* Answers of KV as bytes. */
 #include "fronts/etcd/messages.h"
 
-/* One server, no elections: the term never changes. tools want it above 0. */
-#define RAFT_TERM 1
-
 int etcd_header_init(struct buf *header, const struct store_identity *identity)
 {
     pb_add_uint(header, 1, identity->cluster_id);
     pb_add_uint(header, 2, identity->member_id);
-    pb_add_uint(header, 4, RAFT_TERM);
+    pb_add_uint(header, 4, ETCD_RAFT_TERM);
     return buf_error(header);
 }
 

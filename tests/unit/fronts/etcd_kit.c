@@ -5,6 +5,7 @@
 #include "base/rcu.h"
 #include "fronts/router.h"
 #include "http/exchange_impl.h"
+#include "http/grpc_frames.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -92,6 +93,11 @@ static const struct peer *ops_peer(const struct exchange *exchange)
     return &call_of(exchange)->peer;
 }
 
+static struct stream *ops_stream(const struct exchange *exchange)
+{
+    return call_of(exchange)->kit->stream;
+}
+
 static const struct exchange_ops call_ops = {
     .respond = ops_respond,
     .begin = ops_begin,
@@ -103,9 +109,16 @@ static const struct exchange_ops call_ops = {
     .set_idle_timeout = ops_set_idle_timeout,
     .loop = ops_loop,
     .peer = ops_peer,
+    .stream = ops_stream,
 };
 
 /* ------------------------------------------------------------------------------------------------ the kit */
+
+static uint64_t memory_bytes(void *ctx)
+{
+    (void)ctx;
+    return 123456;
+}
 
 int etcd_kit_try_new(struct etcd_kit **ret_kit)
 {
@@ -117,7 +130,14 @@ int etcd_kit_try_new(struct etcd_kit **ret_kit)
     int r = sim_new(&kit->rcu, &kit->sim, &kit->loop);
     if (r == 0)
         r = fake_store_new(kit->loop, &kit->rcu, &kit->store);
-    const struct front_env env = {.store = kit->store};
+    if (r == 0)
+        r = sim_pair(kit->sim, NULL, &kit->stream, &kit->far_stream);
+    kit->listeners[0] = (struct system_listener){.role = "gateway", .address = "127.0.0.1:8080"};
+    kit->listeners[1] = (struct system_listener){.role = "registry", .address = "127.0.0.1:2379"};
+    kit->listeners[2] = (struct system_listener){.role = "registry", .address = "[::]:9999"};
+    kit->facts = (struct system_facts){.n_listeners = ARRAY_LEN(kit->listeners), .listeners = kit->listeners};
+    kit->system = (struct system_view){.facts = &kit->facts, .memory_bytes = memory_bytes};
+    const struct front_env env = {.store = kit->store, .system = &kit->system};
     struct err err;
     if (r == 0)
         r = etcd_front.create(&env, &kit->front, &err);
@@ -166,6 +186,10 @@ void etcd_kit_free(struct etcd_kit *kit)
         free_call(container_of(link, struct etcd_call, link));
     if (kit->store)
         fake_store_free(kit->store);
+    if (kit->stream) {
+        stream_close(kit->stream);
+        stream_close(kit->far_stream);
+    }
     if (kit->loop)
         loop_free(kit->loop);
     rcu_deinit(&kit->rcu);
@@ -206,6 +230,7 @@ struct etcd_call *etcd_call_new(struct etcd_kit *kit, const char *method)
         .method = HTTP_METHOD_POST,
         .version_major = 2,
         .path = slice_from_str(call->path),
+        .authority = SLICE_LIT("registry.example:9999"),
         .fields = &call->fields,
     };
     list_init(&call->link);

@@ -14,6 +14,7 @@
 #include "fronts/etcd/etcd.h"
 #include "http/grpc.h"
 #include "fronts/etcd/rpc.pb-c.h"
+#include "fronts/system_view.h"
 #include "support/fake_store.h"
 #include "support/sim.h"
 #include "support/test.h"
@@ -25,6 +26,10 @@ struct etcd_kit {
     struct sim *sim;
     struct loop *loop;
     struct store *store;
+    struct stream *stream, *far_stream; /* said to be below every call */
+    struct system_listener listeners[3];
+    struct system_facts facts;
+    struct system_view system;
     void *front;
     struct list calls;
 };
