@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# variants: release asan
+"""Cluster and Maintenance of etcd v3, with etcdctl, python3-etcd3 and bare gRPC, against etcd and muster."""
+
+import sys
+
+from etcd_lib import failure, main, rpc, tap
+
+
+def member_list(server):
+    listed = server.etcdctl_json("member", "list")
+    member = listed["members"][0]
+    tap.expect(len(listed["members"]), 1)
+    tap.expect(member["ID"], listed["header"]["member_id"])
+    tap.expect(member["clientURLs"], [f"http://127.0.0.1:{server.port}"])
+    tap.expect(bool(member["name"]), True)
+    names = [member.client_urls for member in server.python().members]
+    tap.expect([list(urls) for urls in names], [[f"http://127.0.0.1:{server.port}"]])
+
+
+def status(server):
+    told = server.etcdctl_json("endpoint", "status")[0]["Status"]
+    tap.expect(told["leader"], told["header"]["member_id"])
+    tap.expect(len(told["version"].split(".")), 3)
+    tap.expect(told["raftTerm"] >= 1, True)
+    tap.expect(told["dbSize"] > 0, True)
+    server.etcdctl("put", "st/k", "v")
+    later = server.etcdctl_json("endpoint", "status")[0]["Status"]
+    tap.expect(later["raftAppliedIndex"] > told["raftAppliedIndex"], True)
+    tap.expect("| 127.0.0.1:" in server.etcdctl("endpoint", "status", "-w", "table"), True)
+    tap.expect(server.python().status().leader is not None, True)
+
+
+def health(server):
+    tap.expect(server.etcdctl_json("endpoint", "health")[0]["health"], True)
+    tap.expect(server.etcdctl("alarm", "list"), "")
+    tap.expect(list(server.python().list_alarms()), [])
+
+
+def defragmentation(server):
+    tap.expect("Finished defragmenting" in server.etcdctl("defrag"), True)
+
+
+def hashes(server):
+    server.etcdctl("put", "ha/k", "1")
+    first = server.etcdctl_json("endpoint", "hashkv")[0]["HashKV"]["hash"]
+    tap.expect(server.etcdctl_json("endpoint", "hashkv")[0]["HashKV"]["hash"], first)
+    server.etcdctl("put", "ha/k", "2")
+    tap.expect(server.etcdctl_json("endpoint", "hashkv")[0]["HashKV"]["hash"] != first, True)
+    tap.expect(server.python().hash() != 0, True)
+
+
+def what_one_server_cannot_do(server):
+    with server.channel() as channel:
+        tap.expect(failure(rpc.ClusterStub(channel).MemberRemove, rpc.MemberRemoveRequest(ID=1)),
+                   ("NOT_FOUND", "etcdserver: member not found"))
+        move = channel.unary_unary("/etcdserverpb.Maintenance/MoveLeader")
+        tap.expect(failure(move, b"\x08\x01"), ("FAILED_PRECONDITION", "etcdserver: bad leader transferee"))
+
+
+sys.exit(
+    main(
+        [
+            ("the member list has one member that can be reached", member_list),
+            ("status is told", status),
+            ("the endpoint is healthy and has no alarm", health),
+            ("defragmentation is quickly done", defragmentation),
+            ("hashes tell states apart", hashes),
+            ("what one server cannot do is refused", what_one_server_cannot_do),
+        ]
+    )
+)
