@@ -253,7 +253,8 @@ int daemon_open(const struct arguments *arguments, char *const *environment, str
         daemon_close(daemon);
         return err->text[0] ? r : err_set_errno(err, r, "cannot start");
     }
-    shutdown_init(&daemon->shutdown, daemon->loop, daemon->endpoints, daemon->stations, &daemon->system, daemon->log);
+    shutdown_init(&daemon->shutdown, daemon->loop, daemon->endpoints, daemon->stations, daemon->fronts, &daemon->system,
+                  daemon->log);
     *ret_daemon = daemon;
     return 0;
 }

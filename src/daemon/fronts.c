@@ -51,6 +51,14 @@ int fronts_new(const struct front_env *env, struct fronts **ret_fronts, struct e
     return 0;
 }
 
+void fronts_stop(struct fronts *fronts)
+{
+    for (unsigned i = 0; i < fronts->n; i++) {
+        if (all_fronts[i]->stop)
+            all_fronts[i]->stop(fronts->instances[i]);
+    }
+}
+
 void fronts_free(struct fronts *fronts)
 {
     if (!fronts)

@@ -34,6 +34,7 @@ static void drain(struct shutdown *shutdown)
     shutdown->state = SHUTDOWN_DRAINING;
     loop_arm(shutdown->loop, &shutdown->timer, loop_now(shutdown->loop) + shutdown->timeout_ns);
     stations_drain(shutdown->stations, on_stations, shutdown);
+    fronts_stop(shutdown->fronts);
 }
 
 static void end(struct shutdown *shutdown)
@@ -59,12 +60,13 @@ static void tick(struct shutdown *shutdown)
 }
 
 void shutdown_init(struct shutdown *shutdown, struct loop *loop, struct endpoints *endpoints, struct stations *stations,
-                   struct system *system, struct log *log)
+                   struct fronts *fronts, struct system *system, struct log *log)
 {
     *shutdown = (struct shutdown){
         .loop = loop,
         .endpoints = endpoints,
         .stations = stations,
+        .fronts = fronts,
         .system = system,
         .log = log,
     };

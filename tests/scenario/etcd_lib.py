@@ -126,8 +126,8 @@ def failure(call, *arguments):
     raise AssertionError("the call succeeded")
 
 
-def main(cases):
-    """Runs each (words, function) with etcd, then with muster."""
+def main(cases, muster_only=()):
+    """Runs each (words, function) with etcd, then with muster; then those that etcd has nothing to do with."""
     with contextlib.ExitStack() as stack:
         servers = {}
 
@@ -140,4 +140,5 @@ def main(cases):
             return run
 
         kinds = (("etcd", EtcdServer), ("muster", MusterServer))
-        return tap.main([(f"{name}: {words}", bind(kind, case)) for name, kind in kinds for words, case in cases])
+        both = [(f"{name}: {words}", bind(kind, case)) for name, kind in kinds for words, case in cases]
+        return tap.main(both + [(f"muster: {words}", case) for words, case in muster_only])

@@ -5,10 +5,11 @@
 
 import contextlib
 import queue
+import signal
 import subprocess
 import sys
 
-from etcd_lib import SECONDS, main, program, rpc, tap
+from etcd_lib import SECONDS, MusterServer, grpc, main, program, rpc, tap
 
 PUT, DELETE = 0, 1
 
@@ -255,6 +256,28 @@ def half_close(server):
         stream.answers.cancel()
 
 
+def streams_end_with_the_server():
+    """Unavailable is what makes clients look for another server and go on."""
+    with contextlib.ExitStack() as stack:
+        server = MusterServer(stack)
+        channel = stack.enter_context(server.channel())
+        watch = Stream(channel)
+        watch.create(b"k")
+        tap.expect(watch.hear().created, True)
+        requests = queue.Queue()
+        lease = rpc.LeaseStub(channel).LeaseKeepAlive(iter(requests.get, None), timeout=SECONDS)
+        requests.put(rpc.LeaseKeepAliveRequest(ID=1))
+        tap.expect(next(lease).TTL, 0)
+        server.muster.signal(signal.SIGTERM)
+        for answers in (watch.answers, lease):
+            tap.expect(answers.code(), grpc.StatusCode.UNAVAILABLE)
+            tap.expect(answers.details(), "etcdserver: server stopped")
+        watch.requests.put(None)
+        requests.put(None)
+        tap.expect(server.muster.end(), 0)
+        tap.expect("drained: every request has been answered" in server.muster.log(), True)
+
+
 sys.exit(
     main(
         [
@@ -271,6 +294,7 @@ sys.exit(
             ("etcdctl watches", etcdctl_watch),
             ("python3-etcd3 lists, watches and locks", python_watch),
             ("a stream goes on when the client has said all", half_close),
-        ]
+        ],
+        muster_only=[("streams end with the server", streams_end_with_the_server)],
     )
 )
