@@ -12,6 +12,9 @@
 #define ETCD_WRITE_MAX   (1536 * 1024)
 #define ETCD_MESSAGE_MAX (ETCD_WRITE_MAX + 512 * 1024)
 
+/* "etcd 10.0.0.7:4711", the longest */
+#define ETCD_ACTOR_MAX (8 + ADDR_TEXT_MAX)
+
 struct etcd;
 struct watch_hub;
 
@@ -30,6 +33,9 @@ struct etcd_worker {
     struct list streams;  /* etcd_stream */
     struct watch_hub *hub; /* NULL until the first watch */
     struct mail stop_mail;
+    struct peer actor_peer; /* whom actor names: requests of one connection come in a row */
+    char actor[ETCD_ACTOR_MAX];
+    size_t actor_len; /* 0: nobody yet */
 };
 
 /* One for the process; what all workers share of it does not change, but for the list of workers, which grows. */
@@ -57,6 +63,9 @@ static inline int64_t etcd_revision(const struct etcd *etcd)
 struct etcd_worker *etcd_worker_of(const struct grpc_call *call);
 
 void etcd_worker_free(struct etcd_worker *worker);
+
+/* Who asks, for what the store remembers of changes. Valid until the next call. */
+struct slice etcd_name_actor(struct etcd_worker *worker, const struct peer *peer);
 
 /* The scratch buf with the answer's header in it. NULL: out of memory, and the call is refused. */
 struct buf *etcd_answer_begin(struct grpc_call *call, int64_t revision);

@@ -3,17 +3,6 @@
 
 #include <stdlib.h>
 
-#define ACTOR_PREFIX "etcd "
-
-/* Who asks, for what the store remembers of changes. */
-static struct slice name_actor(const struct grpc_call *call, char *ret_text)
-{
-    size_t len = sizeof(ACTOR_PREFIX) - 1;
-    memcpy(ret_text, ACTOR_PREFIX, len);
-    struct slice peer = peer_format(exchange_peer(call->exchange), ret_text + len);
-    return slice_from(ret_text, len + peer.len);
-}
-
 static void submission_free(struct submission *submission)
 {
     store_request_deinit(&submission->request);
@@ -49,7 +38,9 @@ static void on_done(struct store_request *request)
 
 struct submission *submission_new(struct grpc_call *call, struct slice message, submission_answer_fn add_answer)
 {
-    struct submission *submission = malloc(sizeof(*submission) + message.len);
+    struct etcd_worker *worker = etcd_worker_of(call);
+    struct slice actor = worker ? etcd_name_actor(worker, exchange_peer(call->exchange)) : (struct slice){0};
+    struct submission *submission = worker ? malloc(sizeof(*submission) + message.len + actor.len) : NULL;
     if (!submission) {
         etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);
         return NULL;
@@ -58,14 +49,15 @@ struct submission *submission_new(struct grpc_call *call, struct slice message, 
     submission->add_answer = add_answer;
     submission->arena = (struct arena){0};
     submission->wants_keys = false;
-    submission->request = (struct store_request){
-        .loop = exchange_loop(call->exchange),
-        .done = on_done,
-        .origin.actor = name_actor(call, submission->actor),
-    };
     if (message.len > 0)
         memcpy(submission->bytes, message.ptr, message.len);
+    memcpy(submission->bytes + message.len, actor.ptr, actor.len);
     submission->message = slice_from(submission->bytes, message.len);
+    submission->request = (struct store_request){
+        .loop = worker->loop,
+        .done = on_done,
+        .origin.actor = slice_from(submission->bytes + message.len, actor.len),
+    };
     return submission;
 }
 

@@ -25,8 +25,7 @@ struct submission {
     struct arena arena;   /* parts of a transaction */
     struct store_op op;   /* of a lone operation */
     bool wants_keys;      /* LeaseTimeToLive */
-    char actor[8 + ADDR_TEXT_MAX];
-    struct slice message; /* behind the struct */
+    struct slice message; /* behind the struct, as is the actor's name */
     char bytes[];
 };
 

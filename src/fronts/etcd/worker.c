@@ -51,6 +51,18 @@ void etcd_worker_free(struct etcd_worker *worker)
     free(worker);
 }
 
+struct slice etcd_name_actor(struct etcd_worker *worker, const struct peer *peer)
+{
+    static const char prefix[] = "etcd ";
+    const size_t prefix_len = sizeof(prefix) - 1;
+    if (worker->actor_len == 0 || memcmp(&worker->actor_peer, peer, sizeof(*peer)) != 0) {
+        worker->actor_peer = *peer;
+        memcpy(worker->actor, prefix, prefix_len);
+        worker->actor_len = prefix_len + peer_format(peer, worker->actor + prefix_len).len;
+    }
+    return slice_from(worker->actor, worker->actor_len);
+}
+
 struct buf *etcd_answer_begin(struct grpc_call *call, int64_t revision)
 {
     const struct etcd *etcd = call->ctx;
