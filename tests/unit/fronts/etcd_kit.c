@@ -213,7 +213,7 @@ void etcd_kit_run_for(struct etcd_kit *kit, nsec_t duration_ns)
     sim_run_for(kit->sim, 0);
 }
 
-struct etcd_call *etcd_call_new(struct etcd_kit *kit, const char *method)
+struct etcd_call *etcd_call_prepare(struct etcd_kit *kit, const char *method)
 {
     struct etcd_call *call = calloc(1, sizeof(*call));
     expect_true(call != NULL);
@@ -235,12 +235,23 @@ struct etcd_call *etcd_call_new(struct etcd_kit *kit, const char *method)
     };
     list_init(&call->link);
     list_push_back(&kit->calls, &call->link);
-    /* As the router would find it. */
+    return call;
+}
+
+/* As the router would find it. */
+void etcd_call_open(struct etcd_call *call)
+{
     const struct front_path *path = etcd_front.paths;
     while (!slice_starts_with(call->request.path, path->path))
         expect_true(++path < etcd_front.paths + etcd_front.n_paths);
-    path->on_request(kit->front, &call->exchange);
+    path->on_request(call->kit->front, &call->exchange);
     call->exchange.request = NULL;
+}
+
+struct etcd_call *etcd_call_new(struct etcd_kit *kit, const char *method)
+{
+    struct etcd_call *call = etcd_call_prepare(kit, method);
+    etcd_call_open(call);
     return call;
 }
 

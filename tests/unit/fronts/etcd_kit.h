@@ -67,6 +67,9 @@ void etcd_kit_run_for(struct etcd_kit *kit, nsec_t duration_ns);
 
 /* Begins a call of "KV/Put". It is freed with the kit. */
 struct etcd_call *etcd_call_new(struct etcd_kit *kit, const char *method);
+/* The same in two steps, for tests of failing allocations: the first one is the kit's own. */
+struct etcd_call *etcd_call_prepare(struct etcd_kit *kit, const char *method);
+void etcd_call_open(struct etcd_call *call);
 /* Sends a message; bytes as they are. */
 void etcd_say(struct etcd_call *call, const ProtobufCMessage *message);
 void etcd_say_bytes(struct etcd_call *call, struct slice message);

@@ -2,6 +2,7 @@
 /* The service Watch: what a client of one stream sees. */
 #include "etcd_kit.h"
 #include "fronts/etcd/watch_messages.h"
+#include "support/fault_alloc.h"
 
 #include <stdio.h>
 
@@ -532,6 +533,92 @@ static void a_stream_may_not_take_endless_memory(void)
     etcd_kit_free(kit);
 }
 
+/* The n-th allocation fails while two watches, one of them behind, are served. True when there was none to fail. */
+static bool serve_with_failure(size_t n)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    put(kit, "k", "1");
+    put(kit, "k", "2");
+    struct etcd_call *live = watch_range(kit, "k", ""), *late = watch_range(kit, "k", "");
+    late->is_full = true;
+    put(kit, "k", "3");
+    put(kit, "k", "4");
+    Etcdserverpb__PutRequest request = ETCDSERVERPB__PUT_REQUEST__INIT;
+    request.key = etcd_bytes("k");
+    request.value = etcd_bytes("5");
+    fake_store_hold(kit->store, true);
+    struct etcd_call *writer = etcd_ask(kit, "KV/Put", &request.base);
+
+    fault_alloc_arm(n);
+    fake_store_hold(kit->store, false);
+    etcd_drain(late);
+    bool has_failed = fault_alloc_disarm();
+    etcd_kit_run_for(kit, NSEC_PER_SEC);
+
+    struct store_view view;
+    store_view(kit->store, false, &view);
+    expect_true(writer->status != GRPC_OK || view.revision == 6);
+    struct etcd_call *calls[] = {live, late};
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        if (calls[i]->is_broken)
+            continue;
+        if (calls[i]->status != ETCD_NO_STATUS) {
+            expect_error(calls[i], GRPC_UNAVAILABLE, "etcdserver: too many requests");
+            continue;
+        }
+        int64_t next = 4;
+        for (Etcdserverpb__WatchResponse *answer; (answer = hear(calls[i]));)
+            for (size_t k = 0; k < answer->n_events; k++)
+                expect_int(answer->events[k]->kv->mod_revision, next++);
+        expect_int(next, view.revision + 1);
+    }
+    etcd_kit_free(kit);
+    return !has_failed;
+}
+
+static void lack_of_memory_delays_a_watch_or_ends_its_stream(void)
+{
+    size_t n = 1;
+    while (!serve_with_failure(n))
+        expect_true(n++ < 200);
+    expect_true(n > 5);
+}
+
+/* The same while a watch of "k" is made: from revision 2, with reports of progress. */
+static bool create_with_failure(size_t n)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    put(kit, "k", "1");
+    struct etcd_call *call = etcd_call_prepare(kit, "Watch/Watch");
+    fault_alloc_arm(n);
+    etcd_call_open(call);
+    if (call->status == ETCD_NO_STATUS)
+        call->exchange.app->on_body(&call->exchange, SLICE_LIT("\0\0\0\0\x09\x0a\x07\x0a\x01k\x18\x02\x20\x01"));
+    etcd_kit_run(kit);
+    bool has_failed = fault_alloc_disarm();
+    etcd_kit_run_for(kit, NSEC_PER_SEC);
+    if (call->status != ETCD_NO_STATUS) {
+        expect_true(call->status == GRPC_UNAVAILABLE || call->status == GRPC_RESOURCE_EXHAUSTED);
+    } else if (!call->is_broken) {
+        Etcdserverpb__WatchResponse *answer = hear(call);
+        expect_true(answer->created);
+        if (answer->canceled)
+            expect_str(answer->cancel_reason, "etcdserver: too many requests");
+        else
+            expect_event(call, 0, "k", "1", 2);
+    }
+    etcd_kit_free(kit);
+    return !has_failed;
+}
+
+static void lack_of_memory_refuses_a_watch(void)
+{
+    size_t n = 1;
+    while (!create_with_failure(n))
+        expect_true(n++ < 200);
+    expect_true(n > 5);
+}
+
 static const struct test_case cases[] = {
     {"a watch sees its range and nothing else", a_watch_sees_its_range_and_nothing_else},
     {"single keys, open ranges and everything are watched", single_keys_open_ranges_and_everything},
@@ -554,6 +641,8 @@ static const struct test_case cases[] = {
     {"requests wait while answers are not read", requests_wait_while_answers_are_not_read},
     {"large revisions come in fragments to those who ask", large_revisions_come_in_fragments_to_those_who_ask},
     {"a stream may not take endless memory", a_stream_may_not_take_endless_memory},
+    {"lack of memory delays a watch or ends its stream", lack_of_memory_delays_a_watch_or_ends_its_stream},
+    {"lack of memory refuses a watch", lack_of_memory_refuses_a_watch},
     {"the stream ends with its client or its server", the_stream_ends_with_its_client_or_its_server},
 };
 
