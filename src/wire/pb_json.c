@@ -126,12 +126,28 @@ static int write_elements(const ProtobufCFieldDescriptor *field, struct slice me
     return r;
 }
 
+static bool is_zero(const ProtobufCFieldDescriptor *field, const struct pb_field *value)
+{
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return false;
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_BYTES:
+        return slice_is_empty(value->bytes);
+    case PROTOBUF_C_TYPE_INT32:
+    case PROTOBUF_C_TYPE_UINT32:
+    case PROTOBUF_C_TYPE_ENUM:
+        return (uint32_t)value->value == 0; /* the low half counts */
+    default:
+        return value->value == 0;
+    }
+}
+
 /* Of an alternative ("oneof") also zero says something: that it is the one. */
 static bool is_left_out(const ProtobufCFieldDescriptor *field, const struct pb_field *value)
 {
-    if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF || field->type == PROTOBUF_C_TYPE_MESSAGE)
-        return false;
-    return value->is_bytes ? slice_is_empty(value->bytes) : value->value == 0;
+    bool is_alternative = field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
+    return !is_alternative && value->is_bytes == has_bytes(field) && is_zero(field, value);
 }
 
 /* Of a field that comes more than once the last one counts. */
