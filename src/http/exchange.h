@@ -110,7 +110,8 @@ void exchange_pause(struct exchange *exchange, bool paused);
 
 /*
  * Longest time without progress before the exchange is ended with EXCHANGE_TIMEOUT; NSEC_NEVER for watches and streams.
- * Until it is set, the server's answer_timeout_ns holds.
+ * Until it is set, the server's answer_timeout_ns holds. With NSEC_NEVER a client that closes its sending side when its
+ * request is complete is taken for gone; otherwise it gets its answer.
  */
 void exchange_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns);
 

@@ -249,6 +249,13 @@ static void finish_exchange(struct h1_session *h1)
     }
 }
 
+/* A client that has closed its side still gets its answer, unless that may never be complete: nobody would notice. */
+static bool has_left(const struct h1_session *h1)
+{
+    const struct stream *stream = http_connection_stream(h1->session.connection);
+    return h1->answer_timeout_ms == UINT32_MAX && stream->bits & STREAM_PEER_DONE;
+}
+
 static bool step(struct h1_session *h1, struct input *in)
 {
     if (h1->state == H1_OVER)
@@ -269,6 +276,9 @@ static bool step(struct h1_session *h1, struct input *in)
     case H1_DRAIN:
         return step_drain(h1, in);
     case H1_ANSWER:
+        if (has_left(h1))
+            break_off(h1, EXCHANGE_ABORTED);
+        break;
     case H1_OVER:
         break;
     }

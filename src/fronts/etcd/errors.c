@@ -57,3 +57,12 @@ void etcd_refuse(struct grpc_call *call, enum etcd_error error)
 {
     grpc_finish(call, etcd_error_status(error), etcd_error_text(error));
 }
+
+/* Clients may try again what is unavailable, so that keeps its code; as what is malformed does, which is not etcd's. */
+void etcd_refuse_unknown(struct grpc_call *call, enum etcd_error error)
+{
+    enum grpc_status status = etcd_error_status(error);
+    if (status != GRPC_UNAVAILABLE && status != GRPC_INTERNAL)
+        status = GRPC_UNKNOWN;
+    grpc_finish(call, status, etcd_error_text(error));
+}

@@ -33,6 +33,10 @@
     X(NO_LEARNER, FAILED_PRECONDITION, "etcdserver: can only promote a learner member")                                \
     X(BAD_TRANSFEREE, FAILED_PRECONDITION, "etcdserver: bad leader transferee")                                        \
     X(NO_DOWNGRADE, FAILED_PRECONDITION, "etcdserver: no inflight downgrade job")                                      \
+    X(NO_LEADER_KEY, UNKNOWN, "\"leader\" field must be provided")                                                     \
+    X(NOT_LEADER, UNKNOWN, "election: not leader")                                                                     \
+    X(NO_ELECTED, UNKNOWN, "election: no leader")                                                                      \
+    X(SESSION_EXPIRED, UNKNOWN, "mutex: session is expired")                                                           \
     X(STOPPED, UNAVAILABLE, "etcdserver: server stopped")                                                              \
     X(MALFORMED, INTERNAL, "grpc: error unmarshalling request: the message is malformed")
 
@@ -52,3 +56,5 @@ enum etcd_error etcd_error_from(enum store_outcome outcome);
 
 /* Ends the call with the error. */
 void etcd_refuse(struct grpc_call *call, enum etcd_error error);
+/* The same for Lock and Election, where etcd gives the words without their code: UNKNOWN. */
+void etcd_refuse_unknown(struct grpc_call *call, enum etcd_error error);

@@ -2,16 +2,16 @@
 /* The table of methods, and the instance's life. */
 #include "fronts/etcd/etcd.h"
 
-#include "fronts/etcd/submission.h"
+#include "fronts/etcd/ticket.h"
 #include "fronts/etcd/watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define METHOD(name, handler) METHOD_OF(name, handler, NULL, submission_on_close)
-#define METHOD_OF(name, handler, open, close)\
-    {\
-        .path = SLICE_LIT("/etcdserverpb." name), .on_open = (open), .on_message = (handler), .on_close = (close)\
+#define METHOD_OF(name, handler, open, close)                                                                          \
+    {                                                                                                                  \
+        .path = SLICE_LIT("/" name), .on_open = (open), .on_message = (handler), .on_close = (close)                   \
     }
 
 /* The most frequent first: they are searched in this order. */
@@ -35,27 +35,40 @@ static const struct grpc_method methods[] = {
         .on_drain = watch_on_drain,
         .on_close = watch_on_close,
     },
-    METHOD("KV/Range", etcd_on_range),
-    METHOD("KV/Put", etcd_on_put),
-    METHOD("KV/Txn", etcd_on_txn),
-    METHOD("KV/DeleteRange", etcd_on_delete_range),
-    METHOD("Lease/LeaseGrant", etcd_on_lease_grant),
-    METHOD("Lease/LeaseRevoke", etcd_on_lease_revoke),
-    METHOD("Lease/LeaseTimeToLive", etcd_on_lease_time_to_live),
-    METHOD("Lease/LeaseLeases", etcd_on_lease_leases),
-    METHOD("KV/Compact", etcd_on_compact),
-    METHOD_OF("Cluster/MemberList", etcd_on_member_list, etcd_on_member_open, etcd_on_member_close),
-    METHOD("Cluster/MemberAdd", etcd_on_member_add),
-    METHOD("Cluster/MemberRemove", etcd_on_member_remove),
-    METHOD("Cluster/MemberUpdate", etcd_on_member_update),
-    METHOD("Cluster/MemberPromote", etcd_on_member_promote),
-    METHOD("Maintenance/Status", etcd_on_status),
-    METHOD("Maintenance/Alarm", etcd_on_alarm),
-    METHOD("Maintenance/Defragment", etcd_on_defragment),
-    METHOD_OF("Maintenance/Hash", etcd_on_hash, NULL, etcd_on_hash_close),
-    METHOD_OF("Maintenance/HashKV", etcd_on_hash_kv, NULL, etcd_on_hash_close),
-    METHOD("Maintenance/MoveLeader", etcd_on_move_leader),
-    METHOD("Maintenance/Downgrade", etcd_on_downgrade),
+    METHOD("etcdserverpb.KV/Range", etcd_on_range),
+    METHOD("etcdserverpb.KV/Put", etcd_on_put),
+    METHOD("etcdserverpb.KV/Txn", etcd_on_txn),
+    METHOD("etcdserverpb.KV/DeleteRange", etcd_on_delete_range),
+    METHOD("etcdserverpb.Lease/LeaseGrant", etcd_on_lease_grant),
+    METHOD("etcdserverpb.Lease/LeaseRevoke", etcd_on_lease_revoke),
+    METHOD("etcdserverpb.Lease/LeaseTimeToLive", etcd_on_lease_time_to_live),
+    METHOD("etcdserverpb.Lease/LeaseLeases", etcd_on_lease_leases),
+    METHOD("etcdserverpb.KV/Compact", etcd_on_compact),
+    METHOD_OF("etcdserverpb.Cluster/MemberList", etcd_on_member_list, etcd_on_member_open, etcd_on_member_close),
+    METHOD("etcdserverpb.Cluster/MemberAdd", etcd_on_member_add),
+    METHOD("etcdserverpb.Cluster/MemberRemove", etcd_on_member_remove),
+    METHOD("etcdserverpb.Cluster/MemberUpdate", etcd_on_member_update),
+    METHOD("etcdserverpb.Cluster/MemberPromote", etcd_on_member_promote),
+    METHOD("etcdserverpb.Maintenance/Status", etcd_on_status),
+    METHOD("etcdserverpb.Maintenance/Alarm", etcd_on_alarm),
+    METHOD("etcdserverpb.Maintenance/Defragment", etcd_on_defragment),
+    METHOD_OF("etcdserverpb.Maintenance/Hash", etcd_on_hash, NULL, etcd_on_hash_close),
+    METHOD_OF("etcdserverpb.Maintenance/HashKV", etcd_on_hash_kv, NULL, etcd_on_hash_close),
+    METHOD("etcdserverpb.Maintenance/MoveLeader", etcd_on_move_leader),
+    METHOD("etcdserverpb.Maintenance/Downgrade", etcd_on_downgrade),
+    METHOD_OF("v3lockpb.Lock/Lock", etcd_on_lock, NULL, ticket_on_close),
+    METHOD("v3lockpb.Lock/Unlock", etcd_on_unlock),
+    METHOD_OF("v3electionpb.Election/Campaign", etcd_on_campaign, NULL, ticket_on_close),
+    METHOD("v3electionpb.Election/Proclaim", etcd_on_proclaim),
+    METHOD("v3electionpb.Election/Resign", etcd_on_resign),
+    METHOD("v3electionpb.Election/Leader", etcd_on_leader),
+    {
+        .path = SLICE_LIT("/v3electionpb.Election/Observe"),
+        .server_streams = true,
+        .on_message = etcd_on_observe,
+        .on_drain = etcd_on_observe_drain,
+        .on_close = etcd_on_observe_close,
+    },
 };
 
 const struct grpc_service etcd_service = {methods, ARRAY_LEN(methods), ETCD_MESSAGE_MAX};
@@ -76,6 +89,8 @@ static const struct front_path paths[] = {
     {SLICE_LIT("/etcdserverpb.Lease/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {SLICE_LIT("/etcdserverpb.Cluster/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {SLICE_LIT("/etcdserverpb.Maintenance/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/v3lockpb.Lock/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
+    {SLICE_LIT("/v3electionpb.Election/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), on_request},
     {SLICE_LIT("/v3/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), etcd_on_json},
     {SLICE_LIT("/v3beta/"), FRONT_PREFIX, FRONT_METHOD(HTTP_METHOD_POST), etcd_on_json},
 };

@@ -17,6 +17,7 @@
 
 struct etcd;
 struct watch_hub;
+struct await_hub;
 
 /* A call without an end: it must be ended when the server stops. Embedded in what the call's state is. */
 struct etcd_stream {
@@ -32,6 +33,7 @@ struct etcd_worker {
     struct buf scratch;   /* where answers are written before they are sent; used within one callback */
     struct list streams;  /* etcd_stream */
     struct watch_hub *hub; /* NULL until the first watch */
+    struct await_hub *awaits; /* NULL until somebody waits */
     struct mail stop_mail;
     struct peer actor_peer; /* whom actor names: requests of one connection come in a row */
     char actor[ETCD_ACTOR_MAX];
@@ -114,6 +116,23 @@ void etcd_on_downgrade(struct grpc_call *call, struct slice message);
 void etcd_on_hash(struct grpc_call *call, struct slice message);
 void etcd_on_hash_kv(struct grpc_call *call, struct slice message);
 void etcd_on_hash_close(struct grpc_call *call, enum exchange_end end);
+
+/* lock.c */
+void etcd_on_lock(struct grpc_call *call, struct slice message);
+void etcd_on_unlock(struct grpc_call *call, struct slice message);
+
+/* election.c */
+void etcd_on_campaign(struct grpc_call *call, struct slice message);
+void etcd_on_proclaim(struct grpc_call *call, struct slice message);
+void etcd_on_resign(struct grpc_call *call, struct slice message);
+void etcd_on_leader(struct grpc_call *call, struct slice message);
+
+/* observe.c */
+void etcd_on_observe(struct grpc_call *call, struct slice message);
+void etcd_on_observe_drain(struct grpc_call *call);
+void etcd_on_observe_close(struct grpc_call *call, enum exchange_end end);
+/* A LeaderRequest; the name lies in the message. */
+enum etcd_error etcd_read_election_name(struct slice message, struct slice *ret_name);
 
 /* json.c: for the paths of the JSON gateway. */
 void etcd_on_json(void *instance, struct exchange *exchange);

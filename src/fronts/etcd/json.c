@@ -5,14 +5,20 @@
  */
 #include "fronts/etcd/etcd_impl.h"
 #include "fronts/etcd/rpc.pb-c.h"
+#include "fronts/etcd/v3election.pb-c.h"
+#include "fronts/etcd/v3lock.pb-c.h"
 #include "http/grpc_json.h"
 
-#define ROUTE(path, name, type) ROUTE_OF(path, name, type##_request, type##_response)
-#define ROUTE_OF(path, name, request, answer)                                                                          \
+#define ROUTE_OF(path, method, request, answer)                                                                        \
     {                                                                                                                  \
-        SLICE_LIT(path), SLICE_LIT("/etcdserverpb." name), &etcdserverpb__##request##__descriptor,                     \
-            &etcdserverpb__##answer##__descriptor                                                                      \
+        SLICE_LIT(path), SLICE_LIT("/" method), &request##__descriptor, &answer##__descriptor                          \
     }
+#define ROUTE(path, name, type)                                                                                        \
+    ROUTE_OF(path, "etcdserverpb." name, etcdserverpb__##type##_request, etcdserverpb__##type##_response)
+#define LOCK(path, name, type)                                                                                         \
+    ROUTE_OF(path, "v3lockpb.Lock/" name, v3lockpb__##type##_request, v3lockpb__##type##_response)
+#define ELECTION(path, name, type)                                                                                     \
+    ROUTE_OF(path, "v3electionpb.Election/" name, v3electionpb__##type##_request, v3electionpb__##type##_response)
 
 static const struct grpc_json_route routes[] = {
     ROUTE("kv/range", "KV/Range", range),
@@ -39,10 +45,18 @@ static const struct grpc_json_route routes[] = {
     ROUTE("maintenance/status", "Maintenance/Status", status),
     ROUTE("maintenance/defragment", "Maintenance/Defragment", defragment),
     ROUTE("maintenance/hash", "Maintenance/Hash", hash),
-    ROUTE_OF("maintenance/hashkv", "Maintenance/HashKV", hash_kvrequest, hash_kvresponse),
+    ROUTE_OF("maintenance/hashkv", "etcdserverpb.Maintenance/HashKV", etcdserverpb__hash_kvrequest,
+             etcdserverpb__hash_kvresponse),
     ROUTE("maintenance/snapshot", "Maintenance/Snapshot", snapshot),
     ROUTE("maintenance/transfer-leadership", "Maintenance/MoveLeader", move_leader),
     ROUTE("maintenance/downgrade", "Maintenance/Downgrade", downgrade),
+    LOCK("lock/lock", "Lock", lock),
+    LOCK("lock/unlock", "Unlock", unlock),
+    ELECTION("election/campaign", "Campaign", campaign),
+    ELECTION("election/proclaim", "Proclaim", proclaim),
+    ELECTION("election/leader", "Leader", leader),
+    ELECTION("election/observe", "Observe", leader),
+    ELECTION("election/resign", "Resign", resign),
 };
 
 static const struct grpc_json_service service = {&etcd_service, routes, ARRAY_LEN(routes)};

@@ -13,8 +13,11 @@ static void submission_free(struct submission *submission)
 static void answer(struct grpc_call *call, const struct submission *submission)
 {
     const struct store_request *request = &submission->request;
-    if (request->outcome != STORE_OK) {
-        etcd_refuse(call, etcd_error_from(request->outcome));
+    enum etcd_error error = etcd_error_from(request->outcome);
+    if (error == ETCD_OK && submission->judge)
+        error = submission->judge(submission);
+    if (error != ETCD_OK) {
+        submission->refuse(call, error);
         return;
     }
     struct buf *buf = etcd_answer_begin(call, request->revision);
@@ -47,6 +50,8 @@ struct submission *submission_new(struct grpc_call *call, struct slice message, 
     }
     submission->call = call;
     submission->add_answer = add_answer;
+    submission->judge = NULL;
+    submission->refuse = etcd_refuse;
     submission->arena = (struct arena){0};
     submission->wants_keys = false;
     if (message.len > 0)
@@ -68,7 +73,7 @@ void submission_send(struct submission *submission, enum etcd_error error)
     if (error == ETCD_OK && submission->message.len > ETCD_WRITE_MAX)
         error = ETCD_TOO_LARGE;
     if (error != ETCD_OK) {
-        etcd_refuse(call, error);
+        submission->refuse(call, error);
         submission_free(submission);
         return;
     }

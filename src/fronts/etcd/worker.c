@@ -3,6 +3,7 @@
  * What a worker's loop has for itself. There are few, so finding one's own is a short walk; one is added by the thread
  * that will use it, and stays until the front end is destroyed.
  */
+#include "fronts/etcd/await.h"
 #include "fronts/etcd/watch.h"
 
 #include <errno.h>
@@ -47,6 +48,7 @@ struct etcd_worker *etcd_worker_of(const struct grpc_call *call)
 void etcd_worker_free(struct etcd_worker *worker)
 {
     watch_hub_free(worker->hub);
+    await_hub_free(worker->awaits);
     buf_deinit(&worker->scratch);
     free(worker);
 }

@@ -244,6 +244,24 @@ static void a_half_closed_client_gets_its_answer(void)
     sim_http_free(http);
 }
 
+static void a_half_closed_client_of_an_endless_answer_is_gone(void)
+{
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    sim_http_say(http, GET("/later"));
+    exchange_set_idle_timeout(http->exchange, NSEC_NEVER);
+    sim_http_end(http);
+    expect_str(sim_http_calls(http), "request GET /later\nend\nclose aborted\n");
+    expect_int(http_server_n_connections(http->server), 0);
+
+    sim_http_reconnect(http, NULL);
+    sim_http_say(http, GET("/later"));
+    sim_http_end(http);
+    exchange_set_idle_timeout(http->exchange, NSEC_NEVER);
+    sim_http_wait(http, 0);
+    expect_str(sim_http_calls(http), "request GET /later\nend\nclose aborted\n");
+    sim_http_free(http);
+}
+
 static void a_paused_body_waits(void)
 {
     struct sim_http *http = sim_http_new(NULL, NULL);
@@ -382,6 +400,7 @@ static const struct test_case cases[] = {
     {"100 Continue is said when the body is wanted", says_100_when_the_front_end_takes_the_body},
     {"an answer before the body ends the exchange", an_early_answer_ends_the_exchange},
     {"a half-closed client gets its answer", a_half_closed_client_gets_its_answer},
+    {"one that waits for an answer without end is gone", a_half_closed_client_of_an_endless_answer_is_gone},
     {"a paused body waits", a_paused_body_waits},
     {"a writer waits for a slow reader", a_writer_waits_for_a_slow_reader},
     {"an aborted answer is not completed", an_aborted_answer_is_not_completed},
