@@ -4,69 +4,15 @@
 """etcd v3 as JSON over HTTP, with curl, against etcd and muster."""
 
 import base64
-import contextlib
 import json
 import subprocess
 import sys
 
+from etcd_curl import b64, curl, plain, post, refusal, stream, url
 from etcd_lib import MusterServer, main, program
 from lib import SECONDS, tap
 
 MIB = 1024 * 1024
-
-
-def b64(text):
-    return base64.b64encode(text.encode()).decode()
-
-
-def plain(encoded):
-    return base64.b64decode(encoded).decode()
-
-
-def url(server, path, version="v3"):
-    return f"http://127.0.0.1:{server.port}/{version}/{path}"
-
-
-def curl(*words, body=None):
-    """Status and body of one request."""
-    command = [program("curl"), "-sS", "--max-time", str(SECONDS), "-w", "\n%{http_code}", *words]
-    if body is not None:
-        command += ["--data-binary", "@-"]
-    done = subprocess.run(command, input=body, capture_output=True, text=True, timeout=SECONDS, check=True)
-    text, _, status = done.stdout.rpartition("\n")
-    return int(status), text
-
-
-def post(server, path, request, version="v3"):
-    """What a request that succeeds is answered with."""
-    status, text = curl(url(server, path, version), body=json.dumps(request))
-    if status != 200:
-        raise AssertionError(f"{path}: {status} {text}")
-    return json.loads(text)
-
-
-def refusal(server, path, body):
-    """Status, code and words; the words come twice, for clients old and new."""
-    status, text = curl(url(server, path), body=body if isinstance(body, str) else json.dumps(body))
-    error = json.loads(text)
-    tap.expect(error["error"], error["message"])
-    return status, error["code"], error["message"]
-
-
-@contextlib.contextmanager
-def stream(server, path, request):
-    """The lines of an answer that goes on, as they come."""
-    process = subprocess.Popen(
-        [program("curl"), "-sSN", "--max-time", str(SECONDS), url(server, path), "-d", json.dumps(request)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield (json.loads(line)["result"] for line in process.stdout)
-    finally:
-        process.kill()
-        process.stdout.close()
-        process.wait(SECONDS)
 
 
 def put_get_delete(server):
