@@ -86,7 +86,7 @@ class Server:
         return total / 1e9
 
     def memory_bytes(self, kind="Pss"):
-        """Memory that is the server's own: proportional set size of all its processes, or what else the kernel counts."""
+        """Memory that is the server's own: proportional set size of all its processes, or a part of it."""
         total = 0
         for pid in self.pids():
             with open(f"/proc/{pid}/smaps_rollup") as rollup:

@@ -15,12 +15,13 @@
 struct client;
 struct conn;
 
-/* One call, owned by the user and used for one after another. Zero-initialised but for the three members named first. */
+/* One call, owned by the user, who sets the first three members and uses it for one call after another. */
 struct call {
     void (*on_message)(struct call *call, struct slice message); /* valid during this call */
     void (*on_end)(struct call *call);                           /* answered with status OK; may open the next one */
     void *user;
 
+    /* The client's own; zero at first. */
     struct conn *conn;
     const char *path;
     int32_t stream_id;

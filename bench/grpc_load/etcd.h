@@ -46,8 +46,8 @@ void add_keepalive(struct buf *buf, int64_t lease);
 void add_watch_create(struct buf *buf, struct slice key, struct slice range_end);
 
 /* A number in the message, 0 when it is not there. Ends the program on what is no message, as all of these. */
-uint64_t get_number(struct slice message, uint32_t field);
-uint64_t count_elements(struct slice message, uint32_t field);
+uint64_t get_number(struct slice message, uint32_t number);
+uint64_t count_elements(struct slice message, uint32_t number);
 
 /* Numbers of fields in replies. */
 enum {

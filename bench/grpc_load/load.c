@@ -94,15 +94,19 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+static double quantile_us(const struct samples *samples, size_t percent)
+{
+    size_t index = (samples->n - 1) * percent / 100;
+    return (double)samples->took[index] / 1e3;
+}
+
 void samples_print(struct samples *samples, const char *name)
 {
     if (samples->n == 0)
         return;
     qsort(samples->took, samples->n, sizeof(nsec_t), compare);
-    const nsec_t *took = samples->took;
-    size_t last = samples->n - 1;
-    printf(" %sp50_us=%.1f %sp99_us=%.1f %smax_us=%.1f", name, (double)took[last / 2] / 1e3, name,
-           (double)took[last * 99 / 100] / 1e3, name, (double)took[last] / 1e3);
+    printf(" %sp50_us=%.1f %sp99_us=%.1f %smax_us=%.1f", name, quantile_us(samples, 50), name, quantile_us(samples, 99),
+           name, quantile_us(samples, 100));
 }
 
 void load_print(struct load *load, uint64_t n_ops, nsec_t took)
