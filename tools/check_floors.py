@@ -106,8 +106,6 @@ def check_file(root, path, floors, graph):
         include = INCLUDE.match(line)
         if not include or include[1].startswith("support/"):
             continue
-        if is_test and (root / path.parent / include[1]).is_file():
-            continue  # what the tests of one floor share lies beside them
         header = find_header(root, include[1])
         if not header:
             problems.append(f'{path}:{number}: no "{include[1]}" in src/ or include/: name a header by its folder')

@@ -25,8 +25,8 @@ static struct h1_session *h1_of(const struct exchange *exchange)
 }
 
 /*
- * A head under construction. It is put as one piece, since a head has a dozen of them and each put has its price; a long
- * head as several.
+ * A head under construction. It is put as one piece, since a head has a dozen of them and each put has its price; a
+ * long head as several.
  */
 struct text {
     struct http_connection *connection;

@@ -52,8 +52,8 @@ static enum h2_offence offence_of(const nghttp2_frame_hd *head)
 }
 
 /*
- * HEADERS for a stream that is gone (RFC 9113 5.1). nghttp2 ignores them all, since a stream that we have reset may still
- * get some from a peer that does not know yet; when we have reset none lately, there is no such excuse.
+ * HEADERS for a stream that is gone (RFC 9113 5.1). nghttp2 ignores them all, since a stream that we have reset may
+ * still get some from a peer that does not know yet; when we have reset none lately, there is no such excuse.
  */
 static bool is_stale(const struct h2_session *session, const nghttp2_frame_hd *head)
 {

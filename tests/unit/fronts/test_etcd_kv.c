@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service KV. */
-#include "etcd_kit.h"
+#include "support/etcd_kit.h"
 #include "fronts/etcd/etcd_impl.h"
 
 #define NO_KEY "etcdserver: key is not provided"

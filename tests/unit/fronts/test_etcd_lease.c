@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service Lease. */
-#include "etcd_kit.h"
+#include "support/etcd_kit.h"
 
 static Etcdserverpb__LeaseGrantResponse *grant(struct etcd_kit *kit, int64_t id, int64_t ttl_s)
 {

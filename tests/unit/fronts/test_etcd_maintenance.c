@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The services Cluster and Maintenance. */
-#include "etcd_kit.h"
+#include "support/etcd_kit.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service Watch: what a client of one stream sees. */
-#include "etcd_kit.h"
+#include "support/etcd_kit.h"
 #include "fronts/etcd/watch_messages.h"
 #include "support/fault_alloc.h"
 

@@ -4,7 +4,7 @@
  * cancel or go away, compactions. Each answer is held against a list of all that happened: no watch may miss an event,
  * get one twice, or get half a revision.
  */
-#include "etcd_kit.h"
+#include "support/etcd_kit.h"
 
 #include <stdio.h>
 #include <stdlib.h>

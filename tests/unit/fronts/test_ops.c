@@ -49,7 +49,7 @@ static void fixture_init(struct fixture *fixture)
         .view = {&fixture->facts, &fixture->reason, uptime, not_ready, n_connections, memory_bytes},
     };
     expect_int(metrics_new(1, &fixture->metrics), 0);
-    const struct front_env env = {NULL, fixture->metrics, &fixture->view};
+    const struct front_env env = {.metrics = fixture->metrics, .system = &fixture->view};
     expect_int(ops_front.create(&env, &fixture->instance, NULL), 0);
     expect_int(router_new(&fixture->router), 0);
     expect_int(router_add(fixture->router, &ops_front, fixture->instance, NULL), 0);

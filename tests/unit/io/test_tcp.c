@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/tcp.h"
 
-#include "sockets.h"
 #include "support/fault_alloc.h"
+#include "support/sockets.h"
 #include "support/test.h"
 
 #include <errno.h>

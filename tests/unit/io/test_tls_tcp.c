@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TLS on the kernel's sockets, with the command line's OpenSSL on the other end, and from many threads at once. */
 #include "io/tcp.h"
-#include "sockets.h"
 #include "support/certs.h"
+#include "support/sockets.h"
 #include "support/test.h"
 #include "support/tls_link.h"
 

@@ -4,8 +4,8 @@
 #include "io/acceptor.h"
 #include "io/listener.h"
 #include "io/tcp.h"
-#include "sockets.h"
 #include "support/fault_alloc.h"
+#include "support/sockets.h"
 #include "support/test.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include "base/le.h"
 #include "store/local/wal_segment.h"
 #include "support/fault_alloc.h"
-#include "wal_kit.h"
+#include "support/wal_kit.h"
 
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log after a loss of power at any moment, with any damage: nothing acknowledged is lost, nothing is made up. */
 #include "store/local/wal_segment.h"
-#include "wal_kit.h"
+#include "support/wal_kit.h"
 
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log on a disk that fails or is full: it goes on where it can, says so where it cannot, and never lies. */
-#include "wal_kit.h"
+#include "support/wal_kit.h"
 
 #include <errno.h>
 

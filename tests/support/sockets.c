@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sockets.h"
+#include "support/sockets.h"
 
 #include "support/test.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "etcd_kit.h"
+#include "support/etcd_kit.h"
 
 #include "base/assert.h"
 #include "base/rcu.h"

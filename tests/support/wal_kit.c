@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "wal_kit.h"
+#include "support/wal_kit.h"
 
 #include <errno.h>
 
