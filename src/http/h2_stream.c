@@ -24,7 +24,7 @@ static nsec_t find_timeout(const struct h2_stream *stream)
 {
     const struct http_server_options *options = h2_session_options(stream->session);
     if (stream->is_answered)
-        return options->body_timeout_ns; /* for the rest of a body that nobody wants */
+        return options->linger_ns; /* for the rest of a body that nobody wants */
     if (stream->idle_timeout_ns != H2_TIMEOUT_DEFAULT)
         return stream->idle_timeout_ns;
     if (h2_answer_queued(stream) > 0)
@@ -133,7 +133,6 @@ int h2_stream_new(struct h2_session *session, int32_t id, struct h2_stream **ret
     stream->id = id;
     stream->has_body = true;
     stream->idle_timeout_ns = H2_TIMEOUT_DEFAULT;
-    stream->body_left = UINT64_MAX;
     stream->answer_left = EXCHANGE_LENGTH_UNKNOWN;
     stream->began_ns = h2_session_now(session);
     stream->end = EXCHANGE_ABORTED;
@@ -259,17 +258,29 @@ void h2_stream_on_request(struct h2_stream *stream, bool end_stream)
         stream->is_over = true;
     } else {
         stream->has_body = request.method != HTTP_METHOD_HEAD;
-        if (request.framing == HTTP_BODY_LENGTH)
-            stream->body_left = request.content_length;
         hand_over(stream, &request);
     }
     h2_stream_touch(stream);
 }
 
+/*
+ * Who still sends when the answer is there is given a while to see it and to end in order (some clients take a reset,
+ * even one without an error, for a failure of the request), and is then told to stop (RFC 9113 8.1).
+ */
+static void drop_unwanted(struct h2_stream *stream, size_t n)
+{
+    consume(stream, n);
+    stream->n_unwanted += n;
+    if (stream->is_answered && stream->n_unwanted > h2_session_options(stream->session)->body_drain_bytes)
+        h2_stream_reset(stream, NGHTTP2_NO_ERROR, EXCHANGE_DONE);
+}
+
 void h2_stream_on_body(struct h2_stream *stream, struct slice bytes)
 {
-    if (stream->body_left != UINT64_MAX)
-        stream->body_left -= bytes.len;
+    if (stream->has_answer) {
+        drop_unwanted(stream, bytes.len);
+        return;
+    }
     bool hold = is_listening(stream) && (stream->is_paused || stream->held.len > 0);
     if (!hold)
         deliver(stream, bytes);
@@ -284,17 +295,11 @@ void h2_stream_on_received(struct h2_stream *stream)
     deliver_end(stream);
 }
 
-/*
- * The answer is out. A client that still sends is let go on when little is left, so that it ends in order; otherwise
- * the stream is reset without an error, which tells it to stop (RFC 9113 8.1).
- */
 void h2_stream_on_answered(struct h2_stream *stream)
 {
     stream->is_answered = true;
     stream->end = EXCHANGE_DONE;
     http_connection_count(stream->session->session.connection, stream->status);
-    if (!stream->is_received && stream->body_left > h2_session_options(stream->session)->body_drain_bytes)
-        h2_stream_reset(stream, NGHTTP2_NO_ERROR, EXCHANGE_DONE);
     h2_stream_note(stream);
     h2_stream_touch(stream);
 }

@@ -22,7 +22,7 @@ struct h2_stream {
     struct deadline deadline;
     nsec_t began_ns;
     nsec_t idle_timeout_ns; /* the front end's; H2_TIMEOUT_DEFAULT: the server's options */
-    uint64_t body_left;     /* of content-length; UINT64_MAX when the length is not known */
+    size_t n_unwanted;      /* bytes of body that came when the answer was there */
     uint64_t answer_left;   /* of the length that was promised; EXCHANGE_LENGTH_UNKNOWN */
     int32_t id;
     uint16_t status;      /* of the answer's head; 0 before it */

@@ -437,7 +437,7 @@ void kit_data(struct kit *kit, int32_t id, struct slice bytes, bool is_last)
     if (r < 0)
         kit->error = r;
     kit_run(kit);
-    if (upload.left > 0) { /* the server holds back: take it away, since it is about to leave the stack */
+    if (upload.left > 0 && !kit_answer(kit, id)->is_closed) { /* the server holds it back, but it leaves the stack */
         kit->error = -ENOBUFS;
         nghttp2_session_del(kit->client);
         kit->client = NULL;

@@ -133,7 +133,7 @@ static void expect_status_only(struct kit *kit, int32_t id, const char *status)
     struct kit_answer *answer = kit_answer(kit, id);
     expect_int(answer->status, 200);
     expect_int(answer->n_body, 0);
-    expect_true(answer->is_closed);
+    expect_true(answer->is_ended);
     expect_str(answer->trailers, "");
     const char *fields = strstr(answer->fields, "content-type: application/grpc\n");
     expect_true(fields != NULL);

@@ -225,7 +225,7 @@ static void heads_for_streams_that_are_gone_end_the_connection(void)
 static void heads_for_streams_that_we_reset_are_ignored(void)
 {
     struct kit *kit = make_kit();
-    int32_t id = kit_request(kit, "POST", "/hello", true, NULL); /* answered at once, and stopped */
+    int32_t id = kit_request(kit, "POST", "/hello", true, (const char *const[]){"connection", "close", NULL});
     kit_run(kit);
     expect_int(kit->n_resets, 1);
     kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, id,
