@@ -17,6 +17,9 @@
 /* A put that begins just before the moment may already wait for an expiry. */
 #define MARGIN (100 * NSEC_PER_MSEC)
 
+/* Many, since the leases are to be granted long before the moment. */
+#define N_REGISTRANTS 256
+
 struct expire {
     struct load *load;
     struct call watch;
@@ -103,7 +106,12 @@ static void turn_expire(struct load *load)
     struct expire *expire = load->state;
     nsec_t began = now_ns();
     expire->moment = began + (nsec_t)load->options.lead * NSEC_PER_SEC;
-    struct callers callers = {.operation = &registration, .until = NSEC_NEVER, .n_left = load->options.leases};
+    struct callers callers = {
+        .operation = &registration,
+        .n_callers = N_REGISTRANTS,
+        .until = NSEC_NEVER,
+        .n_left = load->options.leases,
+    };
     callers_run(load, &callers);
     samples_reset(&load->samples);
     while (now_ns() < expire->moment - CALM)

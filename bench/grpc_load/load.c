@@ -164,7 +164,7 @@ static void on_end(struct call *call)
 
 void callers_run(struct load *load, struct callers *callers)
 {
-    uint64_t n = load->options.callers;
+    uint64_t n = callers->n_callers ? callers->n_callers : load->options.callers;
     struct caller *each = calloc(n, sizeof(*each));
     if (!each)
         errx(EXIT_FAILURE, "out of memory");

@@ -81,13 +81,14 @@ void caller_send(struct caller *caller);
 
 struct callers {
     const struct operation *operation;
-    nsec_t until;    /* nothing begins after it; may be moved while they run */
-    uint64_t n_left; /* nor after so many */
+    uint64_t n_callers; /* 0: options.callers */
+    nsec_t until;       /* nothing begins after it; may be moved while they run */
+    uint64_t n_left;    /* nor after so many */
     uint64_t n_done;
     uint64_t n_busy;
 };
 
-/* Lets options.callers callers run, and waits for their last answers; adds to the samples. */
+/* Lets the callers run, and waits for their last answers; adds to the samples. */
 void callers_run(struct load *load, struct callers *callers);
 
 /* What most turns are: they run for options.ms, or options.ops operations, and print. */
