@@ -221,7 +221,7 @@ struct etcd_call *etcd_call_prepare(struct etcd_kit *kit, const char *method)
     call->kit = kit;
     call->status = ETCD_NO_STATUS;
     call->peer = (struct peer){.family = AF_INET, .port = 4711, .ip = {10, 0, 0, 7}};
-    (void)snprintf(call->path, sizeof(call->path), "/etcdserverpb.%s", method);
+    (void)snprintf(call->path, sizeof(call->path), "%s%s", method[0] == '/' ? "" : "/etcdserverpb.", method);
     call->fields.items[0] =
         (struct http_field){SLICE_LIT("content-type"), SLICE_LIT("application/grpc"), HTTP_FIELD_CONTENT_TYPE};
     call->fields.items[1] = (struct http_field){SLICE_LIT("te"), SLICE_LIT("trailers"), HTTP_FIELD_TE};

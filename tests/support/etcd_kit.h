@@ -65,7 +65,7 @@ void etcd_kit_free(struct etcd_kit *kit);
 void etcd_kit_run(struct etcd_kit *kit);
 void etcd_kit_run_for(struct etcd_kit *kit, nsec_t duration_ns);
 
-/* Begins a call of "KV/Put". It is freed with the kit. */
+/* Begins a call of "KV/Put", or of "/v3lockpb.Lock/Lock" in full. It is freed with the kit. */
 struct etcd_call *etcd_call_new(struct etcd_kit *kit, const char *method);
 /* The same in two steps, for tests of failing allocations: the first one is the kit's own. */
 struct etcd_call *etcd_call_prepare(struct etcd_kit *kit, const char *method);
