@@ -206,6 +206,8 @@ static void arm_timer(struct keeper *keeper, bool more_to_do)
     } else if (next_ns <= now_ns) {
         next_ns = now_ns + NSEC_PER_MSEC; /* due, but some loop has not read that far yet: its answer may come sooner */
     }
+    if (keeper->log_state == LOG_RESTS && keeper->sync_at_ns < next_ns)
+        next_ns = keeper->sync_at_ns;
     if (next_ns == NSEC_NEVER)
         loop_cancel(keeper->loop, &keeper->timer);
     else
@@ -220,6 +222,8 @@ static void work_at_rest(struct keeper *keeper, unsigned n_applied)
     if (local_refusal(keeper->local) == STORE_NO_SPACE)
         local_prove_room(keeper->local);
     write_open_batch(keeper, n_applied);
+    if (keeper->log_state == LOG_RESTS)
+        keeper->sync_at_ns = local_sync_relaxed(keeper->local, loop_now(keeper->loop));
     if (keeper->log_state == LOG_RESTS && local_wants_snapshot(keeper->local) && !keeper->is_stopping)
         begin_snapshot(keeper);
 }
@@ -267,6 +271,7 @@ static void init_parts(struct keeper *keeper)
 {
     keeper->store.engine = &keeper_engine;
     keeper->last_waiting = &keeper->first_waiting;
+    keeper->sync_at_ns = NSEC_NEVER;
     pthread_mutex_init(&keeper->log_lock, NULL);
     pthread_cond_init(&keeper->log_wanted, NULL);
     pthread_mutex_init(&keeper->subscribers_lock, NULL);

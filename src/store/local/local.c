@@ -195,6 +195,11 @@ uint64_t local_member_id(const struct local *local)
     return local->member_id;
 }
 
+uint64_t local_n_syncs(const struct local *local)
+{
+    return wal_n_syncs(local->wal);
+}
+
 void local_reclaim(struct local *local)
 {
     mvcc_reclaim(local->mvcc);

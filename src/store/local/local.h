@@ -63,6 +63,9 @@ struct notes *local_notes(struct local *local); /* why things are gone */
 uint64_t local_cluster_id(const struct local *local);
 uint64_t local_member_id(const struct local *local);
 
+/* How often the log was synced so far. Any thread. */
+uint64_t local_n_syncs(const struct local *local);
+
 /* -------- the keeper's thread */
 
 /* What every change is answered with at the moment: STORE_OK, or why not. */
@@ -96,6 +99,12 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
 
 /* Whether there is room on the disk for the next batches: else changes are refused until this finds some. */
 void local_prove_room(struct local *local);
+
+/*
+ * With relaxed durability: makes durable what has waited its time, and gives the moment when it must be called again;
+ * NSEC_NEVER when all is on the disk. As local_write.
+ */
+nsec_t local_sync_relaxed(struct local *local, nsec_t now_ns);
 
 /* Readers see it from now on, heartbeats find its leases. Whether there are new commits. */
 bool local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns);

@@ -114,6 +114,16 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
     return 0;
 }
 
+nsec_t local_sync_relaxed(struct local *local, nsec_t now_ns)
+{
+    if (wal_is_durable(local->wal))
+        return NSEC_NEVER;
+    if (wal_sync_if_due(local->wal, now_ns, NULL) == -EROFS)
+        refuse(local, STORE_READ_ONLY);
+    bool is_over = wal_is_durable(local->wal) || local_refusal(local) == STORE_READ_ONLY;
+    return is_over ? NSEC_NEVER : now_ns + local->options.wal.relaxed_ms * NSEC_PER_MSEC;
+}
+
 /* ------------------------------------------------------------------------------------------------ publishing */
 
 static void note_deletions(struct local *local, const struct batch_step *step)

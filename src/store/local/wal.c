@@ -113,6 +113,11 @@ int wal_sync_if_due(struct wal *wal, nsec_t now_ns, struct err *err)
     return result;
 }
 
+bool wal_is_durable(const struct wal *wal)
+{
+    return wal->durable_next == wal->next;
+}
+
 /* ------------------------------------------------------------------------------------------------ appending */
 
 /* Sees to it that the last segment has room for so many bytes. */

@@ -25,6 +25,7 @@
 #include "base/slice.h"
 #include "base/time.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -87,6 +88,8 @@ uint64_t wal_record_bytes(uint64_t length);
 int wal_sync(struct wal *wal, struct err *err);
 /* The same when relaxed_ms have passed since all was durable. To be called at least that often. */
 int wal_sync_if_due(struct wal *wal, nsec_t now_ns, struct err *err);
+/* Whether all that was appended is on the disk. */
+bool wal_is_durable(const struct wal *wal);
 
 /*
  * Segments whose records are all below `number` are recycled. Only what no snapshot needs may go: see

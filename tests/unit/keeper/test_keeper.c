@@ -282,6 +282,23 @@ static void silence_ends_a_lease_and_heartbeats_do_not(void)
     bench_deinit(&bench);
 }
 
+/* Relaxed: answered before it is on the disk, and there soon after, without another request. */
+static void relaxed_changes_reach_the_disk_soon(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    bench.options.local.wal.relaxed = true;
+    bench.options.local.wal.relaxed_ms = 20;
+    bench_reopen(&bench);
+    expect_int(put(&bench, "a", "1", 0), 2);
+    uint64_t n_syncs = local_n_syncs(keeper_local(bench.keeper));
+    while (local_n_syncs(keeper_local(bench.keeper)) == n_syncs)
+        expect_int(loop_turn(bench.loop, NSEC_PER_MSEC), 0);
+    bench_reopen(&bench);
+    expect_keys(&bench, 0, "a=1@2 ");
+    bench_deinit(&bench);
+}
+
 /* -------- many requests under way, against a model, through restarts and snapshots */
 
 #define KEYS 40
@@ -353,6 +370,7 @@ static const struct test_case cases[] = {
     {"a transaction happens wholly or not at all", a_transaction_happens_wholly_or_not_at_all},
     {"a lease takes its keys with it", a_lease_takes_its_keys_with_it},
     {"silence ends a lease, heartbeats keep it", silence_ends_a_lease_and_heartbeats_do_not},
+    {"with relaxed durability changes reach the disk soon", relaxed_changes_reach_the_disk_soon},
     {"the store agrees with a model through restarts, snapshots and compactions", agrees_with_a_model_through_restarts},
 };
 
