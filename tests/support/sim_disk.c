@@ -297,7 +297,7 @@ static ssize_t sim_read(void *ctx, struct wal_file *file, uint64_t offset, void 
     struct sim_disk *disk = ctx;
     if (disk->is_off)
         return -EIO;
-    if (offset >= file->node->seen_len)
+    if (offset >= file->node->seen_len || len == 0)
         return 0;
     size_t n = min_size(len, file->node->seen_len - offset);
     memcpy(ret_bytes, file->node->seen + offset, n);

@@ -134,10 +134,18 @@ static int make_place(struct wal *wal, uint64_t bytes, struct err *err)
     return wal_begin_part(wal, err);
 }
 
-/* The pieces of the record as they go to the file: head, payload, padding, END; gives their number. */
+/* What stands behind the record proper: END, and zeroes to the end of the page. */
+enum { PIECES_BEHIND = 2 };
+
+static struct iovec zeroes(size_t n)
+{
+    static const char page[SEGMENT_PAGE_BYTES];
+    return (struct iovec){(char *)(uintptr_t)page, n};
+}
+
+/* The pieces of the record as they go to the file: head, payload, padding, and PIECES_BEHIND; gives their number. */
 static int lay_out(struct wal *wal, const struct outgoing *record, char heads[2][SEGMENT_RECORD_HEAD_BYTES])
 {
-    static const char padding[8];
     uint64_t bytes = segment_record_bytes(record->length);
     uint32_t crc = wal->salt;
     for (int i = 0; i < record->n_iov; i++) {
@@ -151,19 +159,20 @@ static int lay_out(struct wal *wal, const struct outgoing *record, char heads[2]
 
     int n = 1 + record->n_iov;
     wal->iov[0] = (struct iovec){heads[0], SEGMENT_RECORD_HEAD_BYTES};
-    wal->iov[n++] = (struct iovec){(char *)(uintptr_t)padding, bytes - SEGMENT_RECORD_HEAD_BYTES - record->length};
+    wal->iov[n++] = zeroes(bytes - SEGMENT_RECORD_HEAD_BYTES - record->length);
     wal->iov[n++] = (struct iovec){heads[1], SEGMENT_END_BYTES};
+    wal->iov[n++] = zeroes(-(wal->end + bytes + SEGMENT_END_BYTES) % SEGMENT_PAGE_BYTES);
     return n;
 }
 
-/* Relaxed: keeps a record that was laid out, all pieces but the END. False: it must be synced now. */
+/* Relaxed: keeps a record that was laid out. False: it must be synced now. */
 static bool keep_unsynced(struct wal *wal, int n_iov, uint64_t bytes)
 {
     char *to;
     if (!wal->options.relaxed || wal->unsynced.len + bytes > UNSYNCED_BYTES_MAX ||
         buf_reserve(&wal->unsynced, bytes, &to) < 0)
         return false;
-    for (int i = 0; i < n_iov - 1; i++) {
+    for (int i = 0; i < n_iov - PIECES_BEHIND; i++) {
         if (wal->iov[i].iov_len == 0)
             continue;
         memcpy(to, wal->iov[i].iov_base, wal->iov[i].iov_len);
@@ -222,7 +231,7 @@ int wal_append(struct wal *wal, const struct iovec *iov, int n_iov, struct err *
         return err_set(err, -EMSGSIZE, "a log record of %zu bytes is too long", length);
     if (wal->is_read_only)
         return err_set(err, -EROFS, "%s", wal->why.text);
-    if (reserve_iov(wal, (size_t)n_iov + 3) < 0)
+    if (reserve_iov(wal, (size_t)n_iov + 2 + PIECES_BEHIND) < 0)
         return err_set(err, -ENOMEM, "no memory to write to the log");
 
     struct outgoing record = {iov, n_iov, (uint32_t)length};

@@ -36,7 +36,7 @@ struct wal;
 #define WAL_RECORD_BYTES_MAX (1024 * 1024 * 1024)
 
 struct wal_options {
-    uint64_t segment_bytes; /* WAL_SEGMENT_BYTES when 0; a longer record gets a segment of its own length */
+    uint64_t segment_bytes; /* WAL_SEGMENT_BYTES when less than a page; a longer record gets a segment of its length */
     bool relaxed;           /* answer before the data is on disk: sync at most every relaxed_ms */
     unsigned relaxed_ms;
     bool repair; /* damage is cut off as a torn tail is; segments behind it are kept as <name>.damaged */

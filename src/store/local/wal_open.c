@@ -114,8 +114,10 @@ static void measure_spares(struct wal *wal)
 {
     size_t n = 0;
     for (size_t i = 0; i < wal->n_spares; i++) {
-        if (spare_size(wal, &wal->spares[i]) == 0)
-            wal->spares[n++] = wal->spares[i];
+        if (spare_size(wal, &wal->spares[i]) < 0)
+            continue;
+        wal->spares[i].bytes -= wal->spares[i].bytes % SEGMENT_PAGE_BYTES;
+        wal->spares[n++] = wal->spares[i];
     }
     wal->n_spares = n;
 }
@@ -320,8 +322,9 @@ int wal_open(struct wal_files *files, const struct wal_options *options, uint64_
         return err_set(err, -ENOMEM, "no memory to open the log in %s", files->path);
     wal->files = files;
     wal->options = *options;
-    if (wal->options.segment_bytes == 0)
+    if (wal->options.segment_bytes < SEGMENT_PAGE_BYTES)
         wal->options.segment_bytes = WAL_SEGMENT_BYTES;
+    wal->options.segment_bytes -= wal->options.segment_bytes % SEGMENT_PAGE_BYTES;
     wal->next = wal->durable_next = 1;
 
     struct recovery recovery = {

@@ -17,7 +17,9 @@
 #define SEGMENT_RECORD_HEAD_BYTES 32
 /* What stands behind the last record. */
 #define SEGMENT_END_BYTES SEGMENT_RECORD_HEAD_BYTES
-#define SEGMENT_NAME_MAX  32
+/* Files are written to the end of the page, so that the kernel need never read one before it changes a part of it. */
+#define SEGMENT_PAGE_BYTES 4096
+#define SEGMENT_NAME_MAX   32
 
 struct segment_head {
     uint64_t sequence;

@@ -18,8 +18,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* A segment is made longer by a 64th of its full size, at least one page. */
-enum { STEPS = 64, STEP_BYTES_MIN = 4096 };
+/* A segment is made longer by a 64th of its full size, in whole pages. */
+enum { STEPS = 64 };
 
 void wal_seal(struct wal *wal)
 {
@@ -67,11 +67,14 @@ void wal_show_bytes(struct wal *wal)
     atomic_store_explicit(&wal->bytes, bytes, memory_order_relaxed);
 }
 
+static uint64_t round_up(uint64_t bytes, uint64_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
 static uint64_t round_to_step(const struct wal *wal, uint64_t bytes)
 {
-    uint64_t step = wal->options.segment_bytes / STEPS;
-    step = step > STEP_BYTES_MIN ? step : STEP_BYTES_MIN;
-    return (bytes + step - 1) / step * step;
+    return round_up(bytes, round_up(wal->options.segment_bytes / STEPS, SEGMENT_PAGE_BYTES));
 }
 
 static int told(const struct wal *wal, int result, uint64_t bytes, struct err *err)
@@ -178,7 +181,7 @@ int wal_add_part(struct wal *wal, const struct wal_part *part)
  */
 static int write_head(struct wal *wal, struct wal_file *file, const struct segment_head *head)
 {
-    char bytes[SEGMENT_HEAD_BYTES + SEGMENT_END_BYTES];
+    char bytes[SEGMENT_PAGE_BYTES] = {0};
     struct segment_record end = {SEGMENT_END, .number = head->first_number, .durable_end = SEGMENT_HEAD_BYTES};
     segment_head_write(head, bytes);
     segment_record_write(segment_salt(head), &end, bytes + SEGMENT_HEAD_BYTES);
