@@ -66,6 +66,7 @@ int pb_next(struct slice *message, struct pb_field *ret_field)
         return r;
     ret_field->number = (uint32_t)tag >> 3;
     ret_field->is_bytes = (tag & 7) == WIRE_BYTES;
+    ret_field->is_fixed = (tag & 7) == WIRE_FIXED64 || (tag & 7) == WIRE_FIXED32;
     if (tag > TAG_MAX || ret_field->number == 0)
         return -EBADMSG;
 
@@ -108,7 +109,7 @@ int pb_get_bytes(const struct pb_field *field, struct slice *ret_bytes)
 
 int pb_get_int64(const struct pb_field *field, int64_t *ret_value)
 {
-    if (field->is_bytes)
+    if (field->is_bytes || field->is_fixed)
         return -EBADMSG;
     *ret_value = (int64_t)field->value;
     return 0;
@@ -117,7 +118,7 @@ int pb_get_int64(const struct pb_field *field, int64_t *ret_value)
 /* Sets one member of the object. */
 static int read_member(const struct pb_field *field, const struct pb_member *member, char *object)
 {
-    if (field->is_bytes != (member->kind == PB_BYTES))
+    if (field->is_bytes != (member->kind == PB_BYTES) || field->is_fixed)
         return -EBADMSG;
     char *place = object + member->offset;
     switch (member->kind) {

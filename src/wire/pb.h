@@ -49,7 +49,8 @@ int pb_read(struct slice message, const struct pb_member *members, size_t n_memb
 
 struct pb_field {
     uint32_t number;
-    bool is_bytes;
+    bool is_bytes;      /* else it is a number … */
+    bool is_fixed;      /* … and this one of four or eight bytes */
     uint64_t value;     /* when it is no bytes */
     struct slice bytes; /* inside the message */
 };
@@ -60,7 +61,7 @@ int pb_next(struct slice *message, struct pb_field *ret_field);
 /* The same for a run of packed numbers, the bytes of a repeated field. */
 int pb_next_packed(struct slice *bytes, uint64_t *ret_value);
 
-/* 0, or -EBADMSG when the field is written as the other sort. */
+/* 0, or -EBADMSG when the field is written as another sort: numbers are varints. */
 int pb_get_bytes(const struct pb_field *field, struct slice *ret_bytes);
 int pb_get_int64(const struct pb_field *field, int64_t *ret_value);
 

@@ -28,7 +28,8 @@ def the_version_is_the_projects():
     version = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text())[1]
     tap.expect(run("version").out, f"muster {version}\n")
     with Muster() as muster:
-        tap.expect(json.loads(muster.get("/version").body), {"version": version})
+        tap.expect(json.loads(muster.get("/version").body), 
+                   {"version": version, "etcdserver": "3.6.0", "etcdcluster": "3.6.0", "storage": "3.6.0"})
         tap.expect(muster.metric(f'muster_build_info{{version="{version}"}}'), 1)
 
 

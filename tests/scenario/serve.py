@@ -31,7 +31,7 @@ def interrupt_stops_too():
 def answers_like_etcd_where_it_says_so():
     with Muster() as muster:
         tap.expect(json.loads(muster.get("/health").body), {"health": "true", "reason": ""})
-        tap.expect(list(json.loads(muster.get("/version").body)), ["version"])
+        tap.expect(list(json.loads(muster.get("/version").body)), ["version", "etcdserver", "etcdcluster", "storage"])
 
 
 def what_is_not_there_is_said():

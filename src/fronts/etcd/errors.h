@@ -14,7 +14,6 @@
     X(LEASE_PROVIDED, INVALID_ARGUMENT, "etcdserver: lease is provided")                                               \
     X(TOO_MANY_OPS, INVALID_ARGUMENT, "etcdserver: too many operations in txn request")                                \
     X(DUPLICATE_KEY, INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request")                               \
-    X(INVALID_CLIENT_VERSION, INVALID_ARGUMENT, "etcdserver: invalid client api version")                              \
     X(INVALID_SORT, INVALID_ARGUMENT, "etcdserver: invalid sort option")                                               \
     X(INVALID_COMPARE, INVALID_ARGUMENT, "etcdserver: invalid compare option")                                         \
     X(TOO_LARGE, INVALID_ARGUMENT, "etcdserver: request is too large")                                                 \

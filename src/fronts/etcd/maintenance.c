@@ -6,15 +6,12 @@
  * What etcd calls the size of its database is here the memory that the process has.
  */
 #include "fronts/etcd/etcd_impl.h"
+#include "fronts/etcd_version.h"
 #include "fronts/system_view.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
-
-/* The version of etcd whose protocol this is. Tools read it and decide what they may ask for. */
-#define ETCD_VERSION         "3.6.0"
-#define ETCD_STORAGE_VERSION "3.6.0"
 
 #define ALARM_NO_SPACE 1
 

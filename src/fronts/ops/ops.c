@@ -5,6 +5,7 @@
 #include "fronts/ops/ops.h"
 
 #include "base/util.h"
+#include "fronts/etcd_version.h"
 #include "fronts/ops/ops_status.h"
 #include "fronts/system_view.h"
 
@@ -59,8 +60,11 @@ static void on_health(void *instance, struct exchange *exchange)
 static void on_version(void *instance, struct exchange *exchange)
 {
     const struct ops *ops = instance;
-    char body[128];
-    int n = snprintf(body, sizeof(body), "{\"version\":\"%s\"}", ops->system->facts->version);
+    char body[192];
+    int n = snprintf(body, sizeof(body),
+                     "{\"version\":\"%s\",\"etcdserver\":\"" ETCD_VERSION "\",\"etcdcluster\":\"" ETCD_VERSION
+                     "\",\"storage\":\"" ETCD_STORAGE_VERSION "\"}",
+                     ops->system->facts->version);
     exchange_respond(exchange, 200, json_headers, ARRAY_LEN(json_headers), (struct slice){body, (size_t)n});
 }
 

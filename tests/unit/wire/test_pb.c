@@ -97,6 +97,7 @@ static void refuses_what_is_no_message(void)
         {"bytes of a length beyond all memory", SLICE_LIT("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")},
         {"bytes where a number should be", SLICE_LIT("\x12\x01x")},
         {"a number where bytes should be", SLICE_LIT("\x08\x01")},
+        {"a fixed number where a varint should be", SLICE_LIT("\x15\x01\x02\x03\x04")},
         {"the begin of a group", SLICE_LIT("\x13\x14")},
         {"wire type 6", SLICE_LIT("\x16\x01")},
         {"eight bytes cut short", SLICE_LIT("\x11\x01\x02")},
