@@ -73,7 +73,8 @@ def check_each(root, passed, paths, rules, check_one):
 
 
 def check_headers(root, build):
-    folders = [f"-I{root / folder}" for folder in INCLUDE_FOLDERS]
+    # The build makes headers too: protoc-c's.
+    folders = [f"-I{place / folder}" for place in (root, build / "debug") for folder in INCLUDE_FOLDERS]
 
     def check_one(path):
         command = ["cc", *folders, *HEADER_FLAGS]

@@ -78,8 +78,9 @@ const struct config_key config_keys[] = {
      .help = "most connections of one worker; beyond: closed at once"},
 
     {"store.durability", CONFIG_CHOICE, RESTARTS, AT(store.durability), "disk", .words = durabilities,
-     .help = "disk: a change is answered when it is on the disk; relaxed: before that, and a power failure may lose the "
-             "last store.relaxed_interval"},
+     .help =
+         "disk: a change is answered when it is on the disk; relaxed: before that, and a power failure may lose the "
+         "last store.relaxed_interval"},
     {"store.relaxed_interval", CONFIG_DURATION, RESTARTS, AT(store.relaxed_interval), "50ms", 1 * MS, 60 * S,
      .help = "with relaxed durability: longest time until a change is on the disk"},
     {"store.history", CONFIG_DURATION, RESTARTS, AT(store.history), "24h", 1 * S, 366 * 24 * H,

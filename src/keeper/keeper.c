@@ -22,7 +22,7 @@
 #define INLINE_REQUESTS 4
 /* Requests applied per tick, so that timers and the log's answer are not held up. */
 #define APPLY_MAX 4096
-#define RETRY_NS (NSEC_PER_SEC / 5)
+#define RETRY_NS  (NSEC_PER_SEC / 5)
 #define MINUTE_NS (60 * NSEC_PER_SEC)
 
 static int64_t wall_ms(struct keeper *keeper)
@@ -151,8 +151,7 @@ static void end_snapshot(struct keeper *keeper)
 {
     pthread_join(keeper->snapshot_thread, NULL);
     if (!keeper->snapshot_written)
-        log_error(keeper->log, "a snapshot could not be written",
-                  log_text("reason", keeper->snapshot_err.text));
+        log_error(keeper->log, "a snapshot could not be written", log_text("reason", keeper->snapshot_err.text));
     local_snapshot_end(keeper->snapshot, keeper->snapshot_written);
     keeper->snapshot = NULL;
     keeper->snapshot_done = false;
@@ -296,8 +295,8 @@ static int open_store(struct keeper *keeper, const struct keeper_options *option
         return result;
 
     struct local_recovery recovery;
-    result = local_open(keeper->files, &options->local, options->rcu, loop_now(keeper->loop), &keeper->local,
-                        &recovery, err);
+    result = local_open(keeper->files, &options->local, options->rcu, loop_now(keeper->loop), &keeper->local, &recovery,
+                        err);
     if (result < 0)
         return err_wrap(err, result, "the store in %s", options->folder);
     log_info(keeper->log, "store opened", log_text("folder", options->folder), log_int("revision", recovery.revision),

@@ -39,9 +39,9 @@ struct keeper {
     enum log_state log_state;
     struct local_batch *failed; /* LOG_RETRIES */
     bool is_stopping;
-    struct timer timer;       /* leases, retries, relaxed syncs */
-    nsec_t sync_at_ns;        /* relaxed durability: when the log wants to be synced; NSEC_NEVER: it is */
-    struct timer minute;      /* checkpoint */
+    struct timer timer;  /* leases, retries, relaxed syncs */
+    nsec_t sync_at_ns;   /* relaxed durability: when the log wants to be synced; NSEC_NEVER: it is */
+    struct timer minute; /* checkpoint */
     bool wants_checkpoint;
     struct mail stop_mail;
     struct local_snapshot *snapshot;

@@ -25,9 +25,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define STORE_KEY_MAX (64 * 1024)
-#define STORE_VALUE_MAX (1536 * 1024)
-#define STORE_TXN_OPS_MAX 128
+#define STORE_KEY_MAX          (64 * 1024)
+#define STORE_VALUE_MAX        (1536 * 1024)
+#define STORE_TXN_OPS_MAX      128
 #define STORE_LEASE_TTL_MAX_MS (9000000000 * 1000)
 
 /* How a request can end other than well: positive, for the front end to put into its protocol's words. */
@@ -38,11 +38,11 @@ enum store_outcome {
     STORE_NO_LEASE,        /* the lease does not exist */
     STORE_LEASE_EXISTS,
     STORE_TTL_TOO_LARGE,
-    STORE_NO_KEY,          /* ignore_value or ignore_lease on a key that does not exist */
-    STORE_DUPLICATE_KEY,   /* one transaction writes a key twice */
+    STORE_NO_KEY,        /* ignore_value or ignore_lease on a key that does not exist */
+    STORE_DUPLICATE_KEY, /* one transaction writes a key twice */
     STORE_TOO_MANY_OPS,
-    STORE_NO_SPACE,        /* the disk is full: reads and heartbeats go on */
-    STORE_READ_ONLY,       /* a sync failed and there was nowhere to go on: see the log */
+    STORE_NO_SPACE,  /* the disk is full: reads and heartbeats go on */
+    STORE_READ_ONLY, /* a sync failed and there was nowhere to go on: see the log */
     STORE_OUT_OF_MEMORY,
     STORE_STOPPED,
 };
@@ -147,9 +147,9 @@ struct store_txn {
 struct store_op_result {
     struct store_kv *kvs; /* a range's, or the previous ones of a put or delete */
     size_t n_kvs;
-    int64_t count;        /* range: see store_range_result; delete: how many went */
+    int64_t count; /* range: see store_range_result; delete: how many went */
     bool more;
-    bool succeeded;       /* nested transaction: which branch */
+    bool succeeded; /* nested transaction: which branch */
     struct store_op_result *results;
     unsigned n_results;
 };
@@ -181,7 +181,7 @@ struct store_request {
     store_done_fn done;
     struct store_origin origin;
     union {
-        struct store_txn txn;                           /* a lone put is a transaction of one operation */
+        struct store_txn txn; /* a lone put is a transaction of one operation */
         int64_t compact_revision;
         struct {
             int64_t id, ttl_ms; /* grant: id 0 lets the store pick one */
@@ -208,8 +208,8 @@ struct store_request {
 enum store_encoding { STORE_ENCODING_ETCD, STORE_ENCODING_ETCD_PREV, STORE_ENCODINGS_ };
 
 struct store_event {
-    const struct store_kv *kv;   /* version 0: deleted, then only key and mod_revision are set */
-    const struct store_kv *prev; /* NULL: the key was not there before */
+    const struct store_kv *kv;                 /* version 0: deleted, then only key and mod_revision are set */
+    const struct store_kv *prev;               /* NULL: the key was not there before */
     _Atomic(void *) encoded[STORE_ENCODINGS_]; /* malloc'ed, set once by compare-and-swap, freed with the commit */
 };
 

@@ -20,7 +20,8 @@ struct check {
     unsigned n_total;
 };
 
-static enum store_outcome check_txn(struct check *check, const struct store_txn *txn, unsigned ops_left, unsigned depth);
+static enum store_outcome check_txn(struct check *check, const struct store_txn *txn, unsigned ops_left,
+                                    unsigned depth);
 
 static bool collide(const struct written *a, const struct written *b)
 {

@@ -288,8 +288,7 @@ static int read_bytes(const ProtobufCFieldDescriptor *field, const json_t *value
 }
 
 /* An empty one is written all the same: it may be an element, or an alternative. */
-static int read_string(const ProtobufCFieldDescriptor *field, const json_t *value, struct buf *message,
-                       struct err *err)
+static int read_string(const ProtobufCFieldDescriptor *field, const json_t *value, struct buf *message, struct err *err)
 {
     if (!json_is_string(value))
         return err_set(err, -EINVAL, "expected a string");
@@ -297,8 +296,7 @@ static int read_string(const ProtobufCFieldDescriptor *field, const json_t *valu
     return 0;
 }
 
-static int read_nested(const ProtobufCFieldDescriptor *field, const json_t *value, struct buf *message,
-                       struct err *err)
+static int read_nested(const ProtobufCFieldDescriptor *field, const json_t *value, struct buf *message, struct err *err)
 {
     size_t begin = pb_begin(message, field->id);
     int r = read_message(field->descriptor, value, message, err);

@@ -12,9 +12,9 @@
 #pragma once
 
 #include "fronts/etcd/etcd.h"
-#include "http/grpc.h"
 #include "fronts/etcd/rpc.pb-c.h"
 #include "fronts/system_view.h"
+#include "http/grpc.h"
 #include "support/fake_store.h"
 #include "support/sim.h"
 #include "support/test.h"
@@ -50,7 +50,7 @@ struct etcd_call {
     bool is_broken; /* set by the test: writes fail */
     bool is_paused; /* by the front end */
     bool is_closed;
-    size_t n_written_full; /* messages taken while it was full */
+    size_t n_written_full;                 /* messages taken while it was full */
     ProtobufCMessage *heard_messages[256]; /* freed with the call */
     unsigned n_heard;
 };

@@ -223,7 +223,8 @@ void fake_store_hold(struct store *store, bool held)
 unsigned fake_store_expire(struct store *store)
 {
     struct fake_store *fake = fake_of(store);
-    unsigned n = local_expire(&fake->local, loop_now(fake->loop), loop_now(fake->loop), wall_ms(fake), LOCAL_EXPIRE_MAX);
+    unsigned n =
+        local_expire(&fake->local, loop_now(fake->loop), loop_now(fake->loop), wall_ms(fake), LOCAL_EXPIRE_MAX);
     publish(fake);
     return n;
 }
@@ -249,15 +250,13 @@ static int64_t ask(struct fake_store *fake, struct store_request *request)
 int64_t fake_store_put(struct store *store, const char *key, const char *value)
 {
     struct store_op op = {.type = STORE_OP_PUT, .put = {slice_from_str(key), slice_from_str(value), .lease = 0}};
-    return ask(fake_of(store),
-               &(struct store_request){.type = STORE_TXN, .txn = {.success = &op, .n_success = 1}});
+    return ask(fake_of(store), &(struct store_request){.type = STORE_TXN, .txn = {.success = &op, .n_success = 1}});
 }
 
 int64_t fake_store_delete(struct store *store, const char *key)
 {
     struct store_op op = {.type = STORE_OP_DELETE, .del = {.key = slice_from_str(key)}};
-    return ask(fake_of(store),
-               &(struct store_request){.type = STORE_TXN, .txn = {.success = &op, .n_success = 1}});
+    return ask(fake_of(store), &(struct store_request){.type = STORE_TXN, .txn = {.success = &op, .n_success = 1}});
 }
 
 int64_t fake_store_compact(struct store *store, int64_t revision)

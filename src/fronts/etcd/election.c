@@ -31,8 +31,7 @@ void etcd_on_campaign(struct grpc_call *call, struct slice message)
         [2] = PB_MEMBER(struct ticket_request, lease, PB_INT64),
         [3] = PB_MEMBER(struct ticket_request, value, PB_BYTES),
     };
-    struct ticket_request request = {
-        .sets_value = true, .lost = ETCD_NOT_LEADER, .add_answer = add_campaign_answer};
+    struct ticket_request request = {.sets_value = true, .lost = ETCD_NOT_LEADER, .add_answer = add_campaign_answer};
     if (pb_read(message, members, ARRAY_LEN(members), &request) < 0)
         etcd_refuse(call, ETCD_MALFORMED);
     else

@@ -27,8 +27,7 @@
     X(LEASE_NOT_FOUND, NOT_FOUND, "etcdserver: requested lease not found")                                             \
     X(MEMBER_NOT_FOUND, NOT_FOUND, "etcdserver: member not found")                                                     \
     X(LEASE_EXISTS, FAILED_PRECONDITION, "etcdserver: lease already exists")                                           \
-    X(TOO_FEW_MEMBERS, FAILED_PRECONDITION,                                                                            \
-      "etcdserver: re-configuration failed due to not enough started members")                                         \
+    X(TOO_FEW_MEMBERS, FAILED_PRECONDITION, "etcdserver: re-configuration failed due to not enough started members")   \
     X(NO_LEARNER, FAILED_PRECONDITION, "etcdserver: can only promote a learner member")                                \
     X(BAD_TRANSFEREE, FAILED_PRECONDITION, "etcdserver: bad leader transferee")                                        \
     X(NO_DOWNGRADE, FAILED_PRECONDITION, "etcdserver: no inflight downgrade job")                                      \

@@ -30,9 +30,9 @@ struct etcd_worker {
     struct etcd_worker *next;
     struct etcd *etcd;
     struct loop *loop;
-    struct buf scratch;   /* where answers are written before they are sent; used within one callback */
-    struct list streams;  /* etcd_stream */
-    struct watch_hub *hub; /* NULL until the first watch */
+    struct buf scratch;       /* where answers are written before they are sent; used within one callback */
+    struct list streams;      /* etcd_stream */
+    struct watch_hub *hub;    /* NULL until the first watch */
     struct await_hub *awaits; /* NULL until somebody waits */
     struct mail stop_mail;
     struct peer actor_peer; /* whom actor names: requests of one connection come in a row */

@@ -56,8 +56,8 @@ static void end(struct hash_walk *walk, enum etcd_error error)
 static bool add_pair(void *ctx, const struct store_kv *kv)
 {
     struct hash_walk *walk = ctx;
-    const int64_t numbers[] = {kv->create_revision, kv->mod_revision, kv->version, kv->lease,
-                               (int64_t)kv->key.len, (int64_t)kv->value.len};
+    const int64_t numbers[] = {kv->create_revision, kv->mod_revision,     kv->version,
+                               kv->lease,           (int64_t)kv->key.len, (int64_t)kv->value.len};
     walk->crc = crc32c(walk->crc, slice_from(numbers, sizeof(numbers)));
     walk->crc = crc32c(walk->crc, kv->key);
     walk->crc = crc32c(walk->crc, kv->value);

@@ -5,7 +5,6 @@
  */
 #include "fronts/etcd/submission.h"
 
-
 static bool add_kv(void *ctx, const struct store_kv *kv)
 {
     struct buf *buf = ctx;
@@ -89,8 +88,7 @@ void etcd_on_txn(struct grpc_call *call, struct slice message)
     if (!submission)
         return;
     submission->request.type = STORE_TXN;
-    submission_send(submission,
-                    etcd_read_txn(submission->message, &submission->arena, &submission->request.txn));
+    submission_send(submission, etcd_read_txn(submission->message, &submission->arena, &submission->request.txn));
 }
 
 static void add_nothing(struct buf *answer, const struct submission *submission)

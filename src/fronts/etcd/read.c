@@ -23,12 +23,9 @@ static const struct pb_member range_members[] = {
 };
 
 static const struct pb_member put_members[] = {
-    [1] = PB_MEMBER(struct store_put, key, PB_BYTES),
-    [2] = PB_MEMBER(struct store_put, value, PB_BYTES),
-    [3] = PB_MEMBER(struct store_put, lease, PB_INT64),
-    [4] = PB_MEMBER(struct store_put, want_prev, PB_BOOL),
-    [5] = PB_MEMBER(struct store_put, keep_value, PB_BOOL),
-    [6] = PB_MEMBER(struct store_put, keep_lease, PB_BOOL),
+    [1] = PB_MEMBER(struct store_put, key, PB_BYTES),       [2] = PB_MEMBER(struct store_put, value, PB_BYTES),
+    [3] = PB_MEMBER(struct store_put, lease, PB_INT64),     [4] = PB_MEMBER(struct store_put, want_prev, PB_BOOL),
+    [5] = PB_MEMBER(struct store_put, keep_value, PB_BOOL), [6] = PB_MEMBER(struct store_put, keep_lease, PB_BOOL),
 };
 
 static const struct pb_member delete_members[] = {

@@ -24,14 +24,14 @@ typedef enum etcd_error (*submission_judge_fn)(const struct submission *submissi
 struct submission {
     struct grpc_call *call; /* NULL: it is gone */
     submission_answer_fn add_answer;
-    submission_judge_fn judge; /* NULL: it is good */
+    submission_judge_fn judge;                                     /* NULL: it is good */
     void (*refuse)(struct grpc_call *call, enum etcd_error error); /* etcd_refuse, unless it is set */
     struct store_request request;
-    struct arena arena;   /* parts of a transaction */
-    struct store_op op;   /* of a lone operation */
+    struct arena arena;           /* parts of a transaction */
+    struct store_op op;           /* of a lone operation */
     struct store_compare compare; /* … and what it depends on */
-    bool wants_keys;      /* LeaseTimeToLive */
-    struct slice message; /* behind the struct, as is the actor's name */
+    bool wants_keys;              /* LeaseTimeToLive */
+    struct slice message;         /* behind the struct, as is the actor's name */
     char bytes[];
 };
 

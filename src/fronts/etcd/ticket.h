@@ -18,8 +18,8 @@ typedef void (*ticket_answer_fn)(struct buf *answer, const struct ticket *ticket
 
 struct ticket_request {
     struct slice name, value;
-    int64_t lease;     /* 0: the store grants one, of a minute */
-    bool sets_value;   /* of a ticket that is there already, too */
+    int64_t lease;        /* 0: the store grants one, of a minute */
+    bool sets_value;      /* of a ticket that is there already, too */
     enum etcd_error lost; /* what it is called when the key has gone, with its lease, before the turn came */
     ticket_answer_fn add_answer;
 };

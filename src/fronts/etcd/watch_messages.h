@@ -9,7 +9,7 @@
 
 struct watch_request {
     enum { WATCH_NOTHING, WATCH_CREATE, WATCH_CANCEL, WATCH_PROGRESS } type; /* NOTHING: of a kind nobody knows */
-    int64_t id; /* create: 0: any; cancel: which */
+    int64_t id;                                                              /* create: 0: any; cancel: which */
     /* create */
     struct slice key, end; /* as they came */
     int64_t start_revision;

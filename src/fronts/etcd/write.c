@@ -70,7 +70,10 @@ static void add_nested_header(struct buf *buf, int64_t revision)
 static void add_op(struct buf *buf, const struct store_op *op, const struct store_op_result *result, int64_t revision)
 {
     static const uint32_t numbers[] = {
-        [STORE_OP_RANGE] = 1, [STORE_OP_PUT] = 2, [STORE_OP_DELETE] = 3, [STORE_OP_TXN] = 4,
+        [STORE_OP_RANGE] = 1,
+        [STORE_OP_PUT] = 2,
+        [STORE_OP_DELETE] = 3,
+        [STORE_OP_TXN] = 4,
     };
     size_t begin = pb_begin(buf, 3);
     size_t inner = pb_begin(buf, numbers[op->type]);

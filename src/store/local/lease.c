@@ -193,7 +193,8 @@ static int64_t pick_id(struct lease_table *table, int64_t ttl_ms)
     int64_t ttl_s = (ttl_ms + 999) / 1000;
     for (;;) {
         uint64_t random = random_u64(&table->random) >> 1;
-        int64_t id = ttl_s <= UINT32_MAX ? (int64_t)((random & ~(uint64_t)UINT32_MAX) | (uint64_t)ttl_s) : (int64_t)random;
+        int64_t id =
+            ttl_s <= UINT32_MAX ? (int64_t)((random & ~(uint64_t)UINT32_MAX) | (uint64_t)ttl_s) : (int64_t)random;
         if (id > UINT32_MAX && !lease_index_find(&table->index, id))
             return id;
     }

@@ -44,9 +44,9 @@ struct local_batch;
 struct local_recovery {
     int64_t revision;
     size_t n_keys, n_leases;
-    uint64_t n_records;      /* replayed from the log */
-    uint64_t torn_bytes;     /* cut off its end */
-    unsigned bad_snapshots;  /* passed over */
+    uint64_t n_records;     /* replayed from the log */
+    uint64_t torn_bytes;    /* cut off its end */
+    unsigned bad_snapshots; /* passed over */
 };
 
 /* Opens a folder: newest whole snapshot, then the log behind it. No lease runs yet. */

@@ -94,8 +94,7 @@ static enum store_outcome apply_txn(struct local *local, struct store_request *r
     enum store_outcome outcome = txn_run(request, local->mvcc, local->leases);
     if (outcome != STORE_OK)
         return outcome;
-    struct record_note why = {
-        .kind = NOTE_DELETED, .actor = request->origin.actor, .cause = request->origin.cause};
+    struct record_note why = {.kind = NOTE_DELETED, .actor = request->origin.actor, .cause = request->origin.cause};
     commit_revision(local, step, &why, wall_ms);
     return STORE_OK;
 }

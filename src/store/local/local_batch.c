@@ -54,20 +54,20 @@ static void write_step(struct buf *record, const struct batch_step *step)
         write_commit(record, step);
         break;
     case STEP_GRANT:
-        record_write(record, &(struct record_entry){
-                                 .type = RECORD_LEASE, .lease = {.id = step->lease_id, .ttl_ms = step->ttl_ms}});
+        record_write(record, &(struct record_entry){.type = RECORD_LEASE,
+                                                    .lease = {.id = step->lease_id, .ttl_ms = step->ttl_ms}});
         break;
     case STEP_GONE:
         record_write(record, &(struct record_entry){.type = RECORD_LEASE_GONE, .lease = {.id = step->lease_id}});
         record_write(record, &(struct record_entry){.type = RECORD_NOTE, .note = step->note});
         break;
     case STEP_LEFT:
-        record_write(record, &(struct record_entry){
-                                 .type = RECORD_LEASE_LEFT, .lease = {.id = step->lease_id, .left_ms = step->left_ms}});
+        record_write(record, &(struct record_entry){.type = RECORD_LEASE_LEFT,
+                                                    .lease = {.id = step->lease_id, .left_ms = step->left_ms}});
         break;
     case STEP_COMPACT:
-        record_write(record, &(struct record_entry){
-                                 .type = RECORD_COMPACT, .compact_revision = step->compact_revision});
+        record_write(record,
+                     &(struct record_entry){.type = RECORD_COMPACT, .compact_revision = step->compact_revision});
         break;
     }
 }

@@ -42,13 +42,13 @@ struct local {
     struct local_batch *batch; /* the keeper's: being made; NULL: nothing in it yet */
     struct lease **expired;    /* the keeper's: killed, but their keys are not deleted yet */
     unsigned n_expired;
-    bool is_snapshotting;      /* history must stay while it is being written */
+    bool is_snapshotting;       /* history must stay while it is being written */
     uint64_t snapshot_at_bytes; /* logged when the last snapshot was begun */
-    uint64_t covered_record;   /* records below this are in the newest snapshot */
+    uint64_t covered_record;    /* records below this are in the newest snapshot */
 
-    _Atomic int refusal;          /* enum store_outcome */
+    _Atomic int refusal; /* enum store_outcome */
     _Atomic uint64_t logged_bytes;
-    struct buf record;            /* the log thread's: the batch being written, as entries */
+    struct buf record; /* the log thread's: the batch being written, as entries */
 };
 
 /* Bytes of notes about removals that are remembered. */

@@ -88,10 +88,10 @@ static void write_leases(struct writing *writing)
 {
     for (size_t i = 0; i < writing->snapshot->n_leases; i++) {
         const struct held_lease *held = &writing->snapshot->leases[i];
-        write_entry(writing, &(struct record_entry){
-                                 .type = RECORD_LEASE, .lease = {.id = held->id, .ttl_ms = held->ttl_ms}});
-        write_entry(writing, &(struct record_entry){
-                                 .type = RECORD_LEASE_LEFT, .lease = {.id = held->id, .left_ms = held->left_ms}});
+        write_entry(writing,
+                    &(struct record_entry){.type = RECORD_LEASE, .lease = {.id = held->id, .ttl_ms = held->ttl_ms}});
+        write_entry(writing, &(struct record_entry){.type = RECORD_LEASE_LEFT,
+                                                    .lease = {.id = held->id, .left_ms = held->left_ms}});
     }
 }
 
@@ -113,13 +113,12 @@ static void write_history(struct writing *writing)
     int64_t revision = view->compacted ? view->compacted + 1 : 2;
     for (; writing->result == 0 && revision <= view->revision; revision++) {
         const struct store_commit *commit = mvcc_view_commit(view, revision);
-        write_entry(writing, &(struct record_entry){
-                                 .type = RECORD_COMMIT,
-                                 .commit = {.revision = commit->revision, .wall_ms = commit->wall_ms}});
+        write_entry(writing,
+                    &(struct record_entry){.type = RECORD_COMMIT,
+                                           .commit = {.revision = commit->revision, .wall_ms = commit->wall_ms}});
         for (unsigned i = 0; i < commit->n_events; i++) {
             const struct store_kv *kv = commit->events[i].kv;
-            write_entry(writing,
-                        &(struct record_entry){.type = kv->version ? RECORD_PUT : RECORD_DELETE, .kv = *kv});
+            write_entry(writing, &(struct record_entry){.type = kv->version ? RECORD_PUT : RECORD_DELETE, .kv = *kv});
         }
     }
 }
@@ -138,9 +137,9 @@ int local_snapshot_write(struct local_snapshot *snapshot, struct wal_files *file
     int result = snapshot_writer_open(files ? files : local->files, &snapshot->head, &writing.writer, err);
     if (result < 0)
         return result;
-    write_entry(&writing, &(struct record_entry){
-                              .type = RECORD_STORE,
-                              .store = {.cluster_id = local->cluster_id, .member_id = local->member_id}});
+    write_entry(&writing,
+                &(struct record_entry){.type = RECORD_STORE,
+                                       .store = {.cluster_id = local->cluster_id, .member_id = local->member_id}});
     write_leases(&writing);
     write_keys(&writing);
     write_history(&writing);

@@ -124,8 +124,7 @@ static int reserve_event(struct mvcc *mvcc)
     if (mvcc->pending && mvcc->pending->n_events < mvcc->pending_room)
         return 0;
     size_t room = mvcc->pending ? mvcc->pending_room * 2 : 1;
-    struct store_commit *grown =
-        realloc(mvcc->pending, sizeof(*grown) + room * sizeof(grown->events[0]));
+    struct store_commit *grown = realloc(mvcc->pending, sizeof(*grown) + room * sizeof(grown->events[0]));
     if (!grown)
         return -ENOMEM;
     if (!mvcc->pending)

@@ -27,9 +27,9 @@ void mvcc_free(struct mvcc *mvcc);
 
 /* -------- keeper's thread: one revision at a time */
 
-int64_t mvcc_revision(const struct mvcc *mvcc);  /* of the working state; 1 in an empty store */
+int64_t mvcc_revision(const struct mvcc *mvcc); /* of the working state; 1 in an empty store */
 int64_t mvcc_compacted(const struct mvcc *mvcc);
-int64_t mvcc_oldest(const struct mvcc *mvcc);    /* the first revision whose commit is kept */
+int64_t mvcc_oldest(const struct mvcc *mvcc); /* the first revision whose commit is kept */
 
 /*
  * Opens revision mvcc_revision + 1. What is written is seen by mvcc_get and mvcc_range at once. A write that fails

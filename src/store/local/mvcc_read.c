@@ -61,8 +61,8 @@ static const struct store_kv *walk_next(struct walk *walk)
 {
     while (walk->next_live || walk->next_gone) {
         const struct store_kv *newest;
-        bool from_live = !walk->next_gone ||
-                         (walk->next_live && store_key_compare(walk->next_live->key, walk->next_gone->key) < 0);
+        bool from_live =
+            !walk->next_gone || (walk->next_live && store_key_compare(walk->next_live->key, walk->next_gone->key) < 0);
         if (from_live) {
             newest = walk->next_live;
             walk->next_live = within(tree_next(&walk->live), walk->end);
@@ -248,8 +248,7 @@ static int range_state(const struct state *state, const struct store_range *rang
     else
         result = range_collected(state, range, revision, on_kv, ctx, ret_result);
 
-    if (revision < state->revision &&
-        revision < atomic_load_explicit(&state->mvcc->cut_below, memory_order_acquire))
+    if (revision < state->revision && revision < atomic_load_explicit(&state->mvcc->cut_below, memory_order_acquire))
         return STORE_COMPACTED;
     return result;
 }

@@ -97,8 +97,8 @@ void mvcc_view(struct mvcc *mvcc, bool counted, struct store_view *ret_view)
     struct store_root *root = rcu_read(&mvcc->published);
     if (counted)
         atomic_fetch_add_explicit(&root->n_views, 1, memory_order_relaxed);
-    *ret_view = (struct store_view){
-        .root = root, .revision = root->revision, .compacted = root->compacted, .counted = counted};
+    *ret_view =
+        (struct store_view){.root = root, .revision = root->revision, .compacted = root->compacted, .counted = counted};
 }
 
 void mvcc_release(struct mvcc *mvcc, struct store_view *view)

@@ -86,8 +86,7 @@ static bool read_note(struct slice *from, struct record_note *ret_note)
     *from = slice_skip(*from, 1);
     return read_i64(from, &ret_note->revision) && read_i64(from, &ret_note->wall_ms) &&
            read_i64(from, &ret_note->lease) && read_i64(from, &ret_note->silence_ms) &&
-           read_bytes(from, &ret_note->key) && read_bytes(from, &ret_note->actor) &&
-           read_bytes(from, &ret_note->cause);
+           read_bytes(from, &ret_note->key) && read_bytes(from, &ret_note->actor) && read_bytes(from, &ret_note->cause);
 }
 
 static void write_kv(struct buf *buf, const struct store_kv *kv)

@@ -10,16 +10,16 @@
 #include "store/store.h"
 
 #define RECORD_ENTRIES(X)                                                                                              \
-    X(COMMIT, 1)      /* revision, wall_ms: the puts and deletes that follow belong to it */                           \
-    X(PUT, 2)         /* key, value, lease, create_revision, version */                                                \
-    X(DELETE, 3)      /* key */                                                                                        \
-    X(LEASE, 4)       /* id, ttl_ms: granted */                                                                        \
-    X(LEASE_LEFT, 5)  /* id, left_ms: checkpoint, each minute and at a clean stop */                                   \
-    X(LEASE_GONE, 6)  /* id */                                                                                         \
-    X(COMPACT, 7)     /* revision */                                                                                   \
-    X(NOTE, 8)        /* side stream: revision, wall_ms, kind, key, actor, cause: why something was removed */         \
-    X(STORE, 9)       /* cluster_id, member_id: once, at the beginning */                                              \
-    X(BASE, 10)       /* snapshots: a key as it was at the compacted revision, mod_revision too */
+    X(COMMIT, 1)     /* revision, wall_ms: the puts and deletes that follow belong to it */                            \
+    X(PUT, 2)        /* key, value, lease, create_revision, version */                                                 \
+    X(DELETE, 3)     /* key */                                                                                         \
+    X(LEASE, 4)      /* id, ttl_ms: granted */                                                                         \
+    X(LEASE_LEFT, 5) /* id, left_ms: checkpoint, each minute and at a clean stop */                                    \
+    X(LEASE_GONE, 6) /* id */                                                                                          \
+    X(COMPACT, 7)    /* revision */                                                                                    \
+    X(NOTE, 8)       /* side stream: revision, wall_ms, kind, key, actor, cause: why something was removed */          \
+    X(STORE, 9)      /* cluster_id, member_id: once, at the beginning */                                               \
+    X(BASE, 10)      /* snapshots: a key as it was at the compacted revision, mod_revision too */
 
 enum record_type {
 #define X(name, number) RECORD_##name = number,

@@ -19,7 +19,7 @@ struct run {
     struct mvcc *mvcc;
     struct lease_table *leases;
     unsigned n_decided, n_followed;
-    unsigned n_writes;                       /* that the branches taken ask for; a range deletion counts as many */
+    unsigned n_writes;                      /* that the branches taken ask for; a range deletion counts as many */
     uint8_t taken[STORE_TXN_TOTAL_MAX + 1]; /* 1: success */
 };
 

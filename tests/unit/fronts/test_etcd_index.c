@@ -48,7 +48,7 @@ static void choose_range(uint64_t *random, struct watched *watched)
     watched->end_slice = slice_from(watched->end, 1);
     watched->end[0] = '\0';
     if (kind == 1)
-        return; /* all from there on */
+        return;                                            /* all from there on */
     watched->end_slice = random_key(random, watched->end); /* may be no range at all: then nothing matches */
 }
 

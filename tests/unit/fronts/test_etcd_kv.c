@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service KV. */
-#include "support/etcd_kit.h"
 #include "fronts/etcd/etcd_impl.h"
+#include "support/etcd_kit.h"
 
 #define NO_KEY "etcdserver: key is not provided"
 
@@ -276,11 +276,16 @@ static void requests_beyond_the_limit_are_refused(void)
 static void what_is_no_message_gets_its_error_on_every_method(void)
 {
     static const char *const methods[] = {
-        "KV/Range",         "KV/Put",
-        "KV/DeleteRange",   "KV/Txn",
-        "KV/Compact",       "Lease/LeaseGrant",
-        "Lease/LeaseRevoke", "Lease/LeaseTimeToLive",
-        "Lease/LeaseKeepAlive", "Watch/Watch",
+        "KV/Range",
+        "KV/Put",
+        "KV/DeleteRange",
+        "KV/Txn",
+        "KV/Compact",
+        "Lease/LeaseGrant",
+        "Lease/LeaseRevoke",
+        "Lease/LeaseTimeToLive",
+        "Lease/LeaseKeepAlive",
+        "Watch/Watch",
     };
     struct etcd_kit *kit = etcd_kit_new();
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {

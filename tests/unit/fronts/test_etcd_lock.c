@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lock and Election: lines of keys in the store, and those who look at them. */
-#include "support/etcd_kit.h"
 #include "fronts/etcd/v3election.pb-c.h"
 #include "fronts/etcd/v3lock.pb-c.h"
+#include "support/etcd_kit.h"
 #include "support/fault_alloc.h"
 
 #include <stdio.h>
@@ -253,8 +253,12 @@ static void what_the_store_refuses_is_said(void)
 static void malformed_messages_are_refused(void)
 {
     static const char *const methods[] = {
-        "/v3lockpb.Lock/Lock",          "/v3lockpb.Lock/Unlock",         "/v3electionpb.Election/Campaign",
-        "/v3electionpb.Election/Leader", "/v3electionpb.Election/Proclaim", "/v3electionpb.Election/Resign",
+        "/v3lockpb.Lock/Lock",
+        "/v3lockpb.Lock/Unlock",
+        "/v3electionpb.Election/Campaign",
+        "/v3electionpb.Election/Leader",
+        "/v3electionpb.Election/Proclaim",
+        "/v3electionpb.Election/Resign",
         "/v3electionpb.Election/Observe",
     };
     struct etcd_kit *kit = etcd_kit_new();

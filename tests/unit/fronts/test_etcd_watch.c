@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The service Watch: what a client of one stream sees. */
-#include "support/etcd_kit.h"
 #include "fronts/etcd/watch_messages.h"
+#include "support/etcd_kit.h"
 #include "support/fault_alloc.h"
 
 #include <stdio.h>
@@ -71,7 +71,7 @@ static int64_t put(struct etcd_kit *kit, const char *key, const char *value)
     return revision;
 }
 
-static int64_t delete(struct etcd_kit *kit, const char *key)
+static int64_t delete (struct etcd_kit *kit, const char *key)
 {
     int64_t revision = fake_store_delete(kit->store, key);
     etcd_kit_run(kit);
@@ -110,7 +110,7 @@ static void a_watch_sees_its_range_and_nothing_else(void)
 
     put(kit, "b", "");
     put(kit, "a/1", "x");
-    delete(kit, "a/1");
+    delete (kit, "a/1");
     expect_event(call, 0, "a/1", "x", 4);
     expect_event(call, 0, "a/1", NULL, 5);
     expect_true(hear(call) == NULL);
@@ -149,7 +149,7 @@ static void previous_pairs_are_given_to_those_who_ask(void)
     create.prev_kv = true;
     struct etcd_call *with = watch(kit, &create);
     put(kit, "k", "2");
-    delete(kit, "k");
+    delete (kit, "k");
     put(kit, "k", "3");
 
     const Mvccpb__Event *event = hear(with)->events[0];
@@ -177,7 +177,7 @@ static void filters_leave_out_a_kind_of_event(void)
     create.filters = &no_delete;
     struct etcd_call *puts = watch(kit, &create);
     put(kit, "k", "1");
-    delete(kit, "k");
+    delete (kit, "k");
     expect_event(deletions, 0, "k", NULL, 3);
     expect_event(puts, 0, "k", "1", 2);
     expect_true(hear(deletions) == NULL && hear(puts) == NULL);

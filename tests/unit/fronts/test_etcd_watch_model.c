@@ -182,8 +182,7 @@ static void hear_all(struct model *model, struct client *client)
     if (!client->call)
         return;
     struct etcd_call *call = client->call;
-    for (Etcdserverpb__WatchResponse *answer;
-         (answer = etcd_hear(call, &etcdserverpb__watch_response__descriptor));) {
+    for (Etcdserverpb__WatchResponse *answer; (answer = etcd_hear(call, &etcdserverpb__watch_response__descriptor));) {
         check_answer(model, client, answer);
         protobuf_c_message_free_unpacked(call->heard_messages[--call->n_heard], NULL);
     }
@@ -217,7 +216,8 @@ static void create(struct model *model, struct client *client)
         watched->start_revision = model->revision + random_below(model, 30);
         break;
     case 1:
-        watched->start_revision = model->compacted + random_below(model, (unsigned)(model->revision - model->compacted) + 1);
+        watched->start_revision =
+            model->compacted + random_below(model, (unsigned)(model->revision - model->compacted) + 1);
         break;
     case 2:
         watched->start_revision = 1 + random_below(model, (unsigned)model->revision);

@@ -2,8 +2,8 @@
 /* Methods of gRPC for clients that speak JSON. */
 #include "http/grpc_json.h"
 
-#include "support/h2_kit.h"
 #include "support/fault_alloc.h"
+#include "support/h2_kit.h"
 #include "support/sample.pb-c.h"
 #include "support/test.h"
 
@@ -59,7 +59,7 @@ static void garble_message(struct grpc_call *call, struct slice message)
     grpc_reply(call, SLICE_LIT("\x08"));
 }
 
-#define HOLD .on_open = hold_open, .on_message = hold_message, .on_end = hold_end, .on_close = hold_close
+#define HOLD    .on_open = hold_open, .on_message = hold_message, .on_end = hold_end, .on_close = hold_close
 #define STREAMS .client_streams = true, .server_streams = true
 
 static const struct grpc_method methods[] = {
@@ -79,7 +79,7 @@ static const struct grpc_service methods_service = {methods, ARRAY_LEN(methods),
     }
 
 static const struct grpc_json_route routes[] = {
-    ROUTE("echo", "Echo"), ROUTE("refuse", "Refuse"), ROUTE("garble", "Garble"), ROUTE("repeat", "Repeat"),
+    ROUTE("echo", "Echo"), ROUTE("refuse", "Refuse"), ROUTE("garble", "Garble"),     ROUTE("repeat", "Repeat"),
     ROUTE("hold", "Hold"), ROUTE("chat", "Chat"),     ROUTE("later", "NotThereYet"),
 };
 
@@ -186,7 +186,8 @@ static void messages_that_are_too_long_are_refused(void)
 {
     static const char text[] = ERROR("the message is longer than the 50 bytes that are taken here", "8");
     struct kit *kit = make_kit();
-    expect_answer(ask(kit, "/echo", "{\"some_text\":\"0123456789012345678901234567890123456789012345678\"}"), 429, text);
+    expect_answer(ask(kit, "/echo", "{\"some_text\":\"0123456789012345678901234567890123456789012345678\"}"), 429,
+                  text);
     /* However long a client goes on, no more than twice the limit is gathered. */
     int32_t id = begin(kit, "/echo");
     say(kit, id, "{\"some_text\":\"", false);

@@ -193,13 +193,15 @@ static void a_transaction_happens_wholly_or_not_at_all(void)
     struct bench bench;
     bench_init(&bench);
     put(&bench, "a", "1", 0);
-    struct store_compare compare = {.target = STORE_CMP_VERSION, .test = STORE_CMP_EQUAL, .key = SLICE_LIT("a"), .number = 1};
+    struct store_compare compare = {
+        .target = STORE_CMP_VERSION, .test = STORE_CMP_EQUAL, .key = SLICE_LIT("a"), .number = 1};
     struct store_op ops[] = {
         {.type = STORE_OP_PUT, .put = {.key = SLICE_LIT("b"), .value = SLICE_LIT("2")}},
         {.type = STORE_OP_RANGE, .range = {.key = SLICE_LIT("a"), .end = SLICE_LIT("c")}},
         {.type = STORE_OP_DELETE, .del = {.key = SLICE_LIT("a"), .want_prev = true}},
     };
-    struct asked asked = {.request = {.type = STORE_TXN, .txn = {.compares = &compare, .n_compares = 1, .success = ops, .n_success = 3}}};
+    struct asked asked = {
+        .request = {.type = STORE_TXN, .txn = {.compares = &compare, .n_compares = 1, .success = ops, .n_success = 3}}};
     expect_int(ask(&bench, &asked), STORE_OK);
     expect_true(asked.request.succeeded);
     expect_int(asked.request.n_results, 3);
@@ -301,9 +303,9 @@ static void relaxed_changes_reach_the_disk_soon(void)
 
 /* -------- many requests under way, against a model, through restarts and snapshots */
 
-#define KEYS 40
+#define KEYS   40
 #define ROUNDS 60
-#define BURST 50
+#define BURST  50
 
 static bool add_pair(void *ctx, const struct store_kv *kv)
 {

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MS NSEC_PER_MSEC
+#define MS    NSEC_PER_MSEC
 #define START (1000 * NSEC_PER_SEC)
 
 static struct rcu_domain rcu;
@@ -244,7 +244,8 @@ static void out_of_memory_is_an_error(void)
 
 static const struct test_case cases[] = {
     {"a lease lives while it is renewed", a_lease_lives_while_it_is_renewed},
-    {"a heartbeat that arrived in time is not too late after a stall", a_heartbeat_that_arrived_in_time_is_not_too_late},
+    {"a heartbeat that arrived in time is not too late after a stall",
+     a_heartbeat_that_arrived_in_time_is_not_too_late},
     {"a grant is dead to heartbeats until it is shown", a_grant_is_dead_to_heartbeats_until_it_is_shown},
     {"ids are unique, given ones are honoured", ids_are_unique_and_given_ones_are_honoured},
     {"the keys of a lease come in order", keys_come_in_order},

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEYS 60
+#define KEYS      60
 #define REVISIONS 1500
 
 /* What the model knows of one key at one revision. version 0: not there. */
@@ -67,7 +67,8 @@ static int write_some(struct mvcc *mvcc, struct cell *next, int64_t revision, ui
             int value = (int)(test_random(seed) % 1000);
             int64_t lease = (int64_t)(test_random(seed) % 3);
             put(mvcc, i, value, lease);
-            next[i] = (struct cell){next[i].version ? next[i].create : revision, revision, next[i].version + 1, lease, value};
+            next[i] =
+                (struct cell){next[i].version ? next[i].create : revision, revision, next[i].version + 1, lease, value};
             n_changes++;
         } else {
             const struct store_kv *prev;
@@ -171,7 +172,8 @@ static void agrees_with_the_model(void)
             publish(mvcc);
 
         if (test_random(&seed) % 100 == 0 && mvcc_compacted(mvcc) + 5 < revision) {
-            int64_t aim = mvcc_compacted(mvcc) + 1 + (int64_t)(test_random(&seed) % (uint64_t)(revision - mvcc_compacted(mvcc)));
+            int64_t aim =
+                mvcc_compacted(mvcc) + 1 + (int64_t)(test_random(&seed) % (uint64_t)(revision - mvcc_compacted(mvcc)));
             mvcc_compact(mvcc, aim);
         }
         mvcc_compact_step(mvcc, test_random(&seed) % 20);
@@ -240,9 +242,15 @@ static void ranges_sort_filter_and_limit(void)
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("\0"), .limit = 2}, "a a/1 ", 5, true},
         {{.key = SLICE_LIT("b"), .end = SLICE_LIT("a")}, "", 0, false},
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .order = STORE_DESCENDING}, "d c b a/1 a ", 5, false},
-        {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .order = STORE_ASCENDING, .by = STORE_BY_VALUE, .limit = 2}, "d a/1 ", 5, true},
+        {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .order = STORE_ASCENDING, .by = STORE_BY_VALUE, .limit = 2},
+         "d a/1 ",
+         5,
+         true},
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .by = STORE_BY_CREATE}, "b a c a/1 d ", 5, false},
-        {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .min_mod_revision = 3, .max_mod_revision = 4}, "a c ", 5, false},
+        {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .min_mod_revision = 3, .max_mod_revision = 4},
+         "a c ",
+         5,
+         false},
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .count_only = true}, "", 5, false},
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .revision = 3}, "a b ", 2, false},
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .revision = 3, .limit = 1}, "a ", 2, true},

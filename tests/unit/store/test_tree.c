@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define KEYS 4000
+#define KEYS  4000
 #define ROOTS 40
 
 static struct store_kv records[KEYS];

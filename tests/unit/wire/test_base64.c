@@ -55,8 +55,8 @@ static void decodes_without_padding_and_for_urls(void)
 
 static void refuses_what_is_none(void)
 {
-    static const char *const texts[] = {"Z", "Zm9vY", "=", "==", "Zg=", "Zm8==", "Zm9v=", "Zm9v====", "Zg==Zg==",
-                                        "Zm 9", "Zm9\n", "Zm!v", "Z===", "\xc3\xa4zz"};
+    static const char *const texts[] = {"Z",        "Zm9vY",    "=",    "==",    "Zg=",  "Zm8==", "Zm9v=",
+                                        "Zm9v====", "Zg==Zg==", "Zm 9", "Zm9\n", "Zm!v", "Z===",  "\xc3\xa4zz"};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct buf out = {0};
         expect_int(buf_append_str(&out, "kept"), 0);

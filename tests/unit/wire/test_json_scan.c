@@ -21,8 +21,8 @@ static void finds_the_end_of_a_value(void)
         {"{\"a\\\\\":\"}\"}x", 11},
         {"{\"a\":", 0},
         {"{\"a\":\"}", 0},
-        {"{]x", 2},   /* malformed: for the parser to say */
-        {"1 {}", 4},  /* no value that we take */
+        {"{]x", 2},  /* malformed: for the parser to say */
+        {"1 {}", 4}, /* no value that we take */
         {" \"a\"", 4},
     };
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {

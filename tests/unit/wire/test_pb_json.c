@@ -39,7 +39,9 @@ static const struct {
     {SLICE_LIT("\x28\x01"), "{\"is_set\":true}"},
     {SLICE_LIT("\x30\x05"), "{\"color\":\"DARK_BLUE\"}"},
     {SLICE_LIT("\x30\x03"), "{\"color\":3}"},
-    {SLICE_LIT("\x3a\x03" "a\"b"), "{\"some_text\":\"a\\\"b\"}"},
+    {SLICE_LIT("\x3a\x03"
+               "a\"b"),
+     "{\"some_text\":\"a\\\"b\"}"},
     {SLICE_LIT("\x42\x02\x00\xff"), "{\"raw_bytes\":\"AP8=\"}"},
     {SLICE_LIT("\x4a\x00"), "{\"inner\":{}}"},
     {SLICE_LIT("\x4a\x07\x0a\x01k\x10\x02\x1a\x00"), "{\"inner\":{\"key\":\"aw==\",\"the_count\":\"2\",\"inner\":{}}}"},
@@ -74,8 +76,8 @@ static void writes_what_is_written_otherwise(void)
         struct slice message;
         const char *text;
     } others[] = {
-        {SLICE_LIT("\x08\x00\x28\x00\x30\x00\x3a\x00\x42\x00"), "{}"},  /* zeros */
-        {SLICE_LIT("\x08\x01\x08\x02"), "{\"i64\":\"2\"}"},             /* the last one counts */
+        {SLICE_LIT("\x08\x00\x28\x00\x30\x00\x3a\x00\x42\x00"), "{}"}, /* zeros */
+        {SLICE_LIT("\x08\x01\x08\x02"), "{\"i64\":\"2\"}"},            /* the last one counts */
         {SLICE_LIT("\x80\x04\x09\x08\x01"), "{\"i64\":\"1\",\"ID\":\"9\"}"},
         {SLICE_LIT("\x5a\x02\x00\x07"), "{\"numbers\":[\"0\",\"7\"]}"}, /* packed */
         {SLICE_LIT("\x5a\x01\x05\x08\x01\x58\x06"), "{\"i64\":\"1\",\"numbers\":[\"5\",\"6\"]}"},
@@ -270,7 +272,8 @@ static int there_and_back(void *arg)
 {
     (void)arg;
     struct buf message = {0}, text = {0};
-    int r = to_message(SLICE_LIT("{\"inners\":[{\"key\":\"eA==\"}],\"some_text\":\"a\",\"numbers\":[1]}"), &message, NULL);
+    int r =
+        to_message(SLICE_LIT("{\"inners\":[{\"key\":\"eA==\"}],\"some_text\":\"a\",\"numbers\":[1]}"), &message, NULL);
     if (r == 0)
         r = to_json(buf_slice(&message), &text);
     buf_deinit(&message);
