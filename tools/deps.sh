@@ -9,7 +9,8 @@
 packages_of() {
     case $1 in
     build)
-        echo gcc libc6-dev meson ninja-build pkg-config protobuf-c-compiler \
+        # make is what the compiler runs the parts of link-time optimisation with.
+        echo gcc libc6-dev make meson ninja-build pkg-config protobuf-c-compiler \
             libjansson-dev libnghttp2-dev libprotobuf-c-dev libssl-dev libyaml-dev
         ;;
     test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio ;;
@@ -41,7 +42,7 @@ peers_of() {
 # Programs and pkg-config names of a group, to look for where there is no apt.
 needs_of() {
     case $1 in
-    build) echo cc meson ninja pkg-config protoc-c pc:jansson pc:libnghttp2 pc:libprotobuf-c pc:openssl pc:yaml-0.1 ;;
+    build) echo cc make meson ninja pkg-config protoc-c pc:jansson pc:libnghttp2 pc:libprotobuf-c pc:openssl pc:yaml-0.1 ;;
     test) echo c++ curl git h2load nghttp openssl promtool python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo etcd h2load nginx python3 taskset wrk ;;
