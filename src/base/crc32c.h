@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CRC-32C (Castagnoli), the checksum of what muster keeps on disk: it finds every run of damage of up to 32 bits and all
- * but one in four thousand million others. Against accidents, not against forgers. Any thread.
+ * CRC-32C (Castagnoli), the checksum of what muster keeps on disk: it finds every run of damage of up to 32 bits and
+ * all but one in four thousand million others. Against accidents, not against forgers. Any thread.
  */
 #pragma once
 

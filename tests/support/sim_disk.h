@@ -4,8 +4,8 @@
  *
  * It keeps what programs see and what is really on the disk apart. A sync carries the one to the other; a loss of power
  * leaves of what was not synced a random choice: page by page, now and then only some sectors of a page, and of the
- * changes of the folder the first ones. A sync that fails does what Linux does: some pages have reached the disk, and all count as
- * clean from then on, so that the next sync succeeds without writing them.
+ * changes of the folder the first ones. A sync that fails does what Linux does: some pages have reached the disk, and
+ * all count as clean from then on, so that the next sync succeeds without writing them.
  *
  * Used up to a limit of bytes; then -ENOSPC. Every random choice comes from the seed.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a snapshot: twice. The first pass checks every frame and the counts, the second one gives the entries, so that
- * whoever builds a state from them never has half of one to undo. Checking is cheap beside building.
+ * Reading a snapshot: twice. The first pass checks every frame and the counts, the second one gives the entries, so
+ * that whoever builds a state from them never has half of one to undo. Checking is cheap beside building.
  */
 #include "store/local/snapshot_format.h"
 #include "store/local/wal_segment.h"
@@ -188,7 +188,7 @@ int snapshot_read(struct wal_files *files, const char *name, snapshot_entry_fn o
     return read_file(files, name, on_entry, ctx, ret_head, &is_whole, err);
 }
 
-/* ------------------------------------------------------------------------------------------------ the newest whole one */
+/* ------------------------------------------------------------------------------------------------ the newest one */
 
 /* The highest number below a limit. */
 struct search {

@@ -120,8 +120,8 @@ static int folder_refresh(void *ctx, struct wal_file *file)
 }
 
 /*
- * Reserving alone is not enough: the first write to a reserved block changes the file's metadata (the block is no longer
- * an unwritten one), which makes its sync wait for the file system's journal as well.
+ * Reserving alone is not enough: the first write to a reserved block changes the file's metadata (the block is no
+ * longer an unwritten one), which makes its sync wait for the file system's journal as well.
  */
 static int folder_allocate(void *ctx, struct wal_file *file, uint64_t offset, uint64_t bytes)
 {

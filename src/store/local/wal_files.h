@@ -17,7 +17,7 @@
 struct wal_file;
 
 struct wal_files_ops {
-    /* With create: an empty file, -EEXIST when it is there. It may be gone after a loss of power until it was renamed. */
+    /* With create: an empty file, -EEXIST when there is one. Until a rename it may be gone after a loss of power. */
     int (*open)(void *ctx, const char *name, bool create, struct wal_file **ret_file);
     void (*close)(void *ctx, struct wal_file *file);
     int (*writev)(void *ctx, struct wal_file *file, uint64_t offset, const struct iovec *iov,
@@ -25,15 +25,16 @@ struct wal_files_ops {
     ssize_t (*read)(void *ctx, struct wal_file *file, uint64_t offset, void *ret_bytes, size_t len); /* less: the end */
     int (*sync)(void *ctx, struct wal_file *file);                                                   /* fdatasync */
     /*
-     * Syncs the file and the names in the folder, and drops what memory holds of the file, so that what is read from now
-     * on is what is on the disk: after a failed sync, in this process or one before it, memory may hold what never got
-     * there, and passes for clean.
+     * Syncs the file and the names in the folder, and drops what memory holds of the file, so that what is read from
+     * now on is what is on the disk: after a failed sync, in this process or one before it, memory may hold what never
+     * got there, and passes for clean.
      */
     int (*refresh)(void *ctx, struct wal_file *file);
     /*
-     * Fills the file with zeroes from `offset`, at most its end, to offset + bytes, and syncs, so that writing over them
-     * can neither run out of space nor change the file's metadata. -ENOSPC: nothing else is wrong; any other failure may
-     * have swallowed the one report of an earlier write's failure, so what was written to the file is in doubt.
+     * Fills the file with zeroes from `offset`, at most its end, to offset + bytes, and syncs, so that writing over
+     * them can neither run out of space nor change the file's metadata. -ENOSPC: nothing else is wrong; any other
+     * failure may have swallowed the one report of an earlier write's failure, so what was written to the file is in
+     * doubt.
      */
     int (*allocate)(void *ctx, struct wal_file *file, uint64_t offset, uint64_t bytes);
     int (*size)(void *ctx, struct wal_file *file, uint64_t *ret_bytes);

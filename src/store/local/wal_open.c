@@ -7,8 +7,8 @@
  * neither record nor END the log was torn, unless a later record proves that this place was durable: then it is rot,
  * and the store must not start as if nothing had been there.
  *
- * A segment of an earlier run is never written to again, torn or not: pages of its last records may have reached the disk
- * while those before them did not, and could one day be taken for records that follow what is written now.
+ * A segment of an earlier run is never written to again, torn or not: pages of its last records may have reached the
+ * disk while those before them did not, and could one day be taken for records that follow what is written now.
  */
 #include "store/local/wal_priv.h"
 #include "store/local/wal_reader.h"
@@ -202,7 +202,8 @@ static int judge_end(struct recovery *recovery, size_t index)
 }
 
 /*
- * Reads one segment up to `end`, or when that is UINT64_MAX to its END. ret_is_cut: it ended before, and with it the log.
+ * Reads one segment up to `end`, or when that is UINT64_MAX to its END. ret_is_cut: it ended before that, and with it
+ * the log.
  */
 static int replay_part(struct recovery *recovery, size_t index, uint64_t end, bool *ret_is_cut)
 {

@@ -145,6 +145,7 @@ static void a_flipped_bit_never_goes_unseen_after_a_clean_stop(void)
         size_t n_segments = 0;
         while (sim_disk_name(kit.disk, ".log", n_segments))
             n_segments++;
+        expect_true(n_segments > 0);
         for (int flip = 0; flip < 20; flip++) {
             const char *name = sim_disk_name(kit.disk, ".log", test_random(&seed) % n_segments);
             uint64_t bit = test_random(&seed) % (8 * sim_disk_bytes(kit.disk, name).len);
