@@ -69,6 +69,7 @@ int keeper_write_batch(struct keeper *keeper, struct local_batch *batch)
     }
     if (has_news)
         tell_subscribers(keeper);
+    local_prove_room(keeper->local);
     return 0;
 }
 

@@ -97,7 +97,10 @@ void local_reclaim(struct local *local);
 /* Makes the batch durable. 0, or -errno with words: then the store refuses changes, and the batch must not be published. */
 int local_write(struct local *local, struct local_batch *batch, struct err *err);
 
-/* Whether there is room on the disk for the next batches: else changes are refused until this finds some. */
+/*
+ * Sees to room on the disk for the next batches; without it changes are refused until this finds some. It may take
+ * milliseconds, so it is called when a batch has been answered. As local_write.
+ */
 void local_prove_room(struct local *local);
 
 /*

@@ -110,7 +110,6 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
     atomic_fetch_add_explicit(&local->logged_bytes, local->record.len, memory_order_relaxed);
     if (local->record.cap > 4 * ROOM_BYTES)
         buf_deinit(&local->record);
-    local_prove_room(local);
     return 0;
 }
 

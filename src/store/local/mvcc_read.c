@@ -216,7 +216,7 @@ static int range_collected(const struct state *state, const struct store_range *
         return result;
 
     struct store_range sorting = *range;
-    if (range->order != STORE_UNSORTED || range->by != STORE_BY_KEY)
+    if (n > 1 && (range->order != STORE_UNSORTED || range->by != STORE_BY_KEY))
         qsort_r(kvs, n, sizeof(kvs[0]), compare_sorted, &sorting);
     size_t n_wanted = range->limit > 0 ? min_size(n, (size_t)range->limit) : n;
     for (size_t i = 0; !range->count_only && i < n_wanted; i++) {

@@ -94,7 +94,8 @@ static void version_is_told(void)
 {
     struct fixture fixture;
     fixture_init(&fixture);
-    expect_get(&fixture, "/version", 200, JSON, "{\"version\":\"1.2.3\"}");
+    expect_get(&fixture, "/version", 200, JSON,
+               "{\"version\":\"1.2.3\",\"etcdserver\":\"3.6.0\",\"etcdcluster\":\"3.6.0\",\"storage\":\"3.6.0\"}");
     fixture_deinit(&fixture);
 }
 

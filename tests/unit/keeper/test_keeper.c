@@ -292,8 +292,8 @@ static void relaxed_changes_reach_the_disk_soon(void)
     bench.options.local.wal.relaxed = true;
     bench.options.local.wal.relaxed_ms = 20;
     bench_reopen(&bench);
-    expect_int(put(&bench, "a", "1", 0), 2);
     uint64_t n_syncs = local_n_syncs(keeper_local(bench.keeper));
+    expect_int(put(&bench, "a", "1", 0), 2);
     while (local_n_syncs(keeper_local(bench.keeper)) == n_syncs)
         expect_int(loop_turn(bench.loop, NSEC_PER_MSEC), 0);
     bench_reopen(&bench);

@@ -240,6 +240,7 @@ static void ranges_sort_filter_and_limit(void)
     } wanted[] = {
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("b")}, "a a/1 ", 2, false},
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("\0"), .limit = 2}, "a a/1 ", 5, true},
+        {{.key = SLICE_LIT("x"), .end = SLICE_LIT("y"), .order = STORE_DESCENDING}, "", 0, false},
         {{.key = SLICE_LIT("b"), .end = SLICE_LIT("a")}, "", 0, false},
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .order = STORE_DESCENDING}, "d c b a/1 a ", 5, false},
         {{.key = SLICE_LIT("a"), .end = SLICE_LIT("e"), .order = STORE_ASCENDING, .by = STORE_BY_VALUE, .limit = 2},
