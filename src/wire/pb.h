@@ -11,7 +11,7 @@
  *     };
  *     r = pb_read(message, put_members, ARRAY_LEN(put_members), &put);
  *
- * One with repeated fields or alternatives is walked: while ((r = pb_next(&message, &field)) > 0) switch (field.number).
+ * One with repeated fields or alternatives is walked: while ((r = pb_next(&message, &field)) > 0) switch (field.number)
  * As everywhere in proto3, unknown fields are passed over, and of a field that comes twice the last one counts.
  *
  * Writing: fields in any order; a field with the value zero is left out, as proto3 wants. Running out of memory is the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store without a keeper, a log or a thread: the embedded engine's memory, in which each request is done and published
- * at once, and answered by mail. For tests of what stands on a store, on a simulated loop.
+ * A store without a keeper, a log or a thread: the embedded engine's memory, in which each request is done and
+ * published at once, and answered by mail. For tests of what stands on a store, on a simulated loop.
  */
 #pragma once
 

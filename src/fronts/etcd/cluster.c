@@ -3,8 +3,8 @@
  * The service Cluster: one member, this server.
  *
  * Clients replace the addresses they were given by those of the member list, so a list with an address that they cannot
- * reach would cut them off. A listener on all interfaces is therefore listed under the name by which the client that asks
- * has just reached it.
+ * reach would cut them off. A listener on all interfaces is therefore listed under the name by which the client that
+ * asks has just reached it.
  */
 #include "fronts/etcd/etcd_impl.h"
 #include "fronts/system_view.h"

@@ -4,9 +4,9 @@
 static const struct {
     enum grpc_status status;
     const char *text;
-} errors[] = {[ETCD_OK] = {GRPC_OK, ""},
-#define X(name, code, words) [ETCD_##name] = {GRPC_##code, words},
-              ETCD_ERRORS(X)
+} errors[] = {
+#define X(name, code, words) {GRPC_##code, words},
+    ETCD_ERRORS(X)
 #undef X
 };
 

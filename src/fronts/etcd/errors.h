@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 #define ETCD_ERRORS(X)                                                                                                 \
+    X(OK, OK, "")                                                                                                      \
     X(EMPTY_KEY, INVALID_ARGUMENT, "etcdserver: key is not provided")                                                  \
     X(KEY_NOT_FOUND, INVALID_ARGUMENT, "etcdserver: key not found")                                                    \
     X(VALUE_PROVIDED, INVALID_ARGUMENT, "etcdserver: value is provided")                                               \
@@ -38,9 +39,7 @@
     X(STOPPED, UNAVAILABLE, "etcdserver: server stopped")                                                              \
     X(MALFORMED, INTERNAL, "grpc: error unmarshalling request: the message is malformed")
 
-/* ETCD_OK, then one for each line above. */
 enum etcd_error {
-    ETCD_OK,
 #define X(name, code, text) ETCD_##name,
     ETCD_ERRORS(X)
 #undef X

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The messages of KV and Lease: bytes to what the store takes, and what it gave to bytes. Pure; mvcc.proto and rpc.proto
- * have the numbers.
+ * The messages of KV and Lease: bytes to what the store takes, and what it gave to bytes. Pure; mvcc.proto and
+ * rpc.proto have the numbers.
  *
  * Reading: slices of what is read lie in the message. The object is zeroed first. Each gives ETCD_OK, or what is wrong
  * with the message, in the order in which etcd finds it.

@@ -22,15 +22,11 @@
 
 /* ------------------------------------------------------------------------------------------------ sending */
 
-bool watch_stream_send(struct watch_stream *stream, struct slice message)
+void watch_stream_send(struct watch_stream *stream, struct slice message)
 {
     struct grpc_call *call = stream->base.call;
-    if (call->is_finished)
-        return false; /* on_close is on its way */
-    int r = grpc_send(call, message);
-    if (r == EXCHANGE_FULL)
+    if (!call->is_finished && grpc_send(call, message) == EXCHANGE_FULL)
         stream->is_full = true;
-    return r == 0;
 }
 
 static struct buf *begin_answer(struct watch_stream *stream, int64_t revision)
@@ -46,7 +42,7 @@ static void end_answer(struct watch_stream *stream, struct buf *answer)
     if (buf_error(answer) < 0)
         grpc_finish(stream->base.call, GRPC_UNAVAILABLE, etcd_error_text(ETCD_TOO_MANY_REQUESTS));
     else
-        (void)watch_stream_send(stream, buf_slice(answer));
+        watch_stream_send(stream, buf_slice(answer));
 }
 
 static int64_t current_revision(const struct watch_stream *stream)
@@ -54,7 +50,7 @@ static int64_t current_revision(const struct watch_stream *stream)
     return etcd_revision(watch_hub_worker(stream->hub)->etcd);
 }
 
-/* ------------------------------------------------------------------------------------------------ reports of progress */
+/* ------------------------------------------------------------------------------------------------ reports */
 
 static void send_report(struct watch_stream *stream, int64_t id, int64_t revision)
 {

@@ -65,8 +65,8 @@ void watch_on_message(struct grpc_call *call, struct slice message);
 void watch_on_drain(struct grpc_call *call);
 void watch_on_close(struct grpc_call *call, enum exchange_end end);
 
-/* Sends a message; false when the stream takes no more for now, or is over. Of a full one the message is still taken. */
-bool watch_stream_send(struct watch_stream *stream, struct slice message);
+/* Sends a message, which is taken also when the stream is then full. Nothing is sent on one that is over. */
+void watch_stream_send(struct watch_stream *stream, struct slice message);
 
 /* All its watches are live again: what waited for that. */
 void watch_stream_caught_up(struct watch_stream *stream);

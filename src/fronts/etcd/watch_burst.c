@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events are taken one after the other, so when an event reaches a second watch that stands on the same trail, the first
- * one has just put the next step there: it is the trail's last child. This is all the bookkeeping that sharing needs.
+ * Events are taken one after the other, so when an event reaches a second watch that stands on the same trail, the
+ * first one has just put the next step there: it is the trail's last child. This is all the bookkeeping that sharing
+ * needs.
  */
 #include "fronts/etcd/watch_burst.h"
 

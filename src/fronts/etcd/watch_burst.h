@@ -47,8 +47,8 @@ struct burst {
 void burst_deinit(struct burst *burst);
 
 /*
- * Finds what the commits from `from` up to at most `to_max` mean. 0: burst->to tells how far it came. -ENOENT: `from` is
- * no longer kept. -ENOMEM. After a failure nothing is touched.
+ * Finds what the commits from `from` up to at most `to_max` mean. 0: burst->to tells how far it came. -ENOENT: `from`
+ * is no longer kept. -ENOMEM. After a failure nothing is touched.
  */
 int burst_make(struct burst *burst, const struct watch_index *index, struct store *store, const struct store_view *view,
                int64_t from, int64_t to_max);

@@ -169,7 +169,7 @@ static void send_fragments(struct watch_hub *hub, struct watch *watch, uint32_t 
             give_up(watch);
             return;
         }
-        (void)watch_stream_send(watch->stream, buf_slice(scratch));
+        watch_stream_send(watch->stream, buf_slice(scratch));
     }
 }
 
@@ -194,7 +194,7 @@ static void send_events(struct watch_hub *hub, struct watch *watch, uint32_t tra
     if (buf_error(message) < 0)
         give_up(watch);
     else
-        (void)watch_stream_send(watch->stream, buf_slice(message));
+        watch_stream_send(watch->stream, buf_slice(message));
     message->len = len;
 }
 
