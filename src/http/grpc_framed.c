@@ -27,10 +27,15 @@ static struct framed_call *framed_call(struct grpc_call *call)
 
 static const struct header content_type = {SLICE_LIT("content-type"), SLICE_LIT("application/grpc")};
 
-static struct header status_header(enum grpc_status status, char room[4])
+/* By hand, as every call ends with one. */
+static struct header status_header(enum grpc_status status, char room[2])
 {
-    int len = snprintf(room, 4, "%u", (unsigned)status % 100);
-    return (struct header){SLICE_LIT("grpc-status"), slice_from(room, (size_t)len)};
+    unsigned number = (unsigned)status % 100;
+    size_t len = 0;
+    if (number >= 10)
+        room[len++] = (char)('0' + number / 10);
+    room[len++] = (char)('0' + number % 10);
+    return (struct header){SLICE_LIT("grpc-status"), slice_from(room, len)};
 }
 
 /* The status as trailers, or as the whole answer when nothing was sent. */
@@ -38,7 +43,7 @@ static void write_status(struct exchange *exchange, bool is_begun, enum grpc_sta
 {
     struct header headers[4] = {content_type};
     unsigned n = 1;
-    char room[4];
+    char room[2];
     CLEANUP(buf_deinit) struct buf message = {0};
     headers[n++] = status_header(status, room);
     /* A text that cannot be encoded for want of memory is left out: the status is what counts. */
@@ -138,12 +143,18 @@ static const struct grpc_transport transport = {
     .free = free_call,
 };
 
+static struct slice known_value(const struct exchange *exchange, enum http_field_id id)
+{
+    const struct http_field *field = http_fields_get(exchange->request->fields, id);
+    return field ? field->value : (struct slice){0};
+}
+
 /* What is no gRPC request at all gets an HTTP answer. True when it was refused. */
 static bool refuse_http(struct exchange *exchange)
 {
     const struct http_request *request = exchange->request;
     struct slice type;
-    struct slice parameters = slice_split(grpc_field_value(exchange, "content-type"), ';', &type);
+    struct slice parameters = slice_split(known_value(exchange, HTTP_FIELD_CONTENT_TYPE), ';', &type);
     (void)parameters;
     type = slice_trim(type);
     bool is_grpc = slice_equal_nocase(type, SLICE_LIT("application/grpc")) ||
@@ -163,9 +174,9 @@ static bool refuse_http(struct exchange *exchange)
 static bool read_head(struct framed_call *framed)
 {
     struct grpc_call *call = &framed->call;
-    struct slice encoding = grpc_field_value(call->exchange, "grpc-encoding");
+    struct slice encoding = grpc_field_value(call->exchange, SLICE_LIT("grpc-encoding"));
     framed->has_encoding = encoding.len > 0 && !slice_equal_str(encoding, "identity");
-    if (!slice_equal_nocase(grpc_field_value(call->exchange, "te"), SLICE_LIT("trailers"))) {
+    if (!slice_equal_nocase(known_value(call->exchange, HTTP_FIELD_TE), SLICE_LIT("trailers"))) {
         grpc_finish(call, GRPC_INTERNAL, "te: trailers is missing: something on the way may lose the status");
         return false;
     }

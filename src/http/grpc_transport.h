@@ -39,4 +39,4 @@ int grpc_call_read_timeout(struct grpc_call *call);
 void grpc_call_open(struct grpc_call *call);
 
 /* The value of a field of the request's head, empty when it is not there; in on_request only. */
-struct slice grpc_field_value(const struct exchange *exchange, const char *name);
+struct slice grpc_field_value(const struct exchange *exchange, struct slice name);
