@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * gRPC's own framing over HTTP/2: messages behind a prefix, the status in trailers. The answer begins with the first
- * message; a call that ends without one is answered with its status in the head alone ("trailers-only"), as the protocol
- * wants.
+ * message; a call that ends without one is answered with its status in the head alone ("trailers-only"), as the
+ * protocol wants.
  */
 #include "http/grpc_frames.h"
 #include "http/grpc_transport.h"

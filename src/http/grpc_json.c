@@ -220,11 +220,9 @@ static void respond_error(struct exchange *exchange, enum grpc_status status, co
 static void end_stream(struct grpc_call *call, enum grpc_status status, const char *text)
 {
     CLEANUP(buf_deinit) struct buf line = {0};
-    if (status == GRPC_OK)
-        exchange_end(call->exchange, NULL, 0);
-    else if (write_error_line(status, text, &line) < 0)
+    if (status != GRPC_OK && write_error_line(status, text, &line) < 0)
         exchange_abort(call->exchange);
-    else if (exchange_write(call->exchange, buf_slice(&line)) >= 0)
+    else if (line.len == 0 || exchange_write(call->exchange, buf_slice(&line)) >= 0)
         exchange_end(call->exchange, NULL, 0);
 }
 

@@ -8,8 +8,8 @@
  * {"result":{…}}. A client's stream of messages is objects one after the other. An empty body is the message in which
  * nothing is set; what follows the one message of a method is not looked at.
  *
- * An error has the HTTP status that goes with the code, and as its body {"error","message","code","details"}; in a stream
- * that has begun it is the last line, {"error":{"message","code",…}}.
+ * An error has the HTTP status that goes with the code, and as its body {"error","message","code","details"}; in a
+ * stream that has begun it is the last line, {"error":{"message","code",…}}.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct grpc_json_service {
 };
 
 /*
- * Takes over the exchange, in on_request. `path` is what the request's path has behind the prefix. The service is static;
- * `ctx` outlives its calls.
+ * Takes over the exchange, in on_request. `path` is what the request's path has behind the prefix. The service is
+ * static; `ctx` outlives its calls.
  */
 void grpc_json_serve(const struct grpc_json_service *service, void *ctx, struct slice path, struct exchange *exchange);

@@ -10,8 +10,9 @@
 
 struct grpc_transport {
     /*
-     * Takes the next message off the bytes that came in. False: all of them are taken and there is no message in them, or
-     * they are refused and the call is finished. The message is valid until the next call and as long as the bytes are.
+     * Takes the next message off the bytes that came in. False: all of them are taken and there is no message in them,
+     * or they are refused and the call is finished. The message is valid until the next call and as long as the bytes
+     * are.
      */
     bool (*next)(struct grpc_call *call, struct slice *bytes, struct slice *ret_message);
     /* Keeps bytes for later, when the front end wants no messages now. */

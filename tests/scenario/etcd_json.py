@@ -71,7 +71,7 @@ def transactions(server):
 
 
 def compaction(server):
-    revisions = [post(server, "kv/put", {"key": b64("c/k"), "value": b64(str(i))})["header"]["revision"] for i in (1, 2)]
+    revisions = [post(server, "kv/put", {"key": b64("c/k")})["header"]["revision"] for _ in range(2)]
     post(server, "kv/compaction", {"revision": revisions[1]})
     compacted = "etcdserver: mvcc: required revision has been compacted"
     tap.expect(refusal(server, "kv/compaction", {"revision": revisions[1]}), (400, 11, compacted))
@@ -175,6 +175,20 @@ def watch_compacted(server):
         tap.expect((answer["canceled"], answer["compact_revision"]), (True, current))
 
 
+def cluster_and_maintenance(server):
+    answer = post(server, "cluster/member/list", {})
+    tap.expect([member["ID"] for member in answer["members"]], [answer["header"]["member_id"]])
+    tap.expect([address.startswith("http://") for address in answer["members"][0]["clientURLs"]], [True])
+    status = post(server, "maintenance/status", {})
+    tap.expect(status["leader"], status["header"]["member_id"])
+    tap.expect({type(status[name]) for name in ("version", "dbSize", "raftIndex", "raftTerm")}, {str})
+    tap.expect(list(post(server, "maintenance/alarm", {"action": "GET"})), ["header"])
+    post(server, "maintenance/defragment", {})
+    hashed = post(server, "maintenance/hashkv", {})
+    tap.expect((type(hashed["hash"]), type(hashed["header"]["revision"])), (int, str))
+    tap.expect(post(server, "maintenance/hash", {})["hash"] > 0, True)
+
+
 def large_values(server):
     value, longer = (base64.b64encode(b"x" * size).decode() for size in (MIB, 3 * MIB))
     status, _ = curl(url(server, "kv/put"), body=json.dumps({"key": b64("large"), "value": value}))
@@ -222,6 +236,7 @@ CASES = [
     ("a watch gets the past and what happens", watches),
     ("a watch has an id and filters", watch_filters),
     ("a watch of what was compacted is canceled", watch_compacted),
+    ("cluster and maintenance", cluster_and_maintenance),
     ("values of a megabyte pass, longer ones are refused", large_values),
     ("other paths and methods", other_paths),
     ("requests share a connection", one_connection),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The service v3electionpb.Election, but for Observe: the leader is who stands first in the line for the election's name
- * (ticket.h), and says by the value of its key what it proposes. A leader proves itself by the revision at which its key
- * was made.
+ * The service v3electionpb.Election, but for Observe: the leader is who stands first in the line for the election's
+ * name (ticket.h), and says by the value of its key what it proposes. A leader proves itself by the revision at which
+ * its key was made.
  */
 #include "fronts/etcd/ticket.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The paths under which etcd serves its methods to clients that speak JSON, each with the types of its messages: the only
- * place where the descriptors of the .proto files are used.
+ * The paths under which etcd serves its methods to clients that speak JSON, each with the types of its messages: the
+ * only place where the descriptors of the .proto files are used.
  */
 #include "fronts/etcd/etcd_impl.h"
 #include "fronts/etcd/rpc.pb-c.h"

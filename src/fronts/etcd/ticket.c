@@ -5,8 +5,8 @@
  *     GRANTS    asks for a lease, when the client gave none
  *     JOINS     writes the key, unless it is there
  *     SETS      writes the value of a key that was there with another one
- *     WAITS     for the newest of the older keys to go; then for the newest of those that are left, and so on. Thus a key
- *               that goes wakes the one who stood behind it, and not the whole line
+ *     WAITS     for the newest of the older keys to go; then for the newest of those that are left, and so on. Thus a
+ *               key that goes wakes the one who stood behind it, and not the whole line
  *     ENDED     is answered or refused; its key is the client's business, or gone
  *     LEAVES    deletes the key for a client that went away
  */
