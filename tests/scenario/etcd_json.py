@@ -182,7 +182,7 @@ def cluster_and_maintenance(server):
     status = post(server, "maintenance/status", {})
     tap.expect(status["leader"], status["header"]["member_id"])
     tap.expect({type(status[name]) for name in ("version", "dbSize", "raftIndex", "raftTerm")}, {str})
-    tap.expect(list(post(server, "maintenance/alarm", {"action": "GET"})), ["header"])
+    tap.expect("alarms" in post(server, "maintenance/alarm", {"action": "GET"}), False)
     post(server, "maintenance/defragment", {})
     hashed = post(server, "maintenance/hashkv", {})
     tap.expect((type(hashed["hash"]), type(hashed["header"]["revision"])), (int, str))
