@@ -184,9 +184,9 @@ def cluster_and_maintenance(server):
     tap.expect({type(status[name]) for name in ("version", "dbSize", "raftIndex", "raftTerm")}, {str})
     tap.expect("alarms" in post(server, "maintenance/alarm", {"action": "GET"}), False)
     post(server, "maintenance/defragment", {})
-    hashed = post(server, "maintenance/hashkv", {})
-    tap.expect((type(hashed["hash"]), type(hashed["header"]["revision"])), (int, str))
-    tap.expect(post(server, "maintenance/hash", {})["hash"] > 0, True)
+    tap.expect(type(post(server, "maintenance/hash", {})["hash"]), int)
+    if isinstance(server, MusterServer):  # etcd has it since 3.5
+        tap.expect(type(post(server, "maintenance/hashkv", {})["hash"]), int)
 
 
 def large_values(server):
