@@ -42,7 +42,10 @@ peers_of() {
 # Programs and pkg-config names of a group, to look for where there is no apt.
 needs_of() {
     case $1 in
-    build) echo cc make meson ninja pkg-config protoc-c pc:jansson pc:libnghttp2 pc:libprotobuf-c pc:openssl pc:yaml-0.1 ;;
+    build)
+        echo cc make meson ninja pkg-config protoc-c pc:jansson pc:libnghttp2 pc:libprotobuf-c pc:openssl \
+            pc:yaml-0.1
+        ;;
     test) echo c++ curl git h2load nghttp openssl promtool python3 ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo etcd h2load nginx python3 taskset wrk ;;

@@ -30,8 +30,8 @@ int keeper_new(const struct keeper_options *options, struct keeper **ret_keeper,
 void keeper_free(struct keeper *keeper);
 
 /*
- * Starts its threads; from now on leases run. `loops` are those on which heartbeats arrive: no lease expires before each
- * of them has read what had come in by then. They must outlive keeper_stop.
+ * Starts its threads; from now on leases run. `loops` are those on which heartbeats arrive: no lease expires before
+ * each of them has read what had come in by then. They must outlive keeper_stop.
  */
 int keeper_start(struct keeper *keeper, struct loop *const *loops, unsigned n_loops, struct err *err);
 

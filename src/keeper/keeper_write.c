@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches to disk, to the readers, and back to those who asked. Runs on the log thread, or on the keeper's while the log
- * thread rests; never on both at once.
+ * Batches to disk, to the readers, and back to those who asked. Runs on the log thread, or on the keeper's while the
+ * log thread rests; never on both at once.
  */
 #include "base/assert.h"
 #include "keeper/keeper_priv.h"

@@ -94,8 +94,8 @@ struct store_range_result {
 struct store_root; /* the engine's */
 
 /*
- * A moment of the store. A brief view (counted = false) is valid inside the current loop turn of an RCU reader and costs
- * nothing; a counted one may be kept over turns and handed to other threads, and must be released.
+ * A moment of the store. A brief view (counted = false) is valid inside the current loop turn of an RCU reader and
+ * costs nothing; a counted one may be kept over turns and handed to other threads, and must be released.
  */
 struct store_view {
     const struct store_root *root;
@@ -164,8 +164,8 @@ struct store_request;
 typedef void (*store_done_fn)(struct store_request *request);
 
 /*
- * Owned by the caller, untouched by it from store_submit until `done`, which comes exactly once, on `loop`, perhaps from
- * inside store_submit. What slices point to must stay until then too.
+ * Owned by the caller, untouched by it from store_submit until `done`, which comes exactly once, on `loop`, perhaps
+ * from inside store_submit. What slices point to must stay until then too.
  */
 struct store_request {
     /* the caller's */

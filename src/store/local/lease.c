@@ -2,8 +2,8 @@
 /*
  * Leases: the atomic word and the wheel.
  *
- * The word of a lease is its deadline in nanoseconds with the two lowest bits given to its state, so a deadline is exact
- * to 4 ns:  HIDDEN (granted, not durable yet) -> alive, at some deadline, again and again -> DEAD, for good.
+ * The word of a lease is its deadline in nanoseconds with the two lowest bits given to its state, so a deadline is
+ * exact to 4 ns:  HIDDEN (granted, not durable yet) -> alive, at some deadline, again and again -> DEAD, for good.
  * Workers move the deadline up, the keeper sets DEAD, both by compare-and-swap on the one word.
  *
  * A lease's timer is armed for the deadline that the keeper saw last. When it fires the keeper looks at the word: moved
@@ -187,7 +187,9 @@ nsec_t lease_next(const struct lease_table *table)
 
 /* ------------------------------------------------------------------------------------------------ life */
 
-/* Positive, and its low 32 bits are the TTL in seconds where that fits: a DNS bridge in the field takes them for one. */
+/*
+ * Positive, and its low 32 bits are the TTL in seconds where that fits: a DNS bridge in the field takes them for one.
+ */
 static int64_t pick_id(struct lease_table *table, int64_t ttl_ms)
 {
     int64_t ttl_s = (ttl_ms + 999) / 1000;

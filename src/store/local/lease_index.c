@@ -3,8 +3,8 @@
  * The lock-free index of leases.
  *
  * Invariants: a slot goes from empty to a lease, from there to `removed`, and from `removed` to another lease, never
- * back to empty, so a search that runs beside changes misses nothing that was there all the time. At most three quarters
- * of the slots are not empty; when an insertion would break that, the leases move to a new array.
+ * back to empty, so a search that runs beside changes misses nothing that was there all the time. At most three
+ * quarters of the slots are not empty; when an insertion would break that, the leases move to a new array.
  */
 #include "store/local/lease_index.h"
 

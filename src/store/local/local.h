@@ -54,7 +54,10 @@ int local_open(struct wal_files *files, const struct local_options *options, str
                struct local **ret_local, struct local_recovery *ret_recovery, struct err *err);
 /* From now on leases run: called when clients can reach the store, so that no restart shortens one. */
 void local_start(struct local *local, nsec_t now_ns);
-/* No view and no batch may be left. Does not write; a clean stop seals and writes a last batch first (local_checkpoint). */
+/*
+ * No view and no batch may be left. Does not write; a clean stop seals and writes a last batch first
+ * (local_checkpoint).
+ */
 void local_close(struct local *local);
 
 struct mvcc *local_mvcc(struct local *local);
@@ -94,7 +97,10 @@ void local_reclaim(struct local *local);
 
 /* -------- the log thread (or the keeper's, while that one rests) */
 
-/* Makes the batch durable. 0, or -errno with words: then the store refuses changes, and the batch must not be published. */
+/*
+ * Makes the batch durable. 0, or -errno with words: then the store refuses changes, and the batch must not be
+ * published.
+ */
 int local_write(struct local *local, struct local_batch *batch, struct err *err);
 
 /*

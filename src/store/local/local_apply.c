@@ -142,8 +142,8 @@ static enum store_outcome apply_grant(struct local *local, struct store_request 
 }
 
 /*
- * Deletes the keys of a lease that is dead or about to die in one revision, and takes the lease away. `kill`: it must be
- * killed when nothing can fail any more. 0 or -ENOMEM: then nothing has changed.
+ * Deletes the keys of a lease that is dead or about to die in one revision, and takes the lease away. `kill`: it must
+ * be killed when nothing can fail any more. 0 or -ENOMEM: then nothing has changed.
  */
 static int remove_lease(struct local *local, struct lease *lease, const struct record_note *why, int64_t wall_ms)
 {
@@ -278,7 +278,9 @@ int local_apply(struct local *local, struct store_request *request, nsec_t now_n
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------------ the passing of time */
+/*
+ * ------------------------------------------------------------------------------------------------ the passing of time
+ */
 
 unsigned local_expire(struct local *local, nsec_t now_ns, nsec_t read_until_ns, int64_t wall_ms, unsigned max)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Restart: entries of a snapshot and of the log become memory again, by the same calls that made them. What does not fit
- * (a revision out of order, a version that is not the next one, an unknown lease) is damage that checksums cannot see:
- * it is refused with words.
+ * Restart: entries of a snapshot and of the log become memory again, by the same calls that made them. What does not
+ * fit (a revision out of order, a version that is not the next one, an unknown lease) is damage that checksums cannot
+ * see: it is refused with words.
  */
 #include "store/local/local_priv.h"
 

@@ -5,8 +5,8 @@
  * All records are in leaves (height 0). Every slot of an inner node has the lowest record of its child beside it, kept
  * exact on the way up of each change, so there are no separate separator keys whose memory somebody would have to own.
  *
- * Comparing keys through a pointer per slot would cost a cache miss each. So a node notes how many leading bytes all its
- * keys share (`skip`) and has the next eight of each key in an array of integers (`digest`): a search compares the
+ * Comparing keys through a pointer per slot would cost a cache miss each. So a node notes how many leading bytes all
+ * its keys share (`skip`) and has the next eight of each key in an array of integers (`digest`): a search compares the
  * shared bytes once, then integers, and looks at a record only where eight bytes do not decide.
  *
  * Invariants:
@@ -182,10 +182,8 @@ static void node_insert(struct tree_node *node, unsigned slot, const struct stor
     node->n++;
 
     /* One more key between the ends leaves what they share as it is; a new end may share less. */
-    bool inside = slot > 0 && slot + 1 < node->n;
-    if (inside)
-        node->digest[slot] = key_digest(low->key, node->skip);
-    else if (node->n > 1 && common_prefix(node->low[0]->key, node->low[node->n - 1]->key, 0) >= node->skip)
+    bool is_inside = slot > 0 && slot + 1 < node->n;
+    if (is_inside || (node->n > 1 && common_prefix(node->low[0]->key, node->low[node->n - 1]->key, 0) >= node->skip))
         node->digest[slot] = key_digest(low->key, node->skip);
     else
         node_digest(node);
@@ -247,8 +245,10 @@ void tree_deinit(struct tree *tree)
 
 int tree_reserve(struct tree *tree, size_t n_changes)
 {
-    /* A change copies a node per level and makes one more per level (a split or a merged neighbour), and perhaps a root;
-     * the tree may grow by a level on the way. */
+    /*
+     * A change copies a node per level and makes one more per level (a split or a merged neighbour), and perhaps a
+     * root; the tree may grow by a level on the way.
+     */
     size_t levels = tree->root ? tree->root->height + 2u : 2;
     size_t wanted = n_changes * (2 * levels + 1);
     while (tree->n_spare < wanted) {

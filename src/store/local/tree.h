@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An ordered set of key-value records, by key: a B+tree whose nodes are copied along the path of a change, so that every
- * root sealed earlier stays as it was for its readers.
+ * An ordered set of key-value records, by key: a B+tree whose nodes are copied along the path of a change, so that
+ * every root sealed earlier stays as it was for its readers.
  *
  * One thread changes the tree; any number of threads read sealed roots without locks. A batch is what happens between
  * two seals: nodes made in it are nobody else's yet and are changed in place, older ones are copied once and retired.

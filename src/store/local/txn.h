@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transactions on the memory: what they need is checked before anything is changed, all of it happens in one revision or
- * nothing does.
+ * Transactions on the memory: what they need is checked before anything is changed, all of it happens in one revision
+ * or nothing does.
  *
  * The compares of a transaction, and those of the nested ones that its outcome leads to, see the state before it; its
  * operations run in order and see what earlier ones wrote.

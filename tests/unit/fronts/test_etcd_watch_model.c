@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Watches under everything at once: random changes, watches from any revision, clients that stop reading and go on,
- * that cancel or go away, compactions. Each answer is held against a list of all that happened: no watch may miss an event,
- * get one twice, or get half a revision.
+ * that cancel or go away, compactions. Each answer is held against a list of all that happened: no watch may miss an
+ * event, get one twice, or get half a revision.
  */
 #include "support/etcd_kit.h"
 
