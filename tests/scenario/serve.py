@@ -169,7 +169,7 @@ def a_misspelt_variable_is_pointed_at():
 def the_log_can_be_json():
     with Muster("--log-format", "json") as muster:
         lines = [json.loads(line) for line in muster.log().splitlines()]
-        tap.expect([line["msg"] for line in lines], ["listening", "listening", "ready"])
+        tap.expect([line["msg"] for line in lines], ["store opened", "listening", "listening", "ready"])
 
 
 def a_person_sees_what_there_is():

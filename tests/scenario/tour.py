@@ -59,7 +59,8 @@ def the_tour_holds():
                 command, shell=True, cwd=place, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, text=True, timeout=SECONDS,
             )
-            if not re.fullmatch(pattern_of(expected), done.stdout):
+            shown = done.stdout if done.stdout.endswith("\n") else done.stdout + "\n"  # JSON ends without one
+            if not re.fullmatch(pattern_of(expected), shown):
                 raise AssertionError(f"$ {command}\n{done.stdout}\nexpected:\n{expected}")
 
 
