@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 /* More memory than this is given back when a burst is done with. */
-#define KEPT_MAX 4096
+#define KEPT_MAX 16384
 
 void burst_deinit(struct burst *burst)
 {

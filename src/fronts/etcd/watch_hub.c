@@ -15,9 +15,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Bursts in one turn, for live watches and for late ones. */
-#define LIVE_BURSTS_MAX 16
-#define LATE_BURSTS_MAX 4
+/* Bursts in one turn, for live watches and for late ones each: others wait meanwhile. */
+#define BURSTS_MAX 4
 /* After memory was short. */
 #define RETRY_NS (10 * NSEC_PER_MSEC)
 
@@ -134,8 +133,10 @@ void watch_hub_unpark(struct watch_hub *hub, struct watch_stream *stream)
 
 /* ------------------------------------------------------------------------------------------------ sending */
 
+/* All but the id, which differs from watch to watch; there is room for it. */
 static int encode(struct watch_hub *hub, struct encoded *encoded, uint32_t trail, bool with_prev)
 {
+    char *room;
     uint32_t n = burst_length(&hub->burst, trail);
     if (n > hub->events_room) {
         const struct store_event **grown = realloc(hub->events, n * sizeof(struct store_event *));
@@ -150,7 +151,7 @@ static int encode(struct watch_hub *hub, struct encoded *encoded, uint32_t trail
     for (uint32_t i = 0; i < n; i++)
         watch_add_event(&encoded->message, hub->events[i], with_prev);
     encoded->trail = trail;
-    return buf_error(&encoded->message);
+    return buf_reserve(&encoded->message, WATCH_ID_BYTES_MAX, &room);
 }
 
 /* The events of one revision in messages of bounded size, one behind the other. */
@@ -190,11 +191,8 @@ static void send_events(struct watch_hub *hub, struct watch *watch, uint32_t tra
         return;
     }
     size_t len = message->len;
-    watch_add_id(message, watch->id); /* last, so that the rest is the same for all */
-    if (buf_error(message) < 0)
-        give_up(watch);
-    else
-        watch_stream_send(watch->stream, buf_slice(message));
+    watch_add_id(message, watch->id);
+    watch_stream_send(watch->stream, buf_slice(message));
     message->len = len;
 }
 
@@ -302,7 +300,7 @@ static void advance_late(struct watch_hub *hub)
         begin_round(hub);
     if (hub->late_revision < view.compacted - 1)
         cancel_before(hub, view.compacted);
-    for (unsigned i = 0; i < LATE_BURSTS_MAX && hub->late_revision < hub->live_revision; i++) {
+    for (unsigned i = 0; i < BURSTS_MAX && hub->late_revision < hub->live_revision; i++) {
         if (!serve_late(hub, &view)) {
             retry_later(hub);
             return;
@@ -350,7 +348,7 @@ int64_t watch_hub_advance(struct watch_hub *hub)
     store_view(hub->store, false, &view);
     if (watch_index_is_empty(&hub->live))
         hub->live_revision = view.revision;
-    for (unsigned i = 0; i < LIVE_BURSTS_MAX && hub->live_revision < view.revision; i++) {
+    for (unsigned i = 0; i < BURSTS_MAX && hub->live_revision < view.revision; i++) {
         if (!serve_live(hub, &view)) {
             retry_later(hub);
             return hub->live_revision;

@@ -28,5 +28,8 @@ void watch_add_event(struct buf *buf, const struct store_event *event, bool with
 void watch_add_id(struct buf *buf, int64_t id);
 void watch_add_fragment(struct buf *buf, int64_t id, bool has_more);
 
+/* What watch_add_id takes at most. */
+#define WATCH_ID_BYTES_MAX (2 * PB_VARINT_MAX)
+
 /* The id of answers that are about no watch in particular. */
 #define WATCH_ID_NONE (-1)
