@@ -27,14 +27,26 @@ void arena_deinit(struct arena *arena)
         free(arena->blocks);
         arena->blocks = next;
     }
-    arena->n_bytes = 0;
+    *arena = (struct arena){0};
 }
 
-void *arena_alloc(struct arena *arena, size_t n_bytes)
+void arena_lend(struct arena *arena, void *memory, size_t n_bytes)
 {
-    size_t rounded = (n_bytes + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-    if (rounded < n_bytes)
-        return NULL;
+    arena->lent = memory;
+    arena->lent_left = n_bytes;
+}
+
+static void *take_lent(struct arena *arena, size_t rounded)
+{
+    char *piece = arena->lent;
+    arena->lent += rounded;
+    arena->lent_left -= rounded;
+    return piece;
+}
+
+/* A piece of the newest block, or of a new one. */
+static void *take_owned(struct arena *arena, size_t rounded)
+{
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < rounded) {
         size_t size = max_size(rounded, block ? min_size(block->size * 2, BLOCK_MAX) : BLOCK_MIN);
@@ -48,6 +60,17 @@ void *arena_alloc(struct arena *arena, size_t n_bytes)
     }
     void *piece = block->bytes + block->used;
     block->used += rounded;
+    return piece;
+}
+
+void *arena_alloc(struct arena *arena, size_t n_bytes)
+{
+    size_t rounded = (n_bytes + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
+    if (rounded < n_bytes)
+        return NULL;
+    void *piece = arena->lent && rounded <= arena->lent_left ? take_lent(arena, rounded) : take_owned(arena, rounded);
+    if (!piece)
+        return NULL;
     arena->n_bytes += rounded;
     return memset(piece, 0, rounded);
 }

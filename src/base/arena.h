@@ -11,10 +11,15 @@ struct arena_block;
 
 struct arena {
     struct arena_block *blocks; /* the newest first */
-    size_t n_bytes;             /* handed out */
+    char *lent;                 /* what is left of memory that is not the arena's */
+    size_t lent_left;
+    size_t n_bytes; /* handed out */
 };
 
-/* Frees everything; the arena is empty again. */
+/* Memory to be used first, aligned for any object; it outlives the arena. For those that seldom need more. */
+void arena_lend(struct arena *arena, void *memory, size_t n_bytes);
+
+/* Frees everything; the arena is empty again, and has nothing lent. */
 void arena_deinit(struct arena *arena);
 
 /* Zeroed, aligned for any object; NULL when out of memory. */

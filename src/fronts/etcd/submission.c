@@ -63,6 +63,7 @@ struct submission *submission_new(struct grpc_call *call, struct slice message, 
         .done = on_done,
         .origin.actor = slice_from(submission->bytes + message.len, actor.len),
     };
+    arena_lend(&submission->request.arena, submission->results, sizeof(submission->results));
     return submission;
 }
 

@@ -13,6 +13,11 @@
 
 #include "fronts/etcd/etcd_impl.h"
 
+#include <stdalign.h>
+
+/* Enough for the result of a lone put that does not ask for the previous pair. */
+#define SUBMISSION_RESULTS_BYTES 64
+
 struct submission;
 
 /* Adds what follows the header of a good answer. */
@@ -27,11 +32,12 @@ struct submission {
     submission_judge_fn judge;                                     /* NULL: it is good */
     void (*refuse)(struct grpc_call *call, enum etcd_error error); /* etcd_refuse, unless it is set */
     struct store_request request;
-    struct arena arena;           /* parts of a transaction */
-    struct store_op op;           /* of a lone operation */
-    struct store_compare compare; /* … and what it depends on */
-    bool wants_keys;              /* LeaseTimeToLive */
-    struct slice message;         /* behind the struct, as is the actor's name */
+    alignas(max_align_t) char results[SUBMISSION_RESULTS_BYTES]; /* lent to the request's arena */
+    struct arena arena;                                          /* parts of a transaction */
+    struct store_op op;                                          /* of a lone operation */
+    struct store_compare compare;                                /* … and what it depends on */
+    bool wants_keys;                                             /* LeaseTimeToLive */
+    struct slice message;                                        /* behind the struct, as is the actor's name */
     char bytes[];
 };
 
