@@ -204,18 +204,14 @@ struct store_request {
 
 /* ------------------------------------------------------------------------------------------------ commits */
 
-/* A front end may keep one encoding of an event with it; which slot is whose is listed here. */
-enum store_encoding { STORE_ENCODING_ETCD, STORE_ENCODING_ETCD_PREV, STORE_ENCODINGS_ };
-
 struct store_event {
-    const struct store_kv *kv;                 /* version 0: deleted, then only key and mod_revision are set */
-    const struct store_kv *prev;               /* NULL: the key was not there before */
-    _Atomic(void *) encoded[STORE_ENCODINGS_]; /* malloc'ed, set once by compare-and-swap, freed with the commit */
+    const struct store_kv *kv;   /* version 0: deleted, then only key and mod_revision are set */
+    const struct store_kv *prev; /* NULL: the key was not there before */
 };
 
 /*
- * All events of one revision, in the order of the operations. Immutable once published, but for `encoded`. Every
- * revision above 1 has exactly one. Readable as long as the view is that it was got from.
+ * All events of one revision, in the order of the operations. Immutable once published. Every revision above 1 has
+ * exactly one. Readable as long as the view is that it was got from.
  */
 struct store_commit {
     int64_t revision;

@@ -35,7 +35,7 @@ int history_init(struct history *history, int64_t next)
 void history_deinit(struct history *history)
 {
     while (history->directory && history->first <= history->last)
-        store_commit_free(history_drop_first(history));
+        free(history_drop_first(history));
     if (history->directory) { /* used-up chunks are garbage already */
         size_t slot = (size_t)(history->first / HISTORY_CHUNK - history->directory->first_chunk);
         for (; slot < history->directory->n_slots; slot++)
@@ -127,15 +127,4 @@ void history_free_garbage(struct history_garbage garbage)
         free(garbage.chunks);
         garbage.chunks = next;
     }
-}
-
-void store_commit_free(struct store_commit *commit)
-{
-    if (!commit)
-        return;
-    for (unsigned i = 0; i < commit->n_events; i++) {
-        for (unsigned j = 0; j < STORE_ENCODINGS_; j++)
-            free(atomic_load_explicit(&commit->events[i].encoded[j], memory_order_relaxed));
-    }
-    free(commit);
 }

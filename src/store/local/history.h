@@ -52,6 +52,3 @@ struct history_garbage {
 };
 struct history_garbage history_take_garbage(struct history *history);
 void history_free_garbage(struct history_garbage garbage);
-
-/* With the encodings that front ends have left in its events. */
-void store_commit_free(struct store_commit *commit);

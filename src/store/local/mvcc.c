@@ -148,8 +148,6 @@ static void add_event(struct mvcc *mvcc, struct version *version, const struct s
     struct store_event *event = &mvcc->pending->events[mvcc->pending->n_events++];
     event->kv = &version->kv;
     event->prev = prev;
-    for (unsigned i = 0; i < STORE_ENCODINGS_; i++)
-        atomic_init(&event->encoded[i], NULL);
 }
 
 static void count_version(struct mvcc *mvcc, const struct version *version, int sign)

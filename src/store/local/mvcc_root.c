@@ -21,7 +21,7 @@ void mvcc_free_garbage(struct mvcc_garbage *garbage)
     version_free_chain(garbage->versions);
     while (garbage->commits) {
         struct store_commit *next = garbage->commits->garbage_next;
-        store_commit_free(garbage->commits);
+        free(garbage->commits);
         garbage->commits = next;
     }
     history_free_garbage(garbage->history);
