@@ -180,11 +180,6 @@ struct lease_table *local_leases(struct local *local)
     return local->leases;
 }
 
-struct notes *local_notes(struct local *local)
-{
-    return local->notes;
-}
-
 uint64_t local_cluster_id(const struct local *local)
 {
     return local->cluster_id;

@@ -17,7 +17,6 @@
 
 #include "store/local/lease.h"
 #include "store/local/mvcc.h"
-#include "store/local/notes.h"
 #include "store/local/snapshot.h"
 #include "store/local/wal.h"
 #include "store/store.h"
@@ -62,7 +61,6 @@ void local_close(struct local *local);
 
 struct mvcc *local_mvcc(struct local *local);
 struct lease_table *local_leases(struct local *local);
-struct notes *local_notes(struct local *local); /* why things are gone */
 uint64_t local_cluster_id(const struct local *local);
 uint64_t local_member_id(const struct local *local);
 

@@ -213,13 +213,6 @@ int mvcc_delete(struct mvcc *mvcc, struct slice key, const struct store_kv **ret
     return 0;
 }
 
-const struct store_event *mvcc_written(const struct mvcc *mvcc, unsigned *ret_n)
-{
-    ASSERT(mvcc->is_open);
-    *ret_n = mvcc->pending ? mvcc->pending->n_events : 0;
-    return mvcc->pending ? mvcc->pending->events : NULL;
-}
-
 void mvcc_rollback(struct mvcc *mvcc)
 {
     ASSERT(mvcc->is_open);

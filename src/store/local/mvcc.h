@@ -42,8 +42,6 @@ int mvcc_put(struct mvcc *mvcc, struct slice key, struct slice value, int64_t le
 /* 0, or -ENOENT when there is no such key. */
 int mvcc_delete(struct mvcc *mvcc, struct slice key, const struct store_kv **ret_prev);
 void mvcc_rollback(struct mvcc *mvcc);
-/* What the open revision has written so far; valid until the next write. */
-const struct store_event *mvcc_written(const struct mvcc *mvcc, unsigned *ret_n);
 /* Closes it. NULL when nothing was written: then the revision is not used up. Cannot fail. */
 const struct store_commit *mvcc_commit(struct mvcc *mvcc, int64_t wall_ms);
 

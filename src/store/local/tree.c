@@ -120,15 +120,6 @@ static void node_count(struct tree_node *node)
         node->n_items += node->height ? node->child[i]->n_items : 1;
 }
 
-static int key_compare(struct slice a, struct slice b)
-{
-    size_t n = min_size(a.len, b.len);
-    int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
-
 /* The first slot whose key is not below `key`, n when all are; *ret_equal: it is that very key. */
 static unsigned node_search(const struct tree_node *node, struct slice key, bool *ret_equal)
 {
@@ -139,7 +130,7 @@ static unsigned node_search(const struct tree_node *node, struct slice key, bool
     struct slice first = node->low[0]->key;
     size_t shared = common_prefix(key, first, 0);
     if (shared < node->skip)
-        return key_compare(key, first) < 0 ? 0 : node->n;
+        return store_key_compare(key, first) < 0 ? 0 : node->n;
 
     uint64_t digest = key_digest(key, node->skip);
     unsigned begin = 0, end = node->n;
@@ -149,7 +140,7 @@ static unsigned node_search(const struct tree_node *node, struct slice key, bool
         if (node->digest[middle] != digest)
             order = node->digest[middle] < digest ? -1 : 1;
         else
-            order = key_compare(node->low[middle]->key, key);
+            order = store_key_compare(node->low[middle]->key, key);
         if (order == 0) {
             *ret_equal = true;
             return middle;
