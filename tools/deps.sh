@@ -13,7 +13,7 @@ packages_of() {
         echo gcc libc6-dev make meson ninja-build pkg-config protobuf-c-compiler \
             libjansson-dev libnghttp2-dev libprotobuf-c-dev libssl-dev libyaml-dev
         ;;
-    test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio ;;
+    test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio strace ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo libpcre2-8-0 nghttp2-client python3 util-linux wrk zlib1g ;;
     fuzz) echo clang libclang-rt-dev ;;
@@ -30,6 +30,7 @@ peers_of() {
             "node-llhttp usr/share/llhttp/llhttp.c" "prometheus usr/bin/promtool" \
             "python3-etcd3 usr/lib/python3/dist-packages/etcd3/__init__.py" \
             "python3-tenacity usr/lib/python3/dist-packages/tenacity/__init__.py"
+        go_client
         ;;
     bench)
         printf '%s\n' "etcd-server usr/bin/etcd" "nginx usr/sbin/nginx" "node-llhttp usr/share/llhttp/llhttp.c"
@@ -39,6 +40,29 @@ peers_of() {
     esac
 }
 
+# etcd's Go client as Debian packages it, as sources for the GOPATH, and Go itself only where there is none.
+go_client() {
+    local sources=usr/share/gocode/src
+    command -v go >/dev/null ||
+        printf '%s\n' "golang-1.19-src usr/share/go-1.19/VERSION" "golang-1.19-go usr/lib/go-1.19/bin/go"
+    printf '%s\n' "golang-etcd-server-dev $sources/go.etcd.io/etcd/clientv3/client.go" \
+        "golang-github-coreos-go-semver-dev $sources/github.com/coreos/go-semver/semver/semver.go" \
+        "golang-github-coreos-go-systemd-dev $sources/github.com/coreos/go-systemd/journal/journal.go" \
+        "golang-github-coreos-pkg-dev $sources/github.com/coreos/pkg/capnslog/init.go" \
+        "golang-github-gogo-protobuf-dev $sources/github.com/gogo/protobuf/proto/lib.go" \
+        "golang-github-golang-protobuf-1-5-dev $sources/github.com/golang/protobuf/proto/proto.go" \
+        "golang-github-google-uuid-dev $sources/github.com/google/uuid/uuid.go" \
+        "golang-golang-x-net-dev $sources/golang.org/x/net/http2/http2.go" \
+        "golang-golang-x-sys-dev $sources/golang.org/x/sys/unix/syscall_unix.go" \
+        "golang-golang-x-text-dev $sources/golang.org/x/text/doc.go" \
+        "golang-google-genproto-dev $sources/google.golang.org/genproto/googleapis/rpc/status/status.pb.go" \
+        "golang-google-grpc-dev $sources/google.golang.org/grpc/server.go" \
+        "golang-google-protobuf-dev $sources/google.golang.org/protobuf/proto/proto.go" \
+        "golang-go.uber-atomic-dev $sources/go.uber.org/atomic/bool.go" \
+        "golang-go.uber-multierr-dev $sources/go.uber.org/multierr/error.go" \
+        "golang-go.uber-zap-dev $sources/go.uber.org/zap/logger.go"
+}
+
 # Programs and pkg-config names of a group, to look for where there is no apt.
 needs_of() {
     case $1 in
@@ -46,7 +70,7 @@ needs_of() {
         echo cc make meson ninja pkg-config protoc-c pc:jansson pc:libnghttp2 pc:libprotobuf-c pc:openssl \
             pc:yaml-0.1
         ;;
-    test) echo c++ curl git h2load nghttp openssl promtool python3 ;;
+    test) echo c++ curl git go h2load nghttp openssl promtool python3 strace ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo etcd h2load nginx python3 taskset wrk ;;
     fuzz) echo clang ;;

@@ -85,21 +85,28 @@ class MusterServer(Server):
         self.muster = stack.enter_context(Muster())
         self.port = int(self.muster.address().rsplit(":", 1)[1])
 
+    def kill_and_start_again(self):
+        self.muster.process.kill()
+        self.muster.end()
+        self.muster.start_again()
+
 
 class EtcdServer(Server):
     def __init__(self, stack):
-        etcd = program("etcd")
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="muster-etcd-"))
         self.port, peer = free_port(), free_port()
-        words = [etcd, "--data-dir", folder, "--log-level", "error", "--unsafe-no-fsync"]
-        words += ["--listen-client-urls", f"http://127.0.0.1:{self.port}"]
-        words += ["--advertise-client-urls", f"http://127.0.0.1:{self.port}"]
-        words += ["--listen-peer-urls", f"http://127.0.0.1:{peer}"]
-        words += ["--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}"]
-        words += ["--initial-cluster", f"default=http://127.0.0.1:{peer}"]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        stack.callback(process.wait, SECONDS)
-        stack.callback(process.kill)
+        self.words = [program("etcd"), "--data-dir", folder, "--log-level", "error", "--unsafe-no-fsync"]
+        self.words += ["--listen-client-urls", f"http://127.0.0.1:{self.port}"]
+        self.words += ["--advertise-client-urls", f"http://127.0.0.1:{self.port}"]
+        self.words += ["--listen-peer-urls", f"http://127.0.0.1:{peer}"]
+        self.words += ["--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}"]
+        self.words += ["--initial-cluster", f"default=http://127.0.0.1:{peer}"]
+        self.process = None
+        stack.callback(self.kill)
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + SECONDS
         while subprocess.run(
             [program("etcdctl"), f"--endpoints=127.0.0.1:{self.port}", "--command-timeout=1s", "get", "ready"],
@@ -107,8 +114,17 @@ class EtcdServer(Server):
             capture_output=True,
             timeout=SECONDS,
         ).returncode:
-            if time.monotonic() > deadline or process.poll() is not None:
+            if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError("etcd did not start")
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait(SECONDS)
+
+    def kill_and_start_again(self):
+        self.kill()
+        self.start()
 
 
 def free_port():

@@ -65,25 +65,29 @@ def wait_for(ask_again, value):
 class Muster:
     """`muster serve` on ports that the system chooses."""
 
-    def __init__(self, *arguments, listen=("127.0.0.1:0",), gateway=("127.0.0.1:0",), env=None, **popen):
+    def __init__(self, *arguments, listen=("127.0.0.1:0",), gateway=("127.0.0.1:0",), env=None, wrapper=(), **popen):
         self.folder = tempfile.TemporaryDirectory(prefix="muster-scenario-")
         self.path = pathlib.Path(self.folder.name)
         self.log_path = self.path / "log"
-        words = [BINARY, "serve", "--data", str(self.path / "data")]
+        self.arguments, self.env, self.wrapper, self.popen = arguments, env, wrapper, popen
+        self.start(listen, gateway)
+
+    def start(self, listen, gateway):
+        words = [*self.wrapper, BINARY, "serve", "--data", str(self.path / "data")]
         for address in listen:
             words += ["--listen", address]
         for address in gateway:
             words += ["--gateway", address]
         read_fd, write_fd = os.pipe()
-        with self.log_path.open("wb") as log:
+        with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*words, "--ready-fd", str(write_fd), *arguments],
-                env=environment(**(env or {})),
+                [*words, "--ready-fd", str(write_fd), *self.arguments],
+                env=environment(**(self.env or {})),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 pass_fds=[write_fd],
-                **popen,
+                **self.popen,
             )
         os.close(write_fd)
         with open(read_fd, "rb") as ready:
@@ -92,6 +96,11 @@ class Muster:
             self.process.wait(SECONDS)
             raise AssertionError(f"muster did not start: {self.log()}")
         self.addresses = [line.split(" ", 1) for line in lines]
+
+    def start_again(self):
+        """After its end: on the addresses and with the data that it had."""
+        roles = ("registry", "gateway")
+        self.start(*([address for its_role, address in self.addresses if its_role == role] for role in roles))
 
     def __enter__(self):
         return self
