@@ -37,13 +37,13 @@ static int begin_commit(struct replay *replay, const struct record_entry *entry,
 
 static int replay_put(struct replay *replay, const struct store_kv *kv, struct err *err)
 {
-    struct mvcc *mvcc = replay->local->mvcc;
-    const struct store_kv *prev = mvcc_get(mvcc, kv->key);
-    if (!replay->in_commit || kv->version != (prev ? prev->version : 0) + 1 ||
-        (prev && prev->mod_revision == replay->revision))
+    const struct store_kv *prev = NULL;
+    int result = -EEXIST;
+    if (replay->in_commit)
+        result = mvcc_put(replay->local->mvcc, kv->key, kv->value, kv->lease, &prev);
+    if (result == -EEXIST || (result == 0 && kv->version != (prev ? prev->version : 0) + 1))
         return err_set(err, -EBADMSG, "a put at revision %" PRId64 " does not follow from what was before",
                        replay->revision);
-    int result = mvcc_put(mvcc, kv->key, kv->value, kv->lease, &prev);
     return result < 0 ? err_set_errno(err, result, "reading the store") : 0;
 }
 

@@ -68,10 +68,10 @@ void mvcc_free(struct mvcc *mvcc)
     list_for_each (link, &mvcc->roots) {
         struct store_root *root = container_of(link, struct store_root, link);
         ASSERT(atomic_load(&root->n_views) == 0);
-        mvcc_free_garbage(&root->garbage);
+        mvcc_free_garbage(mvcc, &root->garbage);
         free(root);
     }
-    mvcc_free_garbage(&mvcc->garbage);
+    mvcc_free_garbage(mvcc, &mvcc->garbage);
     free_tree_versions(mvcc->live.root);
     free_tree_versions(mvcc->gone.root);
     tree_deinit(&mvcc->live);
@@ -159,29 +159,25 @@ static void count_version(struct mvcc *mvcc, const struct version *version, int 
 int mvcc_put(struct mvcc *mvcc, struct slice key, struct slice value, int64_t lease, const struct store_kv **ret_prev)
 {
     ASSERT(mvcc->is_open);
-    const struct store_kv *prev = tree_find(mvcc->live.root, key);
-    const struct store_kv *tombstone = prev ? NULL : tree_find(mvcc->gone.root, key);
     int64_t revision = mvcc->revision + 1;
-    ASSERT(!prev || prev->mod_revision < revision);
-
     if (reserve_change(mvcc) < 0)
         return -ENOMEM;
-    struct version *version = version_new(&(struct store_kv){
-        .key = key,
-        .value = value,
-        .lease = lease,
-        .create_revision = prev ? prev->create_revision : revision,
-        .mod_revision = revision,
-        .version = prev ? prev->version + 1 : 1,
-    });
+    struct version *version =
+        version_new(&(struct store_kv){.key = key, .value = value, .lease = lease, .mod_revision = revision});
     if (!version)
         return -ENOMEM;
 
-    const struct store_kv *below = prev ? prev : tombstone;
+    /* One way down the tree both finds what was there and replaces it: most of a put's time is the memory's. */
+    const struct store_kv *prev = tree_put(&mvcc->live, &version->kv);
+    if (prev && prev->mod_revision == revision) {
+        tree_put(&mvcc->live, prev);
+        free(version);
+        return -EEXIST;
+    }
+    version->kv.create_revision = prev ? prev->create_revision : revision;
+    version->kv.version = prev ? prev->version + 1 : 1;
+    const struct store_kv *below = prev ? prev : tree_remove(&mvcc->gone, key);
     version_link(version, below ? version_of(below) : NULL);
-    tree_put(&mvcc->live, &version->kv);
-    if (tombstone)
-        tree_remove(&mvcc->gone, key);
     add_event(mvcc, version, prev);
     count_version(mvcc, version, 1);
     mvcc->stats.live_bytes += version_bytes(version) - (prev ? version_bytes(version_of(prev)) : 0);

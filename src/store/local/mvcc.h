@@ -37,6 +37,7 @@ int64_t mvcc_oldest(const struct mvcc *mvcc); /* the first revision whose commit
  * only when `undoable` was asked for, since it costs copies that a lone write has no use for.
  */
 void mvcc_begin(struct mvcc *mvcc, bool undoable);
+/* 0; -EEXIST when this revision has put the key already. */
 int mvcc_put(struct mvcc *mvcc, struct slice key, struct slice value, int64_t lease,
              const struct store_kv **ret_prev /* NULL when new */);
 /* 0, or -ENOENT when there is no such key. */

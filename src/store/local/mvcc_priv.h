@@ -50,4 +50,4 @@ struct mvcc {
     size_t pending_room;
 };
 
-void mvcc_free_garbage(struct mvcc_garbage *garbage);
+void mvcc_free_garbage(struct mvcc *mvcc, struct mvcc_garbage *garbage);

@@ -14,10 +14,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void mvcc_free_garbage(struct mvcc_garbage *garbage)
+void mvcc_free_garbage(struct mvcc *mvcc, struct mvcc_garbage *garbage)
 {
-    tree_free_nodes(garbage->live_nodes);
-    tree_free_nodes(garbage->gone_nodes);
+    tree_give_back(&mvcc->live, garbage->live_nodes);
+    tree_give_back(&mvcc->gone, garbage->gone_nodes);
     version_free_chain(garbage->versions);
     while (garbage->commits) {
         struct store_commit *next = garbage->commits->garbage_next;
@@ -87,7 +87,7 @@ void mvcc_reclaim(struct mvcc *mvcc)
             atomic_load_explicit(&root->n_views, memory_order_acquire) > 0)
             break;
         list_remove(&root->link);
-        mvcc_free_garbage(&root->garbage);
+        mvcc_free_garbage(mvcc, &root->garbage);
         free(root);
     }
 }

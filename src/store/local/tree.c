@@ -1,45 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The path-copied B+tree.
+ * The path-copied B+tree; what happens inside a node is tree_node.c's.
  *
- * All records are in leaves (height 0). Every slot of an inner node has the lowest record of its child beside it, kept
- * exact on the way up of each change, so there are no separate separator keys whose memory somebody would have to own.
+ * All records are in leaves (height 0). The key of an inner slot is the lowest one below it, its digest kept exact on
+ * the way up of each change, so there are no separator keys whose memory somebody would have to own.
  *
- * Comparing keys through a pointer per slot would cost a cache miss each. So a node notes how many leading bytes all
- * its keys share (`skip`) and has the next eight of each key in an array of integers (`digest`): a search compares the
- * shared bytes once, then integers, and looks at a record only where eight bytes do not decide.
- *
- * Invariants:
- *  1. Slots 0..n-1 are in strictly ascending key order; a node that is not the root has n >= 1.
- *  2. low[i] is the lowest record below child[i] (the record itself in a leaf); n_items counts the records below.
- *  3. All keys of a node share their first `skip` bytes; digest[i] is bytes skip..skip+7 of key i, big-endian, zeros
- *     behind a key's end.
- *  4. A node with batch < tree->batch is never written, but for its `link` once it is retired.
- *  5. All leaves are at the same depth.
+ * Invariants, besides those of the nodes:
+ *  1. A node with batch < tree->batch is never written, but for its `link` once it is retired.
+ *  2. All leaves are at the same depth.
  */
-#include "store/local/tree.h"
+#include "store/local/tree_node.h"
 
 #include "base/assert.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define SLOTS 32
-
 /* A node with fewer slots than this looks for a neighbour to become one with. */
-#define FEW (SLOTS / 4)
+#define FEW (TREE_SLOTS / 4)
 
-struct tree_node {
-    uint64_t batch;
-    uint64_t n_items;
-    struct tree_node *link; /* in the chains of spare and retired nodes */
-    uint32_t skip;
-    uint16_t n;
-    uint16_t height;
-    uint64_t digest[SLOTS];
-    const struct store_kv *low[SLOTS];
-    struct tree_node *child[SLOTS];
-};
+/* Spare nodes beyond these are freed. */
+#define SPARE_MAX 1024
 
 /* ------------------------------------------------------------------------------------------------ nodes */
 
@@ -85,123 +66,6 @@ static struct tree_node *node_own(struct tree *tree, struct tree_node *node)
     return copy;
 }
 
-static size_t common_prefix(struct slice a, struct slice b, size_t from)
-{
-    size_t n = min_size(a.len, b.len);
-    while (from < n && a.ptr[from] == b.ptr[from])
-        from++;
-    return min_size(from, n);
-}
-
-static uint64_t key_digest(struct slice key, size_t skip)
-{
-    unsigned char bytes[8] = {0};
-    if (skip < key.len)
-        memcpy(bytes, key.ptr + skip, min_size(8, key.len - skip));
-    uint64_t value;
-    memcpy(&value, bytes, 8);
-    return __builtin_bswap64(value);
-}
-
-/* Restores invariant 3 after slots changed. */
-static void node_digest(struct tree_node *node)
-{
-    if (node->n == 0)
-        return;
-    node->skip = (uint32_t)common_prefix(node->low[0]->key, node->low[node->n - 1]->key, 0);
-    for (unsigned i = 0; i < node->n; i++)
-        node->digest[i] = key_digest(node->low[i]->key, node->skip);
-}
-
-static void node_count(struct tree_node *node)
-{
-    node->n_items = 0;
-    for (unsigned i = 0; i < node->n; i++)
-        node->n_items += node->height ? node->child[i]->n_items : 1;
-}
-
-/* The first slot whose key is not below `key`, n when all are; *ret_equal: it is that very key. */
-static unsigned node_search(const struct tree_node *node, struct slice key, bool *ret_equal)
-{
-    *ret_equal = false;
-    if (node->n == 0)
-        return 0;
-
-    struct slice first = node->low[0]->key;
-    size_t shared = common_prefix(key, first, 0);
-    if (shared < node->skip)
-        return store_key_compare(key, first) < 0 ? 0 : node->n;
-
-    uint64_t digest = key_digest(key, node->skip);
-    unsigned begin = 0, end = node->n;
-    while (begin < end) {
-        unsigned middle = (begin + end) / 2;
-        int order;
-        if (node->digest[middle] != digest)
-            order = node->digest[middle] < digest ? -1 : 1;
-        else
-            order = store_key_compare(node->low[middle]->key, key);
-        if (order == 0) {
-            *ret_equal = true;
-            return middle;
-        }
-        if (order < 0)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    return begin;
-}
-
-/* The child in which `key` is or would be. */
-static unsigned node_child_for(const struct tree_node *node, struct slice key)
-{
-    bool equal;
-    unsigned slot = node_search(node, key, &equal);
-    return equal || slot == 0 ? slot : slot - 1;
-}
-
-static void node_insert(struct tree_node *node, unsigned slot, const struct store_kv *low, struct tree_node *child)
-{
-    ASSERT(node->n < SLOTS && slot <= node->n);
-    unsigned behind = node->n - slot;
-    memmove(&node->low[slot + 1], &node->low[slot], behind * sizeof(node->low[0]));
-    memmove(&node->digest[slot + 1], &node->digest[slot], behind * sizeof(node->digest[0]));
-    memmove(&node->child[slot + 1], &node->child[slot], behind * sizeof(node->child[0]));
-    node->low[slot] = low;
-    node->child[slot] = child;
-    node->n++;
-
-    /* One more key between the ends leaves what they share as it is; a new end may share less. */
-    bool is_inside = slot > 0 && slot + 1 < node->n;
-    if (is_inside || (node->n > 1 && common_prefix(node->low[0]->key, node->low[node->n - 1]->key, 0) >= node->skip))
-        node->digest[slot] = key_digest(low->key, node->skip);
-    else
-        node_digest(node);
-}
-
-static void node_erase(struct tree_node *node, unsigned slot)
-{
-    ASSERT(slot < node->n);
-    unsigned behind = node->n - slot - 1u;
-    memmove(&node->low[slot], &node->low[slot + 1], behind * sizeof(node->low[0]));
-    memmove(&node->digest[slot], &node->digest[slot + 1], behind * sizeof(node->digest[0]));
-    memmove(&node->child[slot], &node->child[slot + 1], behind * sizeof(node->child[0]));
-    node->n--;
-}
-
-/* Adds slots begin..n-1 of `from` behind those of `to`. */
-static void node_append(struct tree_node *to, const struct tree_node *from, unsigned begin)
-{
-    unsigned n = from->n - begin;
-    ASSERT(to->n + n <= SLOTS);
-    memcpy(&to->low[to->n], &from->low[begin], n * sizeof(from->low[0]));
-    memcpy(&to->child[to->n], &from->child[begin], n * sizeof(from->child[0]));
-    to->n = (uint16_t)(to->n + n);
-    node_digest(to);
-    node_count(to);
-}
-
 /* ------------------------------------------------------------------------------------------------ changing */
 
 void tree_init(struct tree *tree)
@@ -216,7 +80,7 @@ static void node_free_all(struct tree_node *node)
     free(node);
 }
 
-void tree_free_nodes(struct tree_node *chain)
+static void free_chain(struct tree_node *chain)
 {
     while (chain) {
         struct tree_node *next = chain->link;
@@ -229,9 +93,21 @@ void tree_deinit(struct tree *tree)
 {
     if (tree->root)
         node_free_all(tree->root);
-    tree_free_nodes(tree->retired);
-    tree_free_nodes(tree->spare);
+    free_chain(tree->retired);
+    free_chain(tree->spare);
     tree_init(tree);
+}
+
+void tree_give_back(struct tree *tree, struct tree_node *chain)
+{
+    while (chain && tree->n_spare < SPARE_MAX) {
+        struct tree_node *next = chain->link;
+        chain->link = tree->spare;
+        tree->spare = chain;
+        tree->n_spare++;
+        chain = next;
+    }
+    free_chain(chain);
 }
 
 int tree_reserve(struct tree *tree, size_t n_changes)
@@ -253,56 +129,66 @@ int tree_reserve(struct tree *tree, size_t n_changes)
     return 0;
 }
 
-/* Inserts a slot, splitting the node when it is full; the new right neighbour, or NULL. */
-static struct tree_node *insert_splitting(struct tree *tree, struct tree_node *node, unsigned slot,
-                                          const struct store_kv *low, struct tree_node *child)
+/* What a slot leads to: a record in a leaf, else a child. */
+static void insert(struct tree_node *node, unsigned slot, const struct store_kv *record, struct tree_node *child)
 {
-    if (node->n < SLOTS) {
-        node_insert(node, slot, low, child);
+    tree_node_open_slot(node, slot);
+    if (node->height == 0)
+        node->record[slot] = record;
+    else
+        node->child[slot] = child;
+    tree_node_digest_slot(node, slot);
+}
+
+/* As insert, splitting the node when it is full; the new right neighbour, or NULL. */
+static struct tree_node *insert_splitting(struct tree *tree, struct tree_node *node, unsigned slot,
+                                          const struct store_kv *record, struct tree_node *child)
+{
+    if (node->n < TREE_SLOTS) {
+        insert(node, slot, record, child);
         return NULL;
     }
 
     /* Keys that arrive in order would leave half-full nodes behind: then the right one begins nearly empty. */
-    unsigned cut = slot == SLOTS ? SLOTS - FEW / 2 : SLOTS / 2;
+    unsigned cut = slot == TREE_SLOTS ? TREE_SLOTS - FEW / 2 : TREE_SLOTS / 2;
     struct tree_node *right = node_take(tree, node->height);
-    node_append(right, node, cut);
+    tree_node_append(right, node, cut);
     node->n = (uint16_t)cut;
-    node_digest(node);
+    tree_node_digest(node);
     if (slot <= cut)
-        node_insert(node, slot, low, child);
+        insert(node, slot, record, child);
     else
-        node_insert(right, slot - cut, low, child);
-    node_count(node);
-    node_count(right);
+        insert(right, slot - cut, record, child);
+    tree_node_count(node);
+    tree_node_count(right);
     return right;
 }
 
-/* Puts kv below *place (which becomes a copy where needed); the right neighbour if the node had to be split. */
-static struct tree_node *put_below(struct tree *tree, struct tree_node **place, const struct store_kv *kv,
-                                   const struct store_kv **ret_old)
+/* Puts a record below *place (which becomes a copy where needed); the right neighbour if the node had to be split. */
+static struct tree_node *put_below(struct tree *tree, struct tree_node **place, struct way *way,
+                                   const struct store_kv *kv, const struct store_kv **ret_old)
 {
     struct tree_node *node = *place = node_own(tree, *place);
     if (node->height == 0) {
         bool equal;
-        unsigned slot = node_search(node, kv->key, &equal);
+        unsigned slot = tree_node_search(node, way, &equal);
         if (equal) {
-            *ret_old = node->low[slot];
-            node->low[slot] = kv;
+            *ret_old = node->record[slot];
+            node->record[slot] = kv;
             return NULL;
         }
         node->n_items++;
         return insert_splitting(tree, node, slot, kv, NULL);
     }
 
-    unsigned slot = node_child_for(node, kv->key);
-    struct tree_node *right = put_below(tree, &node->child[slot], kv, ret_old);
-    bool new_lowest = *ret_old == NULL && node->child[slot]->low[0] == kv;
-    node->low[slot] = node->child[slot]->low[0];
-    if (new_lowest)
-        node_digest(node);
-    if (*ret_old == NULL)
-        node->n_items++;
-    return right ? insert_splitting(tree, node, slot + 1, right->low[0], right) : NULL;
+    unsigned slot = tree_node_descend(node, way);
+    struct tree_node *right = put_below(tree, &node->child[slot], way, kv, ret_old);
+    if (*ret_old)
+        return NULL;
+    node->n_items++;
+    if (slot == 0 && tree_node_low(node, 0) == kv)
+        tree_node_digest_slot(node, 0);
+    return right ? insert_splitting(tree, node, slot + 1, NULL, right) : NULL;
 }
 
 const struct store_kv *tree_put(struct tree *tree, const struct store_kv *kv)
@@ -311,14 +197,15 @@ const struct store_kv *tree_put(struct tree *tree, const struct store_kv *kv)
         tree->root = node_take(tree, 0);
 
     const struct store_kv *old = NULL;
-    struct tree_node *right = put_below(tree, &tree->root, kv, &old);
+    struct way way = {.key = kv->key};
+    struct tree_node *right = put_below(tree, &tree->root, &way, kv, &old);
     if (right) {
         struct tree_node *left = tree->root;
         ASSERT(left->height + 1 < TREE_HEIGHT_MAX);
         tree->root = node_take(tree, left->height + 1u);
-        node_insert(tree->root, 0, left->low[0], left);
-        node_insert(tree->root, 1, right->low[0], right);
-        node_count(tree->root);
+        insert(tree->root, 0, NULL, left);
+        insert(tree->root, 1, NULL, right);
+        tree_node_count(tree->root);
     }
     return old;
 }
@@ -329,42 +216,40 @@ static void merge_small(struct tree *tree, struct tree_node *node, unsigned slot
     if (node->n < 2 || node->child[slot]->n >= FEW)
         return;
     unsigned left = slot + 1u < node->n ? slot : slot - 1;
-    if (node->child[left]->n + node->child[left + 1]->n > SLOTS * 3 / 4)
+    if (node->child[left]->n + node->child[left + 1]->n > TREE_SLOTS * 3 / 4)
         return;
 
     struct tree_node *right = node->child[left + 1];
     node->child[left] = node_own(tree, node->child[left]);
-    node_append(node->child[left], right, 0);
+    tree_node_append(node->child[left], right, 0);
     node_drop(tree, right);
-    node_erase(node, left + 1);
+    tree_node_erase(node, left + 1);
 }
 
 /* Removes a key that is there from below *place. */
-static const struct store_kv *remove_below(struct tree *tree, struct tree_node **place, struct slice key)
+static const struct store_kv *remove_below(struct tree *tree, struct tree_node **place, struct way *way)
 {
     struct tree_node *node = *place = node_own(tree, *place);
     node->n_items--;
     if (node->height == 0) {
         bool equal;
-        unsigned slot = node_search(node, key, &equal);
+        unsigned slot = tree_node_search(node, way, &equal);
         ASSERT(equal);
-        const struct store_kv *old = node->low[slot];
-        node_erase(node, slot);
+        const struct store_kv *old = node->record[slot];
+        tree_node_erase(node, slot);
         return old;
     }
 
-    unsigned slot = node_child_for(node, key);
-    const struct store_kv *old = remove_below(tree, &node->child[slot], key);
-    struct tree_node *child = node->child[slot];
-    if (child->n == 0) {
-        node_drop(tree, child);
-        node_erase(node, slot);
+    unsigned slot = tree_node_descend(node, way);
+    const struct store_kv *low = tree_node_low(node, slot);
+    const struct store_kv *old = remove_below(tree, &node->child[slot], way);
+    if (node->child[slot]->n == 0) {
+        node_drop(tree, node->child[slot]);
+        tree_node_erase(node, slot);
         return old;
     }
-    if (node->low[slot] != child->low[0]) {
-        node->low[slot] = child->low[0];
-        node_digest(node);
-    }
+    if (old == low)
+        tree_node_digest_slot(node, slot);
     merge_small(tree, node, slot);
     return old;
 }
@@ -374,7 +259,8 @@ const struct store_kv *tree_remove(struct tree *tree, struct slice key)
     if (!tree_find(tree->root, key))
         return NULL;
 
-    const struct store_kv *old = remove_below(tree, &tree->root, key);
+    struct way way = {.key = key};
+    const struct store_kv *old = remove_below(tree, &tree->root, &way);
     while (tree->root && (tree->root->n == 0 || (tree->root->height && tree->root->n == 1))) {
         struct tree_node *gone = tree->root;
         tree->root = gone->n ? gone->child[0] : NULL;
@@ -421,14 +307,15 @@ void tree_rollback(struct tree *tree, struct tree_mark mark)
 
 const struct store_kv *tree_find(const struct tree_node *root, struct slice key)
 {
-    const struct tree_node *node = root;
-    while (node && node->height)
-        node = node->child[node_child_for(node, key)];
-    if (!node)
+    if (!root)
         return NULL;
+    struct way way = {.key = key};
+    const struct tree_node *node = root;
+    while (node->height > 0)
+        node = node->child[tree_node_descend(node, &way)];
     bool equal;
-    unsigned slot = node_search(node, key, &equal);
-    return equal ? node->low[slot] : NULL;
+    unsigned slot = tree_node_search(node, &way, &equal);
+    return equal ? node->record[slot] : NULL;
 }
 
 uint64_t tree_size(const struct tree_node *root)
@@ -438,31 +325,33 @@ uint64_t tree_size(const struct tree_node *root)
 
 uint64_t tree_rank(const struct tree_node *root, struct slice key)
 {
+    if (!root)
+        return 0;
     uint64_t below = 0;
+    struct way way = {.key = key};
     const struct tree_node *node = root;
-    while (node && node->height) {
-        unsigned slot = node_child_for(node, key);
+    while (node->height > 0) {
+        unsigned slot = tree_node_descend(node, &way);
         for (unsigned i = 0; i < slot; i++)
             below += node->child[i]->n_items;
         node = node->child[slot];
     }
     bool equal;
-    return node ? below + node_search(node, key, &equal) : 0;
+    return below + tree_node_search(node, &way, &equal);
 }
 
 void tree_seek(struct tree_iter *iter, const struct tree_node *root, struct slice key)
 {
     iter->height = 0;
-    if (!root)
-        return;
-    for (const struct tree_node *node = root;; node = node->child[iter->path[iter->height - 1].slot]) {
+    struct way way = {.key = key};
+    for (const struct tree_node *node = root; node;) {
         bool equal;
+        unsigned slot = node->height ? tree_node_descend(node, &way) : tree_node_search(node, &way, &equal);
         ASSERT(iter->height < TREE_HEIGHT_MAX);
         iter->path[iter->height].node = node;
-        iter->path[iter->height].slot = node->height ? node_child_for(node, key) : node_search(node, key, &equal);
+        iter->path[iter->height].slot = slot;
         iter->height++;
-        if (node->height == 0)
-            return;
+        node = node->height ? node->child[slot] : NULL;
     }
 }
 
@@ -491,7 +380,7 @@ const struct store_kv *tree_next(struct tree_iter *iter)
         unsigned slot = iter->path[iter->height - 1].slot;
         if (slot < leaf->n) {
             iter->path[iter->height - 1].slot++;
-            return leaf->low[slot];
+            return leaf->record[slot];
         }
         iter_next_leaf(iter);
     }

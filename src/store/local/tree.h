@@ -50,9 +50,9 @@ struct tree_mark {
 struct tree_mark tree_mark(struct tree *tree);
 void tree_rollback(struct tree *tree, struct tree_mark mark);
 
-/* The chain of nodes that no root sealed from now on refers to; freed by tree_free_nodes. */
+/* The chain of nodes that no root sealed from now on refers to; given back once no reader can be at them. */
 struct tree_node *tree_take_retired(struct tree *tree);
-void tree_free_nodes(struct tree_node *chain);
+void tree_give_back(struct tree *tree, struct tree_node *chain); /* to be used again, or freed */
 
 /* -------- reading; `root` may be NULL */
 

@@ -205,7 +205,9 @@ static enum store_outcome run_put(struct run *run, const struct store_put *put, 
     int64_t lease = put->keep_lease ? there->lease : put->lease;
 
     const struct store_kv *prev;
-    if (mvcc_put(run->mvcc, put->key, value, lease, &prev) < 0)
+    int result = mvcc_put(run->mvcc, put->key, value, lease, &prev);
+    ASSERT(result != -EEXIST); /* see txn_check.h */
+    if (result < 0)
         return STORE_OUT_OF_MEMORY;
     if (!put->want_prev || !prev)
         return STORE_OK;
