@@ -25,7 +25,7 @@
 #define RETRY_NS  (NSEC_PER_SEC / 5)
 #define MINUTE_NS (60 * NSEC_PER_SEC)
 
-static int64_t wall_ms(struct keeper *keeper)
+int64_t keeper_wall_ms(struct keeper *keeper)
 {
     return loop_wall_now(keeper->loop) / NSEC_PER_MSEC;
 }
@@ -36,9 +36,13 @@ void keeper_receive(struct mail *mail)
 {
     struct store_request *request = container_of(mail, struct store_request, mail);
     struct keeper *keeper = request->engine;
-    request->next = NULL;
-    *keeper->last_waiting = request;
-    keeper->last_waiting = &request->next;
+    if (request->type == STORE_BACKUP) {
+        keeper_add_backup(keeper, request);
+    } else {
+        request->next = NULL;
+        *keeper->last_waiting = request;
+        keeper->last_waiting = &request->next;
+    }
     loop_defer(keeper->loop, &keeper->tick);
 }
 
@@ -64,9 +68,17 @@ static void on_written(struct mail *mail)
     loop_defer(keeper->loop, &keeper->tick);
 }
 
+static void on_snapshot(struct mail *mail)
+{
+    struct keeper *keeper = container_of(mail, struct keeper, snapshot_mail);
+    keeper->snapshot_done = true;
+    loop_defer(keeper->loop, &keeper->tick);
+}
+
 static void on_stop(struct mail *mail)
 {
     struct keeper *keeper = container_of(mail, struct keeper, stop_mail);
+    atomic_store_explicit(&keeper->backup_is_canceled, true, memory_order_relaxed);
     keeper->is_stopping = true;
     keeper->wants_checkpoint = true;
     loop_defer(keeper->loop, &keeper->tick);
@@ -115,46 +127,9 @@ static bool expire(struct keeper *keeper)
     nsec_t now_ns = loop_now(keeper->loop);
     if (lease_next(local_leases(keeper->local)) > now_ns)
         return false;
-    unsigned n = local_expire(keeper->local, now_ns, read_until(keeper, now_ns), wall_ms(keeper), LOCAL_EXPIRE_MAX);
+    unsigned n =
+        local_expire(keeper->local, now_ns, read_until(keeper, now_ns), keeper_wall_ms(keeper), LOCAL_EXPIRE_MAX);
     return n == LOCAL_EXPIRE_MAX;
-}
-
-/* ------------------------------------------------------------------------------------------------ snapshots */
-
-static void *snapshot_main(void *arg)
-{
-    struct keeper *keeper = arg;
-    keeper->snapshot_written = local_snapshot_write(keeper->snapshot, NULL, &keeper->snapshot_err) == 0;
-    loop_post(keeper->loop, &keeper->snapshot_mail);
-    return NULL;
-}
-
-static void on_snapshot(struct mail *mail)
-{
-    struct keeper *keeper = container_of(mail, struct keeper, snapshot_mail);
-    keeper->snapshot_done = true;
-    loop_defer(keeper->loop, &keeper->tick);
-}
-
-/* With the log at rest and no batch open. */
-static void begin_snapshot(struct keeper *keeper)
-{
-    if (local_snapshot_begin(keeper->local, loop_now(keeper->loop), wall_ms(keeper), &keeper->snapshot) < 0)
-        return; /* no memory: next time */
-    if (pthread_create(&keeper->snapshot_thread, NULL, snapshot_main, keeper) != 0) {
-        local_snapshot_end(keeper->snapshot, false);
-        keeper->snapshot = NULL;
-    }
-}
-
-static void end_snapshot(struct keeper *keeper)
-{
-    pthread_join(keeper->snapshot_thread, NULL);
-    if (!keeper->snapshot_written)
-        log_error(keeper->log, "a snapshot could not be written", log_text("reason", keeper->snapshot_err.text));
-    local_snapshot_end(keeper->snapshot, keeper->snapshot_written);
-    keeper->snapshot = NULL;
-    keeper->snapshot_done = false;
 }
 
 /* ------------------------------------------------------------------------------------------------ the tick */
@@ -163,7 +138,7 @@ static void end_snapshot(struct keeper *keeper)
 static unsigned apply_waiting(struct keeper *keeper)
 {
     nsec_t now_ns = loop_now(keeper->loop);
-    int64_t now_wall_ms = wall_ms(keeper);
+    int64_t now_wall_ms = keeper_wall_ms(keeper);
     unsigned n = 0;
     for (struct store_request *request; n < APPLY_MAX && (request = keeper->first_waiting); n++) {
         keeper->first_waiting = request->next;
@@ -183,7 +158,7 @@ static void write_open_batch(struct keeper *keeper, unsigned n_applied)
     struct local_batch *batch = local_seal(keeper->local);
     if (!batch)
         return;
-    if (n_applied <= INLINE_REQUESTS) {
+    if (n_applied <= INLINE_REQUESTS || keeper_wants_snapshot(keeper)) { /* a snapshot begins with the log at rest */
         if (keeper_write_batch(keeper, batch) < 0) {
             keeper->failed = batch;
             keeper->log_state = LOG_RETRIES;
@@ -217,14 +192,14 @@ static void arm_timer(struct keeper *keeper, bool more_to_do)
 static void work_at_rest(struct keeper *keeper, unsigned n_applied)
 {
     if (keeper->snapshot_done)
-        end_snapshot(keeper);
+        keeper_end_snapshot(keeper);
     if (local_refusal(keeper->local) == STORE_NO_SPACE)
         local_prove_room(keeper->local);
     write_open_batch(keeper, n_applied);
     if (keeper->log_state == LOG_RESTS)
         keeper->sync_at_ns = local_sync_relaxed(keeper->local, loop_now(keeper->loop));
-    if (keeper->log_state == LOG_RESTS && local_wants_snapshot(keeper->local) && !keeper->is_stopping)
-        begin_snapshot(keeper);
+    if (keeper->log_state == LOG_RESTS && keeper_wants_snapshot(keeper))
+        keeper_begin_snapshot(keeper);
 }
 
 /* A loop that is being stopped is left when all is written and no mail of ours is under way. */
@@ -254,7 +229,7 @@ static void keeper_tick(struct loop_task *task)
         keeper->wants_checkpoint = false;
         local_checkpoint(keeper->local, loop_now(keeper->loop));
     }
-    more_to_do |= local_trim(keeper->local, wall_ms(keeper));
+    more_to_do |= local_trim(keeper->local, keeper_wall_ms(keeper));
     if (keeper->log_state == LOG_RESTS)
         work_at_rest(keeper, n_applied);
     local_reclaim(keeper->local);
@@ -271,6 +246,7 @@ static void init_parts(struct keeper *keeper)
     keeper->store.engine = &keeper_engine;
     keeper->last_waiting = &keeper->first_waiting;
     keeper->sync_at_ns = NSEC_NEVER;
+    keeper->backup_fd = -1;
     pthread_mutex_init(&keeper->log_lock, NULL);
     pthread_cond_init(&keeper->log_wanted, NULL);
     pthread_mutex_init(&keeper->subscribers_lock, NULL);
@@ -392,19 +368,25 @@ int keeper_start(struct keeper *keeper, struct loop *const *loops, unsigned n_lo
     return 0;
 }
 
+static void turn_away_all(struct store_request *request)
+{
+    while (request) {
+        struct store_request *next = request->next;
+        request->outcome = STORE_STOPPED;
+        keeper_answer(request);
+        request = next;
+    }
+}
+
 /* Requests that came after the end, or whose batch could never be written. */
 static void turn_away(struct keeper *keeper)
 {
     loop_settle(keeper->loop);
     if (keeper->failed)
         keeper->first_waiting = local_batch_free(TAKE(keeper->failed));
-    while (keeper->first_waiting) {
-        struct store_request *request = keeper->first_waiting;
-        keeper->first_waiting = request->next;
-        request->outcome = STORE_STOPPED;
-        keeper_answer(request);
-    }
+    turn_away_all(TAKE(keeper->first_waiting));
     keeper->last_waiting = &keeper->first_waiting;
+    turn_away_all(TAKE(keeper->waiting_backups));
 }
 
 void keeper_stop(struct keeper *keeper)

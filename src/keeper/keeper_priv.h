@@ -44,11 +44,11 @@ struct keeper {
     struct timer minute; /* checkpoint */
     bool wants_checkpoint;
     struct mail stop_mail;
-    struct local_snapshot *snapshot;
-    struct mail snapshot_mail;
+    struct local_snapshot *snapshot; /* being written; NULL: none */
     pthread_t snapshot_thread;
-    bool snapshot_done, snapshot_written;
-    struct err snapshot_err;
+    bool snapshot_done;
+    struct store_request *waiting_backups; /* for the next one to be begun */
+    struct store_request *served_backups;  /* by the one being written; NULL: it is the store's own snapshot */
     struct nudge *nudges;
     unsigned n_nudges;
 
@@ -59,6 +59,14 @@ struct keeper {
     bool log_ends;
     struct mail written_mail; /* the log thread's answer */
     int written_result;
+
+    /* between the keeper and the snapshot's thread */
+    struct mail snapshot_mail; /* its answer, and what belongs to it */
+    int snapshot_result;
+    struct err snapshot_err;
+    int backup_fd; /* -1: none */
+    uint64_t backup_bytes;
+    _Atomic bool backup_is_canceled;
 
     /* subscribers, told by whoever publishes */
     pthread_mutex_t subscribers_lock;
@@ -73,6 +81,13 @@ void keeper_hand_over(struct keeper *keeper, struct local_batch *batch);
 int keeper_write_batch(struct keeper *keeper, struct local_batch *batch);
 void *keeper_log_main(void *arg);
 
+/* keeper_snapshot.c; the keeper's thread */
+void keeper_add_backup(struct keeper *keeper, struct store_request *request);
+bool keeper_wants_snapshot(const struct keeper *keeper);
+void keeper_begin_snapshot(struct keeper *keeper); /* with the log at rest */
+void keeper_end_snapshot(struct keeper *keeper);   /* the thread has answered */
+
 /* keeper.c */
+int64_t keeper_wall_ms(struct keeper *keeper);
 void keeper_receive(struct mail *mail);
 void keeper_answer(struct store_request *request);

@@ -44,6 +44,7 @@ enum store_outcome {
     STORE_NO_SPACE,  /* the disk is full: reads and heartbeats go on */
     STORE_READ_ONLY, /* a sync failed and there was nowhere to go on: see the log */
     STORE_OUT_OF_MEMORY,
+    STORE_BACKUP_FAILED, /* its file could not be written: see the log */
     STORE_STOPPED,
 };
 
@@ -176,6 +177,7 @@ struct store_request {
         STORE_LEASE_REVOKE,
         STORE_LEASE_INFO, /* left time, and the attached keys in results[0] */
         STORE_LEASE_LIST, /* results[0].kvs[].lease */
+        STORE_BACKUP,     /* all there is, with its history, at one revision, in a file */
     } type;
     struct loop *loop;
     store_done_fn done;
@@ -195,6 +197,8 @@ struct store_request {
     unsigned n_results;
     int64_t lease_id, lease_ttl_ms;
     int64_t lease_left_ms; /* -1: there is no such lease */
+    int backup_fd;         /* STORE_OK: the caller's to close; has no name, is read from its beginning by pread */
+    uint64_t backup_bytes; /* its length */
     /* the engine's */
     struct arena arena; /* holds the results; freed by store_request_deinit */
     void *engine;

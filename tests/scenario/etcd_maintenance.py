@@ -3,9 +3,15 @@
 # variants: release asan
 """Cluster and Maintenance of etcd v3, with etcdctl, python3-etcd3 and bare gRPC, against etcd and muster."""
 
+import base64
+import hashlib
+import json
+import pathlib
 import sys
+import tempfile
+import urllib.request
 
-from etcd_lib import failure, main, rpc, tap
+from etcd_lib import SECONDS, failure, main, rpc, tap
 
 
 def member_list(server):
@@ -51,6 +57,31 @@ def hashes(server):
     tap.expect(server.python().hash() != 0, True)
 
 
+def snapshots(server):
+    for i in range(100):
+        server.etcdctl("put", f"sn/{i}", "x" * 1000)
+    with tempfile.TemporaryDirectory(prefix="muster-snapshot-") as folder:
+        path = pathlib.Path(folder) / "saved"
+        tap.expect("Snapshot saved at" in server.etcdctl("snapshot", "save", str(path)), True)
+        saved = path.read_bytes()
+        tap.expect(len(saved) % 512, 32)
+        tap.expect(hashlib.sha256(saved[:-32]).digest(), saved[-32:])
+        tap.expect(saved.count(b"x" * 1000) >= 100, True)  # etcd's pages may hold more
+        with open(path, "wb") as file:
+            server.python().snapshot(file)
+        tap.expect(len(path.read_bytes()) % 512, 32)
+
+
+def snapshots_as_json(server):
+    call = urllib.request.Request(f"http://{server.host}:{server.port}/v3/maintenance/snapshot", b"{}")
+    with urllib.request.urlopen(call, timeout=SECONDS) as answer:
+        pieces = [json.loads(line)["result"] for line in answer]
+    blobs = [base64.b64decode(piece["blob"]) for piece in pieces]
+    tap.expect(hashlib.sha256(b"".join(blobs[:-1])).digest(), blobs[-1])
+    total = sum(len(blob) for blob in blobs[:-1])
+    tap.expect(int(pieces[0].get("remaining_bytes", 0)), total - len(blobs[0]))
+
+
 def what_one_server_cannot_do(server):
     with server.channel() as channel:
         tap.expect(failure(rpc.ClusterStub(channel).MemberRemove, rpc.MemberRemoveRequest(ID=1)),
@@ -67,6 +98,8 @@ sys.exit(
             ("the endpoint is healthy and has no alarm", health),
             ("defragmentation is quickly done", defragmentation),
             ("hashes tell states apart", hashes),
+            ("a snapshot is saved", snapshots),
+            ("a snapshot as JSON", snapshots_as_json),
             ("what one server cannot do is refused", what_one_server_cannot_do),
         ]
     )

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define NOTES_BYTES (64 * 1024)
 
@@ -16,6 +18,7 @@ struct fake_store {
     struct loop *loop;
     struct list subscribers;
     enum store_outcome refusal;
+    size_t backup_bytes;
     bool is_held;
     struct store_request *first_held, **last_held;
 };
@@ -82,8 +85,25 @@ static void publish(struct fake_store *fake)
     local_reclaim(&fake->local);
 }
 
+static void back_up(struct fake_store *fake, struct store_request *request)
+{
+    request->outcome = fake->refusal;
+    request->revision = mvcc_revision(fake->local.mvcc);
+    request->backup_bytes = fake->backup_bytes;
+    request->backup_fd = fake->refusal == STORE_OK ? memfd_create("backup", MFD_CLOEXEC) : -1;
+    for (size_t i = 0; request->backup_fd >= 0 && i < fake->backup_bytes; i++) {
+        char c = (char)i;
+        ASSERT(write(request->backup_fd, &c, 1) == 1);
+    }
+    answer(request);
+}
+
 static void apply(struct fake_store *fake, struct store_request *request)
 {
+    if (request->type == STORE_BACKUP) {
+        back_up(fake, request);
+        return;
+    }
     enum store_outcome outcome = request->type == STORE_TXN ? store_txn_check(&request->txn) : STORE_OK;
     if (fake->refusal != STORE_OK)
         outcome = fake->refusal;
@@ -204,6 +224,11 @@ void fake_store_free(struct store *store)
 void fake_store_refuse(struct store *store, enum store_outcome outcome)
 {
     fake_of(store)->refusal = outcome;
+}
+
+void fake_store_set_backup(struct store *store, size_t n_bytes)
+{
+    fake_of(store)->backup_bytes = n_bytes;
 }
 
 void fake_store_hold(struct store *store, bool held)

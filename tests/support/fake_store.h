@@ -17,6 +17,9 @@ void fake_store_free(struct store *store);
 /* Requests are answered with this from now on; STORE_OK: they are done again. */
 void fake_store_refuse(struct store *store, enum store_outcome outcome);
 
+/* Backups have so many bytes, each the low byte of its offset. */
+void fake_store_set_backup(struct store *store, size_t n_bytes);
+
 /* While it is held, requests wait; then all of them are done as one batch. */
 void fake_store_hold(struct store *store, bool held);
 

@@ -46,6 +46,8 @@ enum etcd_error etcd_error_from(enum store_outcome outcome)
         return ETCD_NO_SPACE;
     case STORE_OUT_OF_MEMORY:
         return ETCD_TOO_MANY_REQUESTS;
+    case STORE_BACKUP_FAILED:
+        return ETCD_SNAPSHOT_FAILED;
     case STORE_STOPPED:
         break;
     }

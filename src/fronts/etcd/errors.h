@@ -36,6 +36,7 @@
     X(NOT_LEADER, UNKNOWN, "election: not leader")                                                                     \
     X(NO_ELECTED, UNKNOWN, "election: no leader")                                                                      \
     X(SESSION_EXPIRED, UNKNOWN, "mutex: session is expired")                                                           \
+    X(SNAPSHOT_FAILED, INTERNAL, "the snapshot could not be written: see the log of muster")                           \
     X(STOPPED, UNAVAILABLE, "etcdserver: server stopped")                                                              \
     X(MALFORMED, INTERNAL, "grpc: error unmarshalling request: the message is malformed")
 

@@ -54,6 +54,13 @@ static const struct grpc_method methods[] = {
     METHOD("etcdserverpb.Maintenance/Defragment", etcd_on_defragment),
     METHOD_OF("etcdserverpb.Maintenance/Hash", etcd_on_hash, NULL, etcd_on_hash_close),
     METHOD_OF("etcdserverpb.Maintenance/HashKV", etcd_on_hash_kv, NULL, etcd_on_hash_close),
+    {
+        .path = SLICE_LIT("/etcdserverpb.Maintenance/Snapshot"),
+        .server_streams = true,
+        .on_message = etcd_on_snapshot,
+        .on_drain = etcd_on_snapshot_drain,
+        .on_close = etcd_on_snapshot_close,
+    },
     METHOD("etcdserverpb.Maintenance/MoveLeader", etcd_on_move_leader),
     METHOD("etcdserverpb.Maintenance/Downgrade", etcd_on_downgrade),
     METHOD_OF("v3lockpb.Lock/Lock", etcd_on_lock, NULL, ticket_on_close),

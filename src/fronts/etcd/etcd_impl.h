@@ -48,6 +48,7 @@ struct etcd {
     struct buf header; /* etcd_header_init */
     _Atomic(struct etcd_worker *) workers;
     _Atomic bool is_stopping; /* no new streams */
+    _Atomic unsigned n_backups;
 };
 
 /* All methods; they run the same whether a call came as gRPC or as JSON. */
@@ -116,6 +117,11 @@ void etcd_on_downgrade(struct grpc_call *call, struct slice message);
 void etcd_on_hash(struct grpc_call *call, struct slice message);
 void etcd_on_hash_kv(struct grpc_call *call, struct slice message);
 void etcd_on_hash_close(struct grpc_call *call, enum exchange_end end);
+
+/* snapshot.c */
+void etcd_on_snapshot(struct grpc_call *call, struct slice message);
+void etcd_on_snapshot_drain(struct grpc_call *call);
+void etcd_on_snapshot_close(struct grpc_call *call, enum exchange_end end);
 
 /* lock.c */
 void etcd_on_lock(struct grpc_call *call, struct slice message);

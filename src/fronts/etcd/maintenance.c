@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The service Maintenance, as far as it asks after the server: status, alarms, what a single server need not do, and
- * what it cannot. Hashes are in hash.c.
+ * what it cannot. Hashes are in hash.c, the copy of the store in snapshot.c.
  *
  * What etcd calls the size of its database is here the memory that the process has.
  */

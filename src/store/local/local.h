@@ -129,8 +129,11 @@ struct local_snapshot;
  * Takes hold of the published state and of the leases. The keeper's thread, with no batch open and none being written,
  * so that memory, leases and log are at one point. History is not trimmed until the end. 0 or -ENOMEM.
  */
-int local_snapshot_begin(struct local *local, nsec_t now_ns, int64_t wall_ms, struct local_snapshot **ret_snapshot);
-/* Writes it into `files` (NULL: the store's own folder). Any thread; takes long. */
-int local_snapshot_write(struct local_snapshot *snapshot, struct wal_files *files, struct err *err);
+int local_snapshot_begin(struct local *local, bool is_backup, nsec_t now_ns, int64_t wall_ms,
+                         struct local_snapshot **ret_snapshot);
+/* Writes it into the store's folder, or when it is a backup to a place of the caller's. Any thread; takes long. */
+int local_snapshot_write(struct local_snapshot *snapshot, struct err *err);
+int local_snapshot_write_to(struct local_snapshot *snapshot, snapshot_sink_fn sink, void *ctx, struct err *err);
+int64_t local_snapshot_revision(const struct local_snapshot *snapshot);
 /* Lets go of it; after a snapshot in the store's own folder the log before it is recycled. As local_snapshot_begin. */
 void local_snapshot_end(struct local_snapshot *snapshot, bool covers_log);

@@ -260,9 +260,12 @@ static enum store_outcome apply(struct local *local, struct store_request *reque
     case STORE_LEASE_INFO:
         return apply_info(local, request, now_ns);
     case STORE_LEASE_LIST:
-        break;
+        return apply_list(local, request);
+    case STORE_BACKUP:
+        break; /* the keeper does not pass it on */
     }
-    return apply_list(local, request);
+    ASSERT(false);
+    return STORE_STOPPED;
 }
 
 int local_apply(struct local *local, struct store_request *request, nsec_t now_ns, int64_t wall_ms)

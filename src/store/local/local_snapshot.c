@@ -39,7 +39,8 @@ static void hold_lease(void *ctx, struct lease *lease)
         .id = lease_id(lease), .ttl_ms = lease_ttl_ms(lease), .left_ms = lease_left_ms(lease, snapshot->now_ns)};
 }
 
-int local_snapshot_begin(struct local *local, nsec_t now_ns, int64_t wall_ms, struct local_snapshot **ret_snapshot)
+int local_snapshot_begin(struct local *local, bool is_backup, nsec_t now_ns, int64_t wall_ms,
+                         struct local_snapshot **ret_snapshot)
 {
     ASSERT(!local->batch && !local->is_snapshotting);
     size_t n_leases = lease_table_size(local->leases);
@@ -57,7 +58,8 @@ int local_snapshot_begin(struct local *local, nsec_t now_ns, int64_t wall_ms, st
         .wall_ms = wall_ms,
     };
     local->is_snapshotting = true;
-    local->snapshot_at_bytes = atomic_load_explicit(&local->logged_bytes, memory_order_relaxed);
+    if (!is_backup) /* one that fails is not tried again at once either */
+        local->snapshot_at_bytes = atomic_load_explicit(&local->logged_bytes, memory_order_relaxed);
     *ret_snapshot = snapshot;
     return 0;
 }
@@ -130,13 +132,10 @@ static void write_note(void *ctx, const struct record_note *note)
         write_entry(writing, &(struct record_entry){.type = RECORD_NOTE, .note = *note});
 }
 
-int local_snapshot_write(struct local_snapshot *snapshot, struct wal_files *files, struct err *err)
+static int write_all(const struct local_snapshot *snapshot, struct snapshot_writer *writer, struct err *err)
 {
-    struct local *local = snapshot->local;
-    struct writing writing = {.snapshot = snapshot, .err = err};
-    int result = snapshot_writer_open(files ? files : local->files, &snapshot->head, &writing.writer, err);
-    if (result < 0)
-        return result;
+    const struct local *local = snapshot->local;
+    struct writing writing = {.writer = writer, .snapshot = snapshot, .err = err};
     write_entry(&writing,
                 &(struct record_entry){.type = RECORD_STORE,
                                        .store = {.cluster_id = local->cluster_id, .member_id = local->member_id}});
@@ -145,10 +144,29 @@ int local_snapshot_write(struct local_snapshot *snapshot, struct wal_files *file
     write_history(&writing);
     notes_each(local->notes, write_note, &writing);
     if (writing.result < 0) {
-        snapshot_writer_abort(writing.writer);
+        snapshot_writer_abort(writer);
         return writing.result;
     }
-    return snapshot_writer_finish(writing.writer, err);
+    return snapshot_writer_finish(writer, err);
+}
+
+int local_snapshot_write(struct local_snapshot *snapshot, struct err *err)
+{
+    struct snapshot_writer *writer;
+    int result = snapshot_writer_open(snapshot->local->files, &snapshot->head, &writer, err);
+    return result < 0 ? result : write_all(snapshot, writer, err);
+}
+
+int local_snapshot_write_to(struct local_snapshot *snapshot, snapshot_sink_fn sink, void *ctx, struct err *err)
+{
+    struct snapshot_writer *writer;
+    int result = snapshot_writer_open_sink(sink, ctx, &snapshot->head, &writer, err);
+    return result < 0 ? result : write_all(snapshot, writer, err);
+}
+
+int64_t local_snapshot_revision(const struct local_snapshot *snapshot)
+{
+    return snapshot->head.revision;
 }
 
 void local_snapshot_end(struct local_snapshot *snapshot, bool covers_log)

@@ -20,8 +20,10 @@
 enum { SYNC_BYTES = 8 * 1024 * 1024, KEPT = 2 };
 
 struct snapshot_writer {
-    struct wal_files *files;
+    struct wal_files *files; /* NULL: the bytes go to the sink */
     struct wal_file *file;
+    snapshot_sink_fn sink;
+    void *sink_ctx;
     uint64_t next_record;
     uint32_t salt;
     uint64_t offset, synced;
@@ -32,6 +34,8 @@ struct snapshot_writer {
 
 static int told(const struct snapshot_writer *writer, int result, struct err *err)
 {
+    if (!writer->files)
+        return err_set_errno(err, result, "writing a snapshot failed");
     if (result == -ENOSPC)
         return err_set(err, result, "the disk of %s is full: no snapshot was written", writer->files->path);
     return err_set_errno(err, result, "writing a snapshot to %s failed", writer->files->path);
@@ -39,6 +43,8 @@ static int told(const struct snapshot_writer *writer, int result, struct err *er
 
 static int write_bytes(struct snapshot_writer *writer, struct slice bytes)
 {
+    if (!writer->files)
+        return writer->sink(writer->sink_ctx, bytes);
     struct iovec iov = {(char *)(uintptr_t)bytes.ptr, bytes.len};
     int result = writer->files->ops->writev(writer->files->ctx, writer->file, writer->offset, &iov, 1);
     if (result < 0)
@@ -87,15 +93,19 @@ static void writer_free(struct snapshot_writer *writer)
     free(writer);
 }
 
-static int begin_file(struct snapshot_writer *writer, const struct snapshot_head *head)
+static int open_file(struct snapshot_writer *writer)
 {
     struct wal_files *files = writer->files;
+    (void)files->ops->remove(files->ctx, UNFINISHED); /* of one that was not finished */
+    return files->ops->open(files->ctx, UNFINISHED, true, &writer->file);
+}
+
+static int begin_file(struct snapshot_writer *writer, const struct snapshot_head *head)
+{
     uint64_t random;
     int result = random_system(&random, sizeof(random));
-    if (result < 0)
-        return result;
-    (void)files->ops->remove(files->ctx, UNFINISHED); /* of one that was not finished */
-    result = files->ops->open(files->ctx, UNFINISHED, true, &writer->file);
+    if (result == 0 && writer->files)
+        result = open_file(writer);
     if (result < 0)
         return result;
     char bytes[SNAPSHOT_HEAD_BYTES];
@@ -104,13 +114,14 @@ static int begin_file(struct snapshot_writer *writer, const struct snapshot_head
     return result < 0 ? result : begin_frame(writer);
 }
 
-int snapshot_writer_open(struct wal_files *files, const struct snapshot_head *head, struct snapshot_writer **ret_writer,
-                         struct err *err)
+/* Where it goes to is copied from `place`. */
+static int writer_open(const struct snapshot_writer *place, const struct snapshot_head *head,
+                       struct snapshot_writer **ret_writer, struct err *err)
 {
     struct snapshot_writer *writer = calloc(1, sizeof(*writer));
     if (!writer)
         return err_set(err, -ENOMEM, "no memory to write a snapshot");
-    writer->files = files;
+    *writer = *place;
     writer->next_record = head->next_record;
     writer->frame.limit = SNAPSHOT_FRAME_HEAD_BYTES + SNAPSHOT_FRAME_BYTES_MAX;
     int result = begin_file(writer, head);
@@ -121,6 +132,18 @@ int snapshot_writer_open(struct wal_files *files, const struct snapshot_head *he
     }
     *ret_writer = writer;
     return 0;
+}
+
+int snapshot_writer_open(struct wal_files *files, const struct snapshot_head *head, struct snapshot_writer **ret_writer,
+                         struct err *err)
+{
+    return writer_open(&(struct snapshot_writer){.files = files}, head, ret_writer, err);
+}
+
+int snapshot_writer_open_sink(snapshot_sink_fn sink, void *ctx, const struct snapshot_head *head,
+                              struct snapshot_writer **ret_writer, struct err *err)
+{
+    return writer_open(&(struct snapshot_writer){.sink = sink, .sink_ctx = ctx}, head, ret_writer, err);
 }
 
 int snapshot_writer_add(struct snapshot_writer *writer, const struct record_entry *entry, struct err *err)
@@ -142,8 +165,9 @@ static int end_file(struct snapshot_writer *writer)
     snapshot_end_write(writer->n_all_entries, writer->n_frames, bytes);
     buf_append(&writer->frame, slice_from(bytes, sizeof(bytes)));
     result = end_frame(writer, SNAPSHOT_END);
-    if (result == 0)
-        result = writer->files->ops->sync(writer->files->ctx, writer->file);
+    if (result < 0 || !writer->files)
+        return result;
+    result = writer->files->ops->sync(writer->files->ctx, writer->file);
     if (result < 0)
         return result;
     char name[SEGMENT_NAME_MAX];
@@ -205,7 +229,8 @@ int snapshot_writer_finish(struct snapshot_writer *writer, struct err *err)
         snapshot_writer_abort(writer);
         return result;
     }
-    prune(writer->files);
+    if (writer->files)
+        prune(writer->files);
     writer_free(writer);
     return 0;
 }
@@ -216,5 +241,6 @@ void snapshot_writer_abort(struct snapshot_writer *writer)
         return;
     struct wal_files *files = writer->files;
     writer_free(writer);
-    (void)files->ops->remove(files->ctx, UNFINISHED);
+    if (files)
+        (void)files->ops->remove(files->ctx, UNFINISHED);
 }

@@ -21,11 +21,20 @@ struct snapshot_head {
     int64_t wall_ms;
 };
 
-/* One writer at a time in a folder. The errors of all three: -ENOSPC, -ENOMEM, -EMSGSIZE (an entry), -errno. */
+/* One writer at a time in a folder. The errors of all: -ENOSPC, -ENOMEM, -EMSGSIZE (an entry), -errno. */
 int snapshot_writer_open(struct wal_files *files, const struct snapshot_head *head, struct snapshot_writer **ret_writer,
                          struct err *err);
+
+/* A place for a snapshot outside of a store's folder: takes the bytes one after the other. 0 or -errno. */
+typedef int (*snapshot_sink_fn)(void *ctx, struct slice bytes);
+int snapshot_writer_open_sink(snapshot_sink_fn sink, void *ctx, const struct snapshot_head *head,
+                              struct snapshot_writer **ret_writer, struct err *err);
+
 int snapshot_writer_add(struct snapshot_writer *writer, const struct record_entry *entry, struct err *err);
-/* Syncs and renames into place, unless an entry is missing. The writer is gone, whatever the result. */
+/*
+ * Syncs and renames into place, unless an entry is missing; a sink has then got the whole of it. The writer is gone,
+ * whatever the result.
+ */
 int snapshot_writer_finish(struct snapshot_writer *writer, struct err *err);
 void snapshot_writer_abort(struct snapshot_writer *writer);
 

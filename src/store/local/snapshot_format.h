@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bytes of a snapshot (docs/store-format.md): a head, frames, an end frame, nothing behind it. Pure. Names are
+ * The bytes of a snapshot (docs/store-format.md): a head, frames, an end frame, perhaps padding. Pure. Names are
  * segment_name with the suffix "snapshot" and the number of the first record that is not covered.
  */
 #pragma once
@@ -12,6 +12,7 @@
 #define SNAPSHOT_HEAD_BYTES       64
 #define SNAPSHOT_FRAME_HEAD_BYTES 24
 #define SNAPSHOT_END_BYTES        16
+#define SNAPSHOT_PADDING_MAX      511
 /* A frame is closed when it has so many bytes of entries; with the last one it must not have more than the maximum. */
 #define SNAPSHOT_FRAME_BYTES     (256 * 1024)
 #define SNAPSHOT_FRAME_BYTES_MAX (16 * 1024 * 1024)

@@ -66,12 +66,27 @@ static int reserve(struct snapshot_reader *reader, size_t len)
     return 0;
 }
 
-/* The end frame must count what was read and be the last thing there is. */
-static bool is_right_end(const struct snapshot_reader *reader, struct slice payload)
+/* Nothing but zeroes, and few of them, is left of the file. */
+static int check_padding(struct snapshot_reader *reader)
+{
+    char bytes[SNAPSHOT_PADDING_MAX];
+    size_t len = (size_t)min_size(reader->file_bytes - reader->offset, sizeof(bytes) + 1);
+    if (len > sizeof(bytes))
+        return -EBADMSG;
+    int result = read_exactly(reader, len, bytes);
+    for (size_t i = 0; result == 0 && i < len; i++)
+        result = bytes[i] == 0 ? 0 : -EBADMSG;
+    return result;
+}
+
+/* The end frame must count what was read and be the last thing there is, but for padding. */
+static int check_end(struct snapshot_reader *reader, struct slice payload)
 {
     uint64_t n_entries, n_frames;
     snapshot_end_read(payload.ptr, &n_entries, &n_frames);
-    return n_entries == reader->n_entries && n_frames == reader->n_frames && reader->offset == reader->file_bytes;
+    if (n_entries != reader->n_entries || n_frames != reader->n_frames)
+        return -EBADMSG;
+    return check_padding(reader);
 }
 
 /* Reads the next frame; an end frame sets is_ended. The payload is valid until the next call. */
@@ -100,7 +115,7 @@ static int next_frame(struct snapshot_reader *reader, struct snapshot_frame *ret
     reader->offset += frame.length;
     if (frame.kind == SNAPSHOT_END) {
         reader->is_ended = true;
-        return is_right_end(reader, payload) ? 0 : -EBADMSG;
+        return check_end(reader, payload);
     }
     reader->n_frames++;
     reader->n_entries += frame.n_entries;

@@ -367,7 +367,84 @@ static void agrees_with_a_model_through_restarts(void)
     bench_deinit(&bench);
 }
 
+/* -------- backups */
+
+static int check_entry(void *ctx, const struct record_entry *entry, struct err *err)
+{
+    (void)err;
+    unsigned *n_puts = ctx;
+    *n_puts += entry->type == RECORD_PUT;
+    return 0;
+}
+
+/* Puts the copy into a folder of its own, padded as for etcd's tools, and counts the puts in it. */
+static unsigned read_backup(const struct store_request *request, struct snapshot_head *ret_head)
+{
+    char folder[] = "/tmp/muster-backup-XXXXXX", path[64], command[64];
+    expect_true(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof(path), "%s/copy", folder);
+    FILE *file = fopen(path, "w");
+    for (uint64_t at = 0; at < request->backup_bytes; at++) {
+        char c;
+        expect_int(pread(request->backup_fd, &c, 1, (off_t)at), 1);
+        fputc(c, file);
+    }
+    for (unsigned i = 0; i < 511; i++)
+        fputc(0, file);
+    fclose(file);
+    unsigned n_puts = 0;
+    struct wal_files *files;
+    struct err err = {0};
+    expect_int(wal_folder_open(folder, &files, &err), 0);
+    expect_int(snapshot_read(files, "copy", check_entry, &n_puts, ret_head, &err), 0);
+    wal_folder_close(files);
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    expect_int(system(command), 0);
+    return n_puts;
+}
+
+static void a_backup_is_a_whole_snapshot(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    put(&bench, "a", "1", 0);
+    put(&bench, "b", "2", 0);
+    struct asked first = {.request = {.type = STORE_BACKUP}}, second = {.request = {.type = STORE_BACKUP}};
+    submit(&bench, &first);
+    submit(&bench, &second);
+    put(&bench, "c", "3", 0); /* goes on meanwhile */
+    await(&bench, &first);
+    await(&bench, &second);
+    struct asked *const both[] = {&first, &second};
+    for (unsigned i = 0; i < ARRAY_LEN(both); i++) {
+        const struct store_request *request = &both[i]->request;
+        struct snapshot_head head;
+        expect_int(request->outcome, STORE_OK);
+        unsigned n_puts = read_backup(request, &head);
+        expect_int(head.revision, request->revision);
+        expect_int(n_puts, request->revision - 1);
+        expect_true(n_puts >= 2);
+        expect_int(close(request->backup_fd), 0);
+    }
+    char name[128];
+    snprintf(name, sizeof(name), "%s/backup.new", bench.folder);
+    expect_int(access(name, F_OK), -1);
+    bench_deinit(&bench);
+}
+
+static void a_backup_that_comes_too_late_is_turned_away(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    struct asked asked = {.request = {.type = STORE_BACKUP}};
+    keeper_stop(bench.keeper);
+    expect_int(ask(&bench, &asked), STORE_STOPPED);
+    bench_deinit(&bench);
+}
+
 static const struct test_case cases[] = {
+    {"a backup is a whole snapshot", a_backup_is_a_whole_snapshot},
+    {"a backup that comes too late is turned away", a_backup_that_comes_too_late_is_turned_away},
     {"what was acknowledged is there after a restart", what_was_acknowledged_is_there_after_a_restart},
     {"a transaction happens wholly or not at all", a_transaction_happens_wholly_or_not_at_all},
     {"a lease takes its keys with it", a_lease_takes_its_keys_with_it},

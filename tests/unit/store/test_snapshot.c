@@ -146,6 +146,12 @@ static void a_cut_or_lengthened_one_is_passed_over(void)
         sim_disk_put(loading.disk, "0000000000000002.snapshot", slice_from(bytes, cut));
         expect_snapshot(&loading, 1, 1);
     }
+    /* Padding is as many zeroes as fill a sector, and nothing else. */
+    sim_disk_put(loading.disk, "0000000000000002.snapshot", slice_from(bytes, len + 511));
+    expect_snapshot(&loading, 2, 0);
+    sim_disk_put(loading.disk, "0000000000000002.snapshot", slice_from(bytes, len + 512));
+    expect_snapshot(&loading, 1, 1);
+    bytes[len] = 1;
     sim_disk_put(loading.disk, "0000000000000002.snapshot", slice_from(bytes, len + 1));
     expect_snapshot(&loading, 1, 1);
     sim_disk_put(loading.disk, "0000000000000002.snapshot", slice_from(bytes, len));
