@@ -72,7 +72,7 @@ struct config {
         unsigned durability; /* enum config_durability */
         nsec_t relaxed_interval;
         nsec_t history;
-        size_t history_bytes, snapshot_bytes;
+        size_t history_bytes, snapshot_bytes, notes_bytes, timeline_bytes;
         nsec_t min_ttl;
     } store;
 

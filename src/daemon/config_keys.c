@@ -89,6 +89,10 @@ const struct config_key config_keys[] = {
      .help = "most memory for old revisions; beyond: the oldest are forgotten"},
     {"store.snapshot_bytes", CONFIG_BYTES, RESTARTS, AT(store.snapshot_bytes), "256M", 1 * MB, 64 * 1024 * MB,
      .help = "how much is logged before a new snapshot is written, which bounds the time of a restart"},
+    {"store.notes_bytes", CONFIG_BYTES, RESTARTS, AT(store.notes_bytes), "8M", 1 * MB, 1024 * MB,
+     .help = "most memory for notes on why keys are gone; beyond: the oldest are forgotten"},
+    {"store.timeline_bytes", CONFIG_BYTES, RESTARTS, AT(store.timeline_bytes), "64M", 1 * MB, 16 * 1024 * MB,
+     .help = "most memory for the timelines of instances; beyond: the oldest entries are forgotten"},
     {"store.min_ttl", CONFIG_DURATION, RESTARTS, AT(store.min_ttl), "1s", 10 * MS, H,
      .help = "shorter leases are granted this long"},
 

@@ -125,6 +125,8 @@ static int open_store(struct daemon *daemon, struct err *err)
     options.local.history_ms = config->store.history / NSEC_PER_MSEC;
     options.local.history_bytes = config->store.history_bytes;
     options.local.snapshot_bytes = config->store.snapshot_bytes;
+    options.local.notes_bytes = config->store.notes_bytes;
+    options.local.timeline_bytes = config->store.timeline_bytes;
     options.local.min_ttl_ms = config->store.min_ttl / NSEC_PER_MSEC;
     return keeper_new(&options, &daemon->keeper, err);
 }

@@ -2,7 +2,7 @@
 /* The embedded engine as the rest of the house sees it (store.h): reads go to memory, changes to the keeper. */
 #include "base/assert.h"
 #include "keeper/keeper_priv.h"
-#include "store/txn_check.h"
+#include "store/request_check.h"
 
 static struct keeper *keeper_of(struct store *store)
 {
@@ -31,7 +31,7 @@ static void engine_submit(struct store *store, struct store_request *request)
     request->results = NULL;
     request->n_results = 0;
     request->revision = 0;
-    enum store_outcome outcome = request->type == STORE_TXN ? store_txn_check(&request->txn) : STORE_OK;
+    enum store_outcome outcome = store_request_check(request);
     if (atomic_load_explicit(&keeper->is_stopped, memory_order_acquire))
         outcome = STORE_STOPPED;
     if (outcome != STORE_OK) {
@@ -78,6 +78,17 @@ static enum store_outcome engine_refusal(struct store *store)
     return local_refusal(keeper_of(store)->local);
 }
 
+static void engine_notes(struct store *store, store_note_fn fn, void *ctx)
+{
+    notes_each(local_notes(keeper_of(store)->local), fn, ctx);
+}
+
+static int engine_docs(struct store *store, struct slice prefix, store_doc_fn fn, void *ctx)
+{
+    docs_each(local_docs(keeper_of(store)->local), prefix, fn, ctx);
+    return 0;
+}
+
 const struct store_engine keeper_engine = {
     .name = "local",
     .view = engine_view,
@@ -90,4 +101,6 @@ const struct store_engine keeper_engine = {
     .unsubscribe = engine_unsubscribe,
     .identify = engine_identify,
     .refusal = engine_refusal,
+    .notes = engine_notes,
+    .docs = engine_docs,
 };

@@ -6,7 +6,11 @@
  *   - a synchronous read view: pinned at one revision, lock-free, on any thread that is an RCU reader;
  *   - store_submit: every change, asynchronous: a request that the caller owns, one completion, in the caller's loop;
  *   - store_lease_touch: a heartbeat, synchronous and lock-free: it never reaches the keeper;
- *   - the commit stream (store_feed): each commit published once, in order, for watchers and the catalogue.
+ *   - the commit stream (store_subscribe): each commit published once, in order, for watchers and the catalogue.
+ *
+ * Beside the keys, as durable as they are but without revisions of their own and unseen by clients of keys:
+ *   - notes: what happened, for people: why a key is gone, and the timelines that others write (STORE_NOTES);
+ *   - documents: named values, such as users and drains (STORE_DOC).
  *
  * Semantics are etcd's (revision, create and mod revision, version, lease; transactions with compares; compaction).
  * TTLs are milliseconds. Every request carries who asks (actor) and why (cause); removals remember both.
@@ -29,6 +33,10 @@
 #define STORE_VALUE_MAX        (1536 * 1024)
 #define STORE_TXN_OPS_MAX      128
 #define STORE_LEASE_TTL_MAX_MS (9000000000 * 1000)
+#define STORE_NOTES_MAX        1024 /* of one request */
+#define STORE_NOTE_TEXT_MAX    255  /* what is kept of an actor's and of a cause's words */
+#define STORE_DOC_NAME_MAX     1024
+#define STORE_DOCS_BYTES_MAX   (64 * 1024 * 1024) /* all documents, with what holds them */
 
 /* How a request can end other than well: positive, for the front end to put into its protocol's words. */
 enum store_outcome {
@@ -41,6 +49,9 @@ enum store_outcome {
     STORE_NO_KEY,        /* ignore_value or ignore_lease on a key that does not exist */
     STORE_DUPLICATE_KEY, /* one transaction writes a key twice */
     STORE_TOO_MANY_OPS,
+    STORE_TOO_LARGE, /* a document's name or value, a note's subject */
+    STORE_DOCS_FULL, /* all documents together would be too large */
+    STORE_CONFLICT,  /* the document has another version than expected */
     STORE_NO_SPACE,  /* the disk is full: reads and heartbeats go on */
     STORE_READ_ONLY, /* a sync failed and there was nowhere to go on: see the log */
     STORE_OUT_OF_MEMORY,
@@ -155,10 +166,30 @@ struct store_op_result {
     unsigned n_results;
 };
 
-/* Who and why, in words; copied by submit's completion at the latest, kept with removals. */
+/* Who and why, in words: kept with the commit, and in the notes about what it removed. */
 struct store_origin {
     struct slice actor; /* "etcd 10.0.0.7:51334", "user root", "docker" */
     struct slice cause; /* "", or what the change is about */
+};
+
+enum store_note_kind {
+    STORE_NOTE_CHANGED,   /* a client's write: only ever a commit's (store_commit_why) */
+    STORE_NOTE_EXPIRED,   /* removed: its lease was silent for too long */
+    STORE_NOTE_REVOKED,   /* … its lease was revoked */
+    STORE_NOTE_DELETED,   /* … a client's write */
+    STORE_NOTE_FREE = 16, /* from here on: whatever their writers mean */
+    STORE_NOTE_KIND_MAX = 255,
+};
+
+/* Something that happened. The store itself writes one for every key and every lease that is removed. */
+struct store_note {
+    unsigned kind;        /* enum store_note_kind */
+    int64_t revision;     /* of the change; of the store, where it was none */
+    int64_t wall_ms;      /* milliseconds since 1970, UTC */
+    int64_t lease;        /* EXPIRED, REVOKED: which */
+    int64_t silence_ms;   /* EXPIRED: since its last heartbeat */
+    struct slice subject; /* a key; empty: the lease itself. From FREE on: what it is about */
+    struct slice actor, cause;
 };
 
 struct store_request;
@@ -178,6 +209,8 @@ struct store_request {
         STORE_LEASE_INFO, /* left time, and the attached keys in results[0] */
         STORE_LEASE_LIST, /* results[0].kvs[].lease */
         STORE_BACKUP,     /* all there is, with its history, at one revision, in a file */
+        STORE_NOTES,      /* appends notes */
+        STORE_DOC,        /* makes, changes or removes one document */
     } type;
     struct loop *loop;
     store_done_fn done;
@@ -188,6 +221,15 @@ struct store_request {
         struct {
             int64_t id, ttl_ms; /* grant: id 0 lets the store pick one */
         } lease;
+        struct {
+            const struct store_note *all; /* kinds from FREE on; a revision or wall_ms of 0 is filled in by the store */
+            unsigned n;
+        } notes;
+        struct {
+            struct slice name, value;
+            bool remove;              /* one that is not there: nothing changes, STORE_OK */
+            int64_t expected_version; /* 0: it must not be there; -1: whatever it is */
+        } doc;
     };
     /* the answer */
     enum store_outcome outcome;
@@ -199,6 +241,7 @@ struct store_request {
     int64_t lease_left_ms; /* -1: there is no such lease */
     int backup_fd;         /* STORE_OK: the caller's to close; has no name, is read from its beginning by pread */
     uint64_t backup_bytes; /* its length */
+    int64_t doc_version;   /* what the document has now, with STORE_CONFLICT too; 0: it is not there */
     /* the engine's */
     struct arena arena; /* holds the results; freed by store_request_deinit */
     void *engine;
@@ -222,8 +265,15 @@ struct store_commit {
     int64_t wall_ms;
     struct store_commit *garbage_next; /* the engine's */
     unsigned n_events;
+    unsigned char why_kind, actor_len, cause_len; /* of store_commit_why; the rest of it is behind the events */
     struct store_event events[];
 };
+
+/*
+ * Who made the commit and why: CHANGED (actor and cause of the request), EXPIRED (lease, silence_ms) or REVOKED (lease,
+ * actor, cause); subject empty. Not remembered over a restart: then CHANGED, by nobody. Valid as long as the commit.
+ */
+void store_commit_why(const struct store_commit *commit, struct store_note *ret_note);
 
 /* Called on the subscriber's loop after new commits were published, at most once per burst. */
 struct store_subscriber;
@@ -237,6 +287,14 @@ struct store_subscriber {
     struct mail mail;
     _Atomic bool posted;
 };
+
+/* ------------------------------------------------------------------------------------------------ beside the keys */
+
+/* Slices are valid during the call. false ends the walk. */
+typedef bool (*store_note_fn)(void *ctx, const struct store_note *note);
+
+/* A document's version is 1 at first, and one more with each change. As store_note_fn. */
+typedef bool (*store_doc_fn)(void *ctx, struct slice name, struct slice value, int64_t version);
 
 /* ------------------------------------------------------------------------------------------------ the engine */
 
@@ -260,6 +318,8 @@ struct store_engine {
     void (*unsubscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*identify)(struct store *store, struct store_identity *ret_identity);
     enum store_outcome (*refusal)(struct store *store);
+    void (*notes)(struct store *store, store_note_fn fn, void *ctx);
+    int (*docs)(struct store *store, struct slice prefix, store_doc_fn fn, void *ctx);
 };
 
 struct store {
@@ -337,4 +397,28 @@ static inline void store_identify(struct store *store, struct store_identity *re
 static inline enum store_outcome store_refusal(struct store *store)
 {
     return store->engine->refusal(store);
+}
+
+/*
+ * All notes that are remembered: first those about removals, oldest first, then the others, oldest first. Each of the
+ * two has room of its own and forgets its oldest, so neither can push the other out. Any thread; no lock is held.
+ */
+static inline void store_notes(struct store *store, store_note_fn fn, void *ctx)
+{
+    store->engine->notes(store, fn, ctx);
+}
+
+/*
+ * What is remembered about a key: the notes about its removals, oldest first, then, when it is there and history still
+ * has its last change, who made that (subject: the key). On a thread that is an RCU reader.
+ */
+void store_why(struct store *store, struct slice key, store_note_fn fn, void *ctx);
+
+/*
+ * The documents whose names begin with `prefix`, as they were at one moment, in the order of their names. 0, or -errno:
+ * then not all of them were given (local: never). On a thread that is an RCU reader.
+ */
+static inline int store_docs(struct store *store, struct slice prefix, store_doc_fn fn, void *ctx)
+{
+    return store->engine->docs(store, prefix, fn, ctx);
 }

@@ -3,14 +3,12 @@
 
 #include "base/assert.h"
 #include "store/local/local_priv.h"
-#include "store/txn_check.h"
+#include "store/request_check.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define NOTES_BYTES (64 * 1024)
 
 struct fake_store {
     struct store store; /* first */
@@ -104,7 +102,7 @@ static void apply(struct fake_store *fake, struct store_request *request)
         back_up(fake, request);
         return;
     }
-    enum store_outcome outcome = request->type == STORE_TXN ? store_txn_check(&request->txn) : STORE_OK;
+    enum store_outcome outcome = store_request_check(request);
     if (fake->refusal != STORE_OK)
         outcome = fake->refusal;
     request->outcome = outcome;
@@ -169,6 +167,17 @@ static enum store_outcome engine_refusal(struct store *store)
     return fake_of(store)->refusal;
 }
 
+static void engine_notes(struct store *store, store_note_fn fn, void *ctx)
+{
+    notes_each(fake_of(store)->local.notes, fn, ctx);
+}
+
+static int engine_docs(struct store *store, struct slice prefix, store_doc_fn fn, void *ctx)
+{
+    docs_each(fake_of(store)->local.docs, prefix, fn, ctx);
+    return 0;
+}
+
 static const struct store_engine engine = {
     .name = "fake",
     .view = engine_view,
@@ -181,6 +190,8 @@ static const struct store_engine engine = {
     .unsubscribe = engine_unsubscribe,
     .identify = engine_identify,
     .refusal = engine_refusal,
+    .notes = engine_notes,
+    .docs = engine_docs,
 };
 
 int fake_store_new(struct loop *loop, struct rcu_domain *rcu, struct store **ret_store)
@@ -194,10 +205,7 @@ int fake_store_new(struct loop *loop, struct rcu_domain *rcu, struct store **ret
     fake->last_held = &fake->first_held;
     local_options_init(&fake->local.options);
     fake->local.rcu = rcu;
-    fake->local.expired = calloc(LOCAL_EXPIRE_MAX, sizeof(fake->local.expired[0]));
-    if (!fake->local.expired || mvcc_new(rcu, &fake->local.mvcc) < 0 ||
-        lease_table_new(rcu, loop_now(loop), &fake->local.leases) < 0 ||
-        notes_new(NOTES_BYTES, &fake->local.notes) < 0) {
+    if (local_parts_new(&fake->local, loop_now(loop)) < 0) {
         fake_store_free(&fake->store);
         return -ENOMEM;
     }
@@ -209,15 +217,10 @@ void fake_store_free(struct store *store)
 {
     struct fake_store *fake = fake_of(store);
     ASSERT(list_is_empty(&fake->subscribers));
-    if (fake->local.mvcc) {
-        struct local_batch *batch = local_seal(&fake->local);
-        if (batch)
-            (void)local_batch_free(batch);
-    }
-    lease_table_free(fake->local.leases);
-    mvcc_free(fake->local.mvcc);
-    notes_free(fake->local.notes);
-    free(fake->local.expired);
+    struct local_batch *batch = local_seal(&fake->local);
+    if (batch)
+        (void)local_batch_free(batch);
+    local_parts_free(&fake->local);
     free(fake);
 }
 

@@ -41,6 +41,9 @@ enum etcd_error etcd_error_from(enum store_outcome outcome)
         return ETCD_DUPLICATE_KEY;
     case STORE_TOO_MANY_OPS:
         return ETCD_TOO_MANY_OPS;
+    case STORE_TOO_LARGE:
+        return ETCD_TOO_LARGE;
+    case STORE_DOCS_FULL:
     case STORE_NO_SPACE:
     case STORE_READ_ONLY: /* as etcd says it when it takes no writes: clients know what to do */
         return ETCD_NO_SPACE;
@@ -48,6 +51,7 @@ enum etcd_error etcd_error_from(enum store_outcome outcome)
         return ETCD_TOO_MANY_REQUESTS;
     case STORE_BACKUP_FAILED:
         return ETCD_SNAPSHOT_FAILED;
+    case STORE_CONFLICT: /* of documents, which none of etcd's requests writes */
     case STORE_STOPPED:
         break;
     }

@@ -17,6 +17,8 @@ void local_options_init(struct local_options *options)
         .history_ms = 24 * 3600 * (int64_t)1000,
         .history_bytes = 256 * 1024 * 1024,
         .snapshot_bytes = 256 * 1024 * 1024,
+        .notes_bytes = 8 * 1024 * 1024,
+        .timeline_bytes = 64 * 1024 * 1024,
         .min_ttl_ms = 1,
     };
 }
@@ -86,27 +88,47 @@ static int found_store(struct local *local, struct err *err)
 /* What was recovered is the first state that readers see. */
 static int publish_recovered(struct local *local, struct err *err)
 {
-    struct store_root *root;
+    struct store_root *root, *docs_root;
     int result = mvcc_seal(local->mvcc, &root);
+    if (result == 0)
+        result = docs_seal(local->docs, &docs_root);
     if (result < 0)
         return err_set_errno(err, result, "the store's memory");
     mvcc_publish(local->mvcc, root);
-    mvcc_reclaim(local->mvcc);
+    if (docs_root)
+        docs_publish(local->docs, docs_root);
+    local_reclaim(local);
     return 0;
 }
 
-static int open_parts(struct local *local, nsec_t now_ns, struct local_recovery *ret_recovery, struct err *err)
+int local_parts_new(struct local *local, nsec_t now_ns)
 {
     int result = mvcc_new(local->rcu, &local->mvcc);
     if (result == 0)
         result = lease_table_new(local->rcu, now_ns, &local->leases);
     if (result == 0)
-        result = notes_new(LOCAL_NOTES_BYTES, &local->notes);
+        result = notes_new(local->options.notes_bytes, local->options.timeline_bytes, &local->notes);
+    if (result == 0)
+        result = docs_new(local->rcu, &local->docs);
     if (result == 0 && !(local->expired = calloc(LOCAL_EXPIRE_MAX, sizeof(local->expired[0]))))
         result = -ENOMEM;
+    return result;
+}
+
+void local_parts_free(struct local *local)
+{
+    free(local->expired);
+    lease_table_free(local->leases);
+    docs_free(local->docs);
+    mvcc_free(local->mvcc);
+    notes_free(local->notes);
+}
+
+static int open_parts(struct local *local, nsec_t now_ns, struct local_recovery *ret_recovery, struct err *err)
+{
+    int result = local_parts_new(local, now_ns);
     if (result < 0)
         return err_set_errno(err, result, "the store's memory");
-
     result = recover(local, ret_recovery, err);
     if (result == 0 && local->member_id == 0)
         result = found_store(local, err);
@@ -147,11 +169,8 @@ void local_close(struct local *local)
     if (local->batch)
         local_batch_free(local->batch);
     wal_close(local->wal);
-    lease_table_free(local->leases);
-    mvcc_free(local->mvcc);
-    notes_free(local->notes);
+    local_parts_free(local);
     buf_deinit(&local->record);
-    free(local->expired);
     free(local);
 }
 
@@ -180,6 +199,16 @@ struct lease_table *local_leases(struct local *local)
     return local->leases;
 }
 
+struct notes *local_notes(struct local *local)
+{
+    return local->notes;
+}
+
+struct docs *local_docs(struct local *local)
+{
+    return local->docs;
+}
+
 uint64_t local_cluster_id(const struct local *local)
 {
     return local->cluster_id;
@@ -198,4 +227,5 @@ uint64_t local_n_syncs(const struct local *local)
 void local_reclaim(struct local *local)
 {
     mvcc_reclaim(local->mvcc);
+    docs_reclaim(local->docs);
 }

@@ -15,8 +15,10 @@
  */
 #pragma once
 
+#include "store/local/docs.h"
 #include "store/local/lease.h"
 #include "store/local/mvcc.h"
+#include "store/local/notes.h"
 #include "store/local/snapshot.h"
 #include "store/local/wal.h"
 #include "store/store.h"
@@ -32,6 +34,8 @@ struct local_options {
     int64_t history_ms;      /* 24 h */
     uint64_t history_bytes;  /* 256 MiB */
     uint64_t snapshot_bytes; /* bytes logged since the last snapshot that call for a new one */
+    uint64_t notes_bytes;    /* of notes about removals that are remembered: 8 MiB */
+    uint64_t timeline_bytes; /* of all other notes: 64 MiB */
     int64_t min_ttl_ms;      /* shorter TTLs are raised to this */
 };
 
@@ -61,6 +65,8 @@ void local_close(struct local *local);
 
 struct mvcc *local_mvcc(struct local *local);
 struct lease_table *local_leases(struct local *local);
+struct notes *local_notes(struct local *local);
+struct docs *local_docs(struct local *local);
 uint64_t local_cluster_id(const struct local *local);
 uint64_t local_member_id(const struct local *local);
 

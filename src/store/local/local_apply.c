@@ -53,8 +53,7 @@ void local_link_leases(struct local *local, const struct store_commit *commit)
 }
 
 /* Closes the open revision and enters it in the batch. `step` is the one taken for it. */
-static void commit_revision(struct local *local, struct batch_step *step, const struct record_note *why,
-                            int64_t wall_ms)
+static void commit_revision(struct local *local, struct batch_step *step, int64_t wall_ms)
 {
     const struct store_commit *commit = mvcc_commit(local->mvcc, wall_ms);
     if (!commit)
@@ -62,9 +61,6 @@ static void commit_revision(struct local *local, struct batch_step *step, const 
     local_link_leases(local, commit);
     step->type = STEP_COMMIT;
     step->commit = commit;
-    step->note = *why;
-    step->note.revision = commit->revision;
-    step->note.wall_ms = wall_ms;
     local_step_add(local, step);
 }
 
@@ -91,12 +87,12 @@ static enum store_outcome apply_txn(struct local *local, struct store_request *r
     struct batch_step *step = local_step_new(local);
     if (!step)
         return STORE_OUT_OF_MEMORY;
-    enum store_outcome outcome = txn_run(request, local->mvcc, local->leases);
-    if (outcome != STORE_OK)
-        return outcome;
-    struct record_note why = {.kind = NOTE_DELETED, .actor = request->origin.actor, .cause = request->origin.cause};
-    commit_revision(local, step, &why, wall_ms);
-    return STORE_OK;
+    struct store_note why = {
+        .kind = STORE_NOTE_CHANGED, .actor = request->origin.actor, .cause = request->origin.cause};
+    enum store_outcome outcome = txn_run(request, &why, local->mvcc, local->leases);
+    if (outcome == STORE_OK)
+        commit_revision(local, step, wall_ms);
+    return outcome;
 }
 
 static enum store_outcome apply_compact(struct local *local, struct store_request *request)
@@ -145,7 +141,7 @@ static enum store_outcome apply_grant(struct local *local, struct store_request 
  * Deletes the keys of a lease that is dead or about to die in one revision, and takes the lease away. `kill`: it must
  * be killed when nothing can fail any more. 0 or -ENOMEM: then nothing has changed.
  */
-static int remove_lease(struct local *local, struct lease *lease, const struct record_note *why, int64_t wall_ms)
+static int remove_lease(struct local *local, struct lease *lease, const struct store_note *why, int64_t wall_ms)
 {
     struct slice *keys;
     size_t n_keys;
@@ -154,7 +150,7 @@ static int remove_lease(struct local *local, struct lease *lease, const struct r
         return -ENOMEM;
 
     int result = 0;
-    mvcc_begin(local->mvcc, n_keys > 1);
+    mvcc_begin(local->mvcc, n_keys > 1, why);
     for (size_t i = 0; result == 0 && i < n_keys; i++) {
         const struct store_kv *prev;
         result = mvcc_delete(local->mvcc, keys[i], &prev);
@@ -166,12 +162,12 @@ static int remove_lease(struct local *local, struct lease *lease, const struct r
         return result;
     }
     lease_kill(lease);
-    commit_revision(local, commit_step, why, wall_ms);
+    commit_revision(local, commit_step, wall_ms);
     gone_step->type = STEP_GONE;
     gone_step->lease_id = lease_id(lease);
-    gone_step->note = *why;
-    gone_step->note.revision = mvcc_revision(local->mvcc);
-    gone_step->note.wall_ms = wall_ms;
+    gone_step->why = *why;
+    gone_step->why.revision = mvcc_revision(local->mvcc);
+    gone_step->why.wall_ms = wall_ms;
     local_step_add(local, gone_step);
     lease_remove(local->leases, lease);
     return 0;
@@ -184,8 +180,8 @@ static enum store_outcome apply_revoke(struct local *local, struct store_request
         return STORE_NO_LEASE;
     if (local_refusal(local) != STORE_OK)
         return local_refusal(local);
-    struct record_note why = {
-        .kind = NOTE_REVOKED,
+    struct store_note why = {
+        .kind = STORE_NOTE_REVOKED,
         .lease = request->lease.id,
         .actor = request->origin.actor,
         .cause = request->origin.cause,
@@ -246,6 +242,49 @@ static enum store_outcome apply_list(struct local *local, struct store_request *
     return STORE_OK;
 }
 
+static enum store_outcome apply_notes(struct local *local, struct store_request *request, int64_t wall_ms)
+{
+    if (local_refusal(local) != STORE_OK)
+        return local_refusal(local);
+    struct batch_step *step = local_step_new(local);
+    if (!step)
+        return STORE_OUT_OF_MEMORY;
+    step->type = STEP_NOTES;
+    step->notes = request->notes.all;
+    step->n_notes = request->notes.n;
+    step->revision = mvcc_revision(local->mvcc);
+    step->wall_ms = wall_ms;
+    local_step_add(local, step);
+    return STORE_OK;
+}
+
+static enum store_outcome apply_doc(struct local *local, struct store_request *request)
+{
+    struct slice name = request->doc.name, value = request->doc.value;
+    const struct store_kv *doc = docs_get(local->docs, name);
+    request->doc_version = doc ? doc->version : 0;
+    if (request->doc.expected_version >= 0 && request->doc.expected_version != request->doc_version)
+        return STORE_CONFLICT;
+    if (request->doc.remove && !doc)
+        return STORE_OK;
+    if (local_refusal(local) != STORE_OK)
+        return local_refusal(local);
+    if (!request->doc.remove && !docs_has_room(local->docs, name, value))
+        return STORE_DOCS_FULL;
+
+    struct batch_step *step = local_step_new(local);
+    if (!step)
+        return STORE_OUT_OF_MEMORY;
+    int result = request->doc.remove ? docs_remove(local->docs, name, &step->doc)
+                                     : docs_put(local->docs, name, value, &step->doc);
+    if (result < 0)
+        return STORE_OUT_OF_MEMORY;
+    step->type = STEP_DOC;
+    local_step_add(local, step);
+    request->doc_version = step->doc->version;
+    return STORE_OK;
+}
+
 static enum store_outcome apply(struct local *local, struct store_request *request, nsec_t now_ns, int64_t wall_ms)
 {
     switch (request->type) {
@@ -259,6 +298,10 @@ static enum store_outcome apply(struct local *local, struct store_request *reque
         return apply_revoke(local, request, wall_ms);
     case STORE_LEASE_INFO:
         return apply_info(local, request, now_ns);
+    case STORE_NOTES:
+        return apply_notes(local, request, wall_ms);
+    case STORE_DOC:
+        return apply_doc(local, request);
     case STORE_LEASE_LIST:
         return apply_list(local, request);
     case STORE_BACKUP:
@@ -296,8 +339,8 @@ unsigned local_expire(struct local *local, nsec_t now_ns, nsec_t read_until_ns, 
     unsigned n_removed = 0;
     while (local->n_expired > 0) {
         struct lease *lease = local->expired[local->n_expired - 1];
-        struct record_note why = {
-            .kind = NOTE_EXPIRED,
+        struct store_note why = {
+            .kind = STORE_NOTE_EXPIRED,
             .lease = lease_id(lease),
             .silence_ms = lease_silence_ms(lease, now_ns),
         };

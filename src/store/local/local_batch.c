@@ -20,30 +20,75 @@ struct local_batch *local_seal(struct local *local)
     if (!batch)
         return NULL;
     bool has_changed = batch->first_step || batch->wants_root;
+    if (docs_seal(local->docs, &batch->docs_root) < 0)
+        return NULL;
     if (has_changed && mvcc_seal(local->mvcc, &batch->root) < 0)
         return NULL;
     local->batch = NULL;
     return batch;
 }
 
+/* ------------------------------------------------------------------------------------------------ notes */
+
+typedef void (*note_fn)(void *ctx, const struct store_note *note);
+
+/* Why the keys are gone that a commit deleted. */
+static void removal_notes(const struct store_commit *commit, note_fn fn, void *ctx)
+{
+    struct store_note note = {0};
+    for (unsigned i = 0; i < commit->n_events; i++) {
+        const struct store_kv *kv = commit->events[i].kv;
+        if (kv->version != 0)
+            continue;
+        if (note.revision == 0)
+            store_commit_why(commit, &note);
+        if (note.kind == STORE_NOTE_CHANGED)
+            note.kind = STORE_NOTE_DELETED;
+        note.subject = kv->key;
+        fn(ctx, &note);
+    }
+}
+
+/* What a request wants remembered. */
+static void asked_notes(const struct batch_step *step, note_fn fn, void *ctx)
+{
+    for (unsigned i = 0; i < step->n_notes; i++) {
+        struct store_note note = step->notes[i];
+        note.revision = note.revision ? note.revision : step->revision;
+        note.wall_ms = note.wall_ms ? note.wall_ms : step->wall_ms;
+        note.actor.len = min_size(note.actor.len, STORE_NOTE_TEXT_MAX);
+        note.cause.len = min_size(note.cause.len, STORE_NOTE_TEXT_MAX);
+        fn(ctx, &note);
+    }
+}
+
+/* The notes that a step leaves: first written to the log with it, then, when it is published, remembered. */
+static void step_notes(const struct batch_step *step, note_fn fn, void *ctx)
+{
+    if (step->type == STEP_COMMIT)
+        removal_notes(step->commit, fn, ctx);
+    else if (step->type == STEP_GONE)
+        fn(ctx, &step->why);
+    else if (step->type == STEP_NOTES)
+        asked_notes(step, fn, ctx);
+}
+
 /* ------------------------------------------------------------------------------------------------ the record */
 
-static void write_commit(struct buf *record, const struct batch_step *step)
+static void write_note(void *ctx, const struct store_note *note)
 {
-    const struct store_commit *commit = step->commit;
+    record_write(ctx, &(struct record_entry){.type = RECORD_NOTE, .note = *note});
+}
+
+static void write_commit(struct buf *record, const struct store_commit *commit)
+{
     record_write(record, &(struct record_entry){
                              .type = RECORD_COMMIT,
                              .commit = {.revision = commit->revision, .wall_ms = commit->wall_ms},
                          });
     for (unsigned i = 0; i < commit->n_events; i++) {
         const struct store_kv *kv = commit->events[i].kv;
-        bool is_deletion = kv->version == 0;
-        record_write(record, &(struct record_entry){.type = is_deletion ? RECORD_DELETE : RECORD_PUT, .kv = *kv});
-        if (!is_deletion)
-            continue;
-        struct record_entry note = {.type = RECORD_NOTE, .note = step->note};
-        note.note.key = kv->key;
-        record_write(record, &note);
+        record_write(record, &(struct record_entry){.type = kv->version ? RECORD_PUT : RECORD_DELETE, .kv = *kv});
     }
 }
 
@@ -51,7 +96,7 @@ static void write_step(struct buf *record, const struct batch_step *step)
 {
     switch (step->type) {
     case STEP_COMMIT:
-        write_commit(record, step);
+        write_commit(record, step->commit);
         break;
     case STEP_GRANT:
         record_write(record, &(struct record_entry){.type = RECORD_LEASE,
@@ -59,7 +104,6 @@ static void write_step(struct buf *record, const struct batch_step *step)
         break;
     case STEP_GONE:
         record_write(record, &(struct record_entry){.type = RECORD_LEASE_GONE, .lease = {.id = step->lease_id}});
-        record_write(record, &(struct record_entry){.type = RECORD_NOTE, .note = step->note});
         break;
     case STEP_LEFT:
         record_write(record, &(struct record_entry){.type = RECORD_LEASE_LEFT,
@@ -69,7 +113,14 @@ static void write_step(struct buf *record, const struct batch_step *step)
         record_write(record,
                      &(struct record_entry){.type = RECORD_COMPACT, .compact_revision = step->compact_revision});
         break;
+    case STEP_DOC:
+        record_write(record, &(struct record_entry){.type = step->doc->version ? RECORD_DOC : RECORD_DOC_GONE,
+                                                    .kv = *step->doc});
+        break;
+    case STEP_NOTES:
+        break; /* they are all of it */
     }
+    step_notes(step, write_note, record);
 }
 
 enum store_outcome local_refusal(const struct local *local)
@@ -125,16 +176,9 @@ nsec_t local_sync_relaxed(struct local *local, nsec_t now_ns)
 
 /* ------------------------------------------------------------------------------------------------ publishing */
 
-static void note_deletions(struct local *local, const struct batch_step *step)
+static void keep_note(void *ctx, const struct store_note *note)
 {
-    for (unsigned i = 0; i < step->commit->n_events; i++) {
-        const struct store_kv *kv = step->commit->events[i].kv;
-        if (kv->version != 0)
-            continue;
-        struct record_note note = step->note;
-        note.key = kv->key;
-        notes_add(local->notes, &note);
-    }
+    notes_add(ctx, note);
 }
 
 bool local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns)
@@ -142,13 +186,12 @@ bool local_publish(struct local *local, struct local_batch *batch, nsec_t now_ns
     bool has_commits = false;
     for (const struct batch_step *step = batch->first_step; step; step = step->next) {
         has_commits = has_commits || step->type == STEP_COMMIT;
-        if (step->type == STEP_COMMIT)
-            note_deletions(local, step);
-        else if (step->type == STEP_GONE)
-            notes_add(local->notes, &step->note);
-        else if (step->type == STEP_GRANT)
+        step_notes(step, keep_note, local->notes);
+        if (step->type == STEP_GRANT)
             lease_show(step->lease, now_ns);
     }
+    if (batch->docs_root)
+        docs_publish(local->docs, batch->docs_root);
     if (batch->root)
         mvcc_publish(local->mvcc, batch->root);
     return has_commits;

@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "store/local/local.h"
-#include "store/local/notes.h"
+#include "store/local/record.h"
 
 /*
  * One step of a batch, in the order in which things were done. It refers to what is in memory; the log thread turns it
@@ -12,12 +12,16 @@
  */
 struct batch_step {
     struct batch_step *next;
-    enum { STEP_COMMIT, STEP_GRANT, STEP_GONE, STEP_LEFT, STEP_COMPACT } type;
+    enum { STEP_COMMIT, STEP_GRANT, STEP_GONE, STEP_LEFT, STEP_COMPACT, STEP_NOTES, STEP_DOC } type;
     const struct store_commit *commit; /* COMMIT */
-    struct record_note note;           /* COMMIT: why its deletions happened, without key; GONE: why the lease went */
     struct lease *lease;               /* GRANT */
     int64_t lease_id, ttl_ms, left_ms; /* GRANT, GONE, LEFT */
+    struct store_note why;             /* GONE: the lease */
     int64_t compact_revision;          /* COMPACT */
+    const struct store_note *notes;    /* NOTES */
+    unsigned n_notes;
+    int64_t revision, wall_ms;  /* NOTES: for those that have none */
+    const struct store_kv *doc; /* DOC */
 };
 
 struct local_batch {
@@ -25,8 +29,9 @@ struct local_batch {
     struct arena arena; /* of the steps */
     struct batch_step *first_step, **last_step;
     struct store_request *first_request, **last_request;
-    struct store_root *root; /* NULL: nothing changed, there are only answers to give */
-    bool wants_root;         /* something was thrown away: a new root lets go of it */
+    struct store_root *root;      /* NULL: nothing changed, there are only answers to give */
+    struct store_root *docs_root; /* NULL: no document changed */
+    bool wants_root;              /* something was thrown away: a new root lets go of it */
 };
 
 struct local {
@@ -35,6 +40,7 @@ struct local {
     struct mvcc *mvcc;
     struct lease_table *leases;
     struct notes *notes;
+    struct docs *docs;
     struct wal_files *files;
     struct wal *wal;
     uint64_t cluster_id, member_id;
@@ -51,8 +57,9 @@ struct local {
     struct buf record; /* the log thread's: the batch being written, as entries */
 };
 
-/* Bytes of notes about removals that are remembered. */
-#define LOCAL_NOTES_BYTES (8 * 1024 * 1024)
+/* Makes what is in memory only, all of it empty; on failure too, local_parts_free frees it. 0 or -ENOMEM. */
+int local_parts_new(struct local *local, nsec_t now_ns);
+void local_parts_free(struct local *local);
 
 /* The batch being made; NULL when out of memory. */
 struct local_batch *local_batch_open(struct local *local);

@@ -28,7 +28,7 @@ static int begin_commit(struct replay *replay, const struct record_entry *entry,
     int64_t next = mvcc_revision(replay->local->mvcc) + 1;
     if (entry->commit.revision != next)
         return err_set(err, -EBADMSG, "revision %" PRId64 " where %" PRId64 " must come", entry->commit.revision, next);
-    mvcc_begin(replay->local->mvcc, false);
+    mvcc_begin(replay->local->mvcc, false, NULL);
     replay->in_commit = true;
     replay->revision = entry->commit.revision;
     replay->wall_ms = entry->commit.wall_ms;
@@ -117,6 +117,28 @@ static int replay_compact(struct replay *replay, int64_t revision, struct err *e
     return 0;
 }
 
+static int replay_doc(struct replay *replay, const struct store_kv *doc, struct err *err)
+{
+    struct docs *docs = replay->local->docs;
+    const struct store_kv *prev = docs_get(docs, doc->key), *made;
+    int64_t before = prev ? prev->version : 0;
+    bool follows = replay->is_snapshot ? !prev && doc->version > 0 : doc->version == before + 1;
+    if (slice_is_empty(doc->key) || !follows)
+        return err_set(err, -EBADMSG, "version %" PRId64 " of a document after version %" PRId64, doc->version, before);
+    int result = replay->is_snapshot ? docs_restore(docs, doc) : docs_put(docs, doc->key, doc->value, &made);
+    return result < 0 ? err_set_errno(err, result, "reading the store") : 0;
+}
+
+static int replay_doc_gone(struct replay *replay, struct slice name, struct err *err)
+{
+    struct docs *docs = replay->local->docs;
+    const struct store_kv *made;
+    if (replay->is_snapshot || !docs_get(docs, name))
+        return err_set(err, -EBADMSG, "the removal of a document that was not there");
+    int result = docs_remove(docs, name, &made);
+    return result < 0 ? err_set_errno(err, result, "reading the store") : 0;
+}
+
 int local_replay_end(struct replay *replay, struct err *err)
 {
     return close_commit(replay, err);
@@ -150,6 +172,10 @@ int local_replay_entry(struct replay *replay, const struct record_entry *entry, 
         return replay_compact(replay, entry->compact_revision, err);
     case RECORD_BASE:
         return replay_base(local, &entry->kv, err);
+    case RECORD_DOC:
+        return replay_doc(replay, &entry->kv, err);
+    case RECORD_DOC_GONE:
+        return replay_doc_gone(replay, entry->kv.key, err);
     case RECORD_STORE:
         local->cluster_id = entry->store.cluster_id;
         local->member_id = entry->store.member_id;

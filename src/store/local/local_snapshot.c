@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots: the state is taken hold of in a moment (a counted view, the leases), and written at leisure by whoever
- * called.
+ * Snapshots: the state is taken hold of in a moment (views, the leases), and written at leisure by whoever called.
  *
  * In the file: who the store is, the leases, every key as it was at the compacted revision, that revision, then each
- * commit since, then the notes. Reading it back is the same replay as that of the log, so the history that a client may
- * still ask for survives a restart.
+ * commit since, then notes and documents. Reading it back is the same replay as that of the log, so the history that a
+ * client may still ask for survives a restart.
  */
 #include "base/assert.h"
 #include "store/local/local_priv.h"
@@ -19,7 +18,8 @@ struct held_lease {
 
 struct local_snapshot {
     struct local *local;
-    struct store_view view;
+    struct store_view view, docs;
+    struct notes_view notes;
     struct snapshot_head head;
     nsec_t now_ns;
     size_t n_leases;
@@ -51,6 +51,8 @@ int local_snapshot_begin(struct local *local, bool is_backup, nsec_t now_ns, int
     snapshot->now_ns = now_ns;
     lease_each(local->leases, hold_lease, snapshot);
     mvcc_view(local->mvcc, true, &snapshot->view);
+    docs_view(local->docs, &snapshot->docs);
+    notes_view(local->notes, &snapshot->notes);
     snapshot->head = (struct snapshot_head){
         .next_record = wal_next(local->wal),
         .revision = snapshot->view.revision,
@@ -125,11 +127,18 @@ static void write_history(struct writing *writing)
     }
 }
 
-static void write_note(void *ctx, const struct record_note *note)
+static bool write_note(void *ctx, const struct store_note *note)
 {
     struct writing *writing = ctx;
-    if (note->revision <= writing->snapshot->view.revision) /* later ones are in the log */
-        write_entry(writing, &(struct record_entry){.type = RECORD_NOTE, .note = *note});
+    write_entry(writing, &(struct record_entry){.type = RECORD_NOTE, .note = *note});
+    return writing->result == 0;
+}
+
+static bool write_doc(void *ctx, const struct store_kv *doc)
+{
+    struct writing *writing = ctx;
+    write_entry(writing, &(struct record_entry){.type = RECORD_DOC, .kv = *doc});
+    return writing->result == 0;
 }
 
 static int write_all(const struct local_snapshot *snapshot, struct snapshot_writer *writer, struct err *err)
@@ -142,7 +151,8 @@ static int write_all(const struct local_snapshot *snapshot, struct snapshot_writ
     write_leases(&writing);
     write_keys(&writing);
     write_history(&writing);
-    notes_each(local->notes, write_note, &writing);
+    notes_view_each(&snapshot->notes, write_note, &writing);
+    docs_view_each(&snapshot->docs, (struct slice){0}, write_doc, &writing);
     if (writing.result < 0) {
         snapshot_writer_abort(writer);
         return writing.result;
@@ -179,5 +189,7 @@ void local_snapshot_end(struct local_snapshot *snapshot, bool covers_log)
     }
     local->is_snapshotting = false;
     mvcc_release(local->mvcc, &snapshot->view);
+    docs_view_release(local->docs, &snapshot->docs);
+    notes_view_release(&snapshot->notes);
     free(snapshot);
 }

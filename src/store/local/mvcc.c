@@ -14,6 +14,7 @@
  * needs any more; nor its tombstones. The commit of R itself stays, so that a watch may begin at R.
  */
 #include "base/assert.h"
+#include "store/commit_why.h"
 #include "store/local/mvcc_priv.h"
 
 #include <errno.h>
@@ -107,30 +108,33 @@ void mvcc_stats(const struct mvcc *mvcc, struct mvcc_stats *ret_stats)
 
 /* ------------------------------------------------------------------------------------------------ a revision */
 
-void mvcc_begin(struct mvcc *mvcc, bool undoable)
+void mvcc_begin(struct mvcc *mvcc, bool undoable, const struct store_note *why)
 {
     ASSERT(!mvcc->is_open);
     mvcc->is_open = true;
     mvcc->is_undoable = undoable;
+    mvcc->why = why;
     if (undoable) {
         mvcc->live_mark = tree_mark(&mvcc->live);
         mvcc->gone_mark = tree_mark(&mvcc->gone);
     }
 }
 
-/* Room for one more event in the commit being made. */
+/* Room for one more event in the commit being made, and for its why. */
 static int reserve_event(struct mvcc *mvcc)
 {
-    if (mvcc->pending && mvcc->pending->n_events < mvcc->pending_room)
+    size_t n_events = mvcc->pending ? mvcc->pending->n_events : 0;
+    size_t fixed = sizeof(struct store_commit) + commit_why_bytes(mvcc->why);
+    if (mvcc->pending && fixed + (n_events + 1) * sizeof(struct store_event) <= mvcc->pending_bytes)
         return 0;
-    size_t room = mvcc->pending ? mvcc->pending_room * 2 : 1;
-    struct store_commit *grown = realloc(mvcc->pending, sizeof(*grown) + room * sizeof(grown->events[0]));
+    size_t n_bytes = fixed + (n_events ? 2 * n_events : 1) * sizeof(struct store_event);
+    struct store_commit *grown = realloc(mvcc->pending, n_bytes);
     if (!grown)
         return -ENOMEM;
     if (!mvcc->pending)
         grown->n_events = 0;
     mvcc->pending = grown;
-    mvcc->pending_room = room;
+    mvcc->pending_bytes = n_bytes;
     return 0;
 }
 
@@ -245,6 +249,7 @@ const struct store_commit *mvcc_commit(struct mvcc *mvcc, int64_t wall_ms)
     commit->revision = ++mvcc->revision;
     commit->wall_ms = wall_ms;
     commit->garbage_next = NULL;
+    commit_why_set(commit, mvcc->why);
     history_append(&mvcc->history, commit);
     return commit;
 }

@@ -34,9 +34,10 @@ int64_t mvcc_oldest(const struct mvcc *mvcc); /* the first revision whose commit
 /*
  * Opens revision mvcc_revision + 1. What is written is seen by mvcc_get and mvcc_range at once. A write that fails
  * (-ENOMEM) changes nothing; after several writes mvcc_rollback, which cannot fail, restores the state at begin, but
- * only when `undoable` was asked for, since it costs copies that a lone write has no use for.
+ * only when `undoable` was asked for, since it costs copies that a lone write has no use for. `why` becomes the
+ * commit's (store_commit_why) and stays until then; NULL: nobody knows.
  */
-void mvcc_begin(struct mvcc *mvcc, bool undoable);
+void mvcc_begin(struct mvcc *mvcc, bool undoable, const struct store_note *why);
 /* 0; -EEXIST when this revision has put the key already. */
 int mvcc_put(struct mvcc *mvcc, struct slice key, struct slice value, int64_t lease,
              const struct store_kv **ret_prev /* NULL when new */);

@@ -45,9 +45,10 @@ struct mvcc {
 
     /* the revision being made */
     bool is_open, is_undoable;
+    const struct store_note *why;
     struct tree_mark live_mark, gone_mark;
     struct store_commit *pending; /* its events; kept as room between revisions that turned out empty */
-    size_t pending_room;
+    size_t pending_bytes;         /* of that allocation */
 };
 
 void mvcc_free_garbage(struct mvcc *mvcc, struct mvcc_garbage *garbage);

@@ -1,21 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why things are gone: a note for each key and each lease that was removed, bounded by memory, the oldest forgotten
- * first. Written at each removal, asked rarely, by people: so asking walks all of them.
+ * What happened, for people: notes in two rings, one about removals and one of all others, each bounded by bytes of its
+ * own and forgetting its oldest first. Written at each removal, read rarely: so reading walks all of them.
  *
- * A lock guards it: the thread that publishes adds, any thread may ask.
+ * One thread at a time adds; any thread may look. A view is taken under a lock that is held for a moment only, and is
+ * read without it, for as long as it takes.
  */
 #pragma once
 
-#include "store/local/record.h"
+#include "store/store.h"
 
 struct notes;
 
-int notes_new(size_t max_bytes, struct notes **ret_notes);
+int notes_new(uint64_t removals_bytes, uint64_t timeline_bytes, struct notes **ret_notes);
+/* No view may be left. */
 void notes_free(struct notes *notes);
 
-/* Keeps a copy; without memory for it the note is lost, the removal is not. */
-void notes_add(struct notes *notes, const struct record_note *note);
+/* Keeps a copy; without memory for it the note is forgotten, what it tells about is not. */
+void notes_add(struct notes *notes, const struct store_note *note);
 
-/* Calls fn for each note, oldest first, under the lock: fn is quick and adds none. */
-void notes_each(struct notes *notes, void (*fn)(void *ctx, const struct record_note *note), void *ctx);
+/* From a ring's oldest note to the one that was its newest when the view was taken. */
+struct note_span {
+    struct note_block *first;
+    const struct note_block *last;
+    size_t last_len;
+};
+
+struct notes_view {
+    struct note_span removals, timeline;
+};
+
+void notes_view(struct notes *notes, struct notes_view *ret_view);
+void notes_view_release(struct notes_view *view);
+
+/* The removals, then the others; each oldest first. */
+void notes_view_each(const struct notes_view *view, store_note_fn fn, void *ctx);
+
+/* The same of what there is now. */
+void notes_each(struct notes *notes, store_note_fn fn, void *ctx);

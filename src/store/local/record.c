@@ -66,27 +66,29 @@ static bool read_bytes(struct slice *from, struct slice *ret_bytes)
     return true;
 }
 
-static void write_note(struct buf *buf, const struct record_note *note)
+static void write_note(struct buf *buf, const struct store_note *note)
 {
     buf_append_char(buf, (char)note->kind);
     write_i64(buf, note->revision);
     write_i64(buf, note->wall_ms);
     write_i64(buf, note->lease);
     write_i64(buf, note->silence_ms);
-    write_bytes(buf, note->key);
+    write_bytes(buf, note->subject);
     write_bytes(buf, note->actor);
     write_bytes(buf, note->cause);
 }
 
-static bool read_note(struct slice *from, struct record_note *ret_note)
+static bool read_note(struct slice *from, struct store_note *ret_note)
 {
-    if (from->len == 0 || from->ptr[0] < NOTE_EXPIRED || from->ptr[0] > NOTE_DELETED)
+    unsigned kind = from->len ? (unsigned char)from->ptr[0] : STORE_NOTE_CHANGED;
+    if (kind == STORE_NOTE_CHANGED || (kind > STORE_NOTE_DELETED && kind < STORE_NOTE_FREE))
         return false;
-    ret_note->kind = (enum note_kind)from->ptr[0];
+    ret_note->kind = kind;
     *from = slice_skip(*from, 1);
     return read_i64(from, &ret_note->revision) && read_i64(from, &ret_note->wall_ms) &&
            read_i64(from, &ret_note->lease) && read_i64(from, &ret_note->silence_ms) &&
-           read_bytes(from, &ret_note->key) && read_bytes(from, &ret_note->actor) && read_bytes(from, &ret_note->cause);
+           read_bytes(from, &ret_note->subject) && read_bytes(from, &ret_note->actor) &&
+           read_bytes(from, &ret_note->cause);
 }
 
 static void write_kv(struct buf *buf, const struct store_kv *kv)
@@ -143,6 +145,14 @@ void record_write(struct buf *buf, const struct record_entry *entry)
         write_u64(buf, entry->store.cluster_id);
         write_u64(buf, entry->store.member_id);
         break;
+    case RECORD_DOC:
+        write_bytes(buf, entry->kv.key);
+        write_bytes(buf, entry->kv.value);
+        write_i64(buf, entry->kv.version);
+        break;
+    case RECORD_DOC_GONE:
+        write_bytes(buf, entry->kv.key);
+        break;
     }
 }
 
@@ -185,6 +195,13 @@ int record_read(struct slice *bytes, struct record_entry *ret_entry)
         break;
     case RECORD_STORE:
         whole = read_u64(&from, &ret_entry->store.cluster_id) && read_u64(&from, &ret_entry->store.member_id);
+        break;
+    case RECORD_DOC:
+        whole = read_bytes(&from, &ret_entry->kv.key) && read_bytes(&from, &ret_entry->kv.value) &&
+                read_i64(&from, &ret_entry->kv.version);
+        break;
+    case RECORD_DOC_GONE:
+        whole = read_bytes(&from, &ret_entry->kv.key);
         break;
     }
     if (!whole)

@@ -17,26 +17,16 @@
     X(LEASE_LEFT, 5) /* id, left_ms: checkpoint, each minute and at a clean stop */                                    \
     X(LEASE_GONE, 6) /* id */                                                                                          \
     X(COMPACT, 7)    /* revision */                                                                                    \
-    X(NOTE, 8)       /* side stream: revision, wall_ms, kind, key, actor, cause: why something was removed */          \
+    X(NOTE, 8)       /* kind, revision, wall_ms, lease, silence_ms, subject, actor, cause: what happened */            \
     X(STORE, 9)      /* cluster_id, member_id: once, at the beginning */                                               \
-    X(BASE, 10)      /* snapshots: a key as it was at the compacted revision, mod_revision too */
+    X(BASE, 10)      /* snapshots: a key as it was at the compacted revision, mod_revision too */                      \
+    X(DOC, 11)       /* name, value, version: a document as it is from now on */                                       \
+    X(DOC_GONE, 12)  /* name */
 
 enum record_type {
 #define X(name, number) RECORD_##name = number,
     RECORD_ENTRIES(X)
 #undef X
-};
-
-/* What became of a key or a lease, for `why`. */
-enum note_kind { NOTE_EXPIRED = 1, NOTE_REVOKED, NOTE_DELETED };
-
-struct record_note {
-    enum note_kind kind;
-    int64_t revision, wall_ms;
-    int64_t lease;      /* expired, revoked: which */
-    int64_t silence_ms; /* expired: since the last heartbeat */
-    struct slice key;   /* empty: the lease itself */
-    struct slice actor, cause;
 };
 
 struct record_entry {
@@ -45,12 +35,12 @@ struct record_entry {
         struct {
             int64_t revision, wall_ms;
         } commit;
-        struct store_kv kv; /* PUT (mod_revision is the commit's), BASE, DELETE (key only) */
+        struct store_kv kv; /* PUT (mod_revision is the commit's), BASE, DOC; DELETE, DOC_GONE (key only) */
         struct {
             int64_t id, ttl_ms, left_ms;
         } lease;
         int64_t compact_revision;
-        struct record_note note;
+        struct store_note note;
         struct {
             uint64_t cluster_id, member_id;
         } store;

@@ -50,7 +50,8 @@ int snapshot_head_read(const char bytes[SNAPSHOT_HEAD_BYTES], struct snapshot_he
     uint32_t crc = get_le32(bytes + HEAD_CRC);
     if (memcmp(bytes, MAGIC, strlen(MAGIC)) != 0 || crc != crc32c(0, slice_from(bytes, HEAD_CRC)))
         return -EBADMSG;
-    if (get_le32(bytes + HEAD_VERSION) != SNAPSHOT_VERSION)
+    uint32_t version = get_le32(bytes + HEAD_VERSION);
+    if (version < SNAPSHOT_VERSION_OLDEST || version > SNAPSHOT_VERSION)
         return -ENOTSUP;
     *ret_head = (struct snapshot_head){
         .next_record = get_le64(bytes + HEAD_NEXT_RECORD),

@@ -8,7 +8,8 @@
 #include "base/slice.h"
 #include "store/local/snapshot.h"
 
-#define SNAPSHOT_VERSION          1
+#define SNAPSHOT_VERSION          2
+#define SNAPSHOT_VERSION_OLDEST   1 /* that can be read */
 #define SNAPSHOT_HEAD_BYTES       64
 #define SNAPSHOT_FRAME_HEAD_BYTES 24
 #define SNAPSHOT_END_BYTES        16

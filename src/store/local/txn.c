@@ -281,7 +281,8 @@ static enum store_outcome run_txn(struct run *run, const struct store_txn *txn, 
     return outcome;
 }
 
-enum store_outcome txn_run(struct store_request *request, struct mvcc *mvcc, struct lease_table *leases)
+enum store_outcome txn_run(struct store_request *request, const struct store_note *why, struct mvcc *mvcc,
+                           struct lease_table *leases)
 {
     struct run run = {.arena = &request->arena, .mvcc = mvcc, .leases = leases};
     enum store_outcome outcome = decide_txn(&run, &request->txn);
@@ -289,7 +290,7 @@ enum store_outcome txn_run(struct store_request *request, struct mvcc *mvcc, str
         return outcome;
 
     struct store_op_result result = {0};
-    mvcc_begin(mvcc, run.n_writes > 1);
+    mvcc_begin(mvcc, run.n_writes > 1, why);
     outcome = run_txn(&run, &request->txn, &result);
     if (outcome != STORE_OK) {
         mvcc_rollback(mvcc);

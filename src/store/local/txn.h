@@ -14,6 +14,7 @@
 /*
  * Decides and runs request->txn (which store_txn_check has passed) and fills the request's results, in its arena. Opens
  * the memory's revision, and leaves it open with STORE_OK: the caller attaches the keys to their leases and commits, or
- * rolls back. With any other outcome nothing is open and nothing has changed.
+ * rolls back. With any other outcome nothing is open and nothing has changed. `why` is the revision's (mvcc_begin).
  */
-enum store_outcome txn_run(struct store_request *request, struct mvcc *mvcc, struct lease_table *leases);
+enum store_outcome txn_run(struct store_request *request, const struct store_note *why, struct mvcc *mvcc,
+                           struct lease_table *leases);

@@ -49,7 +49,8 @@ int segment_head_read(const char bytes[SEGMENT_HEAD_BYTES], struct segment_head 
     if (memcmp(bytes, MAGIC, strlen(MAGIC)) != 0 ||
         get_le32(bytes + HEAD_CRC) != crc32c(0, slice_from(bytes, HEAD_CRC)))
         return -EBADMSG;
-    if (get_le32(bytes + HEAD_VERSION) != SEGMENT_VERSION)
+    uint32_t version = get_le32(bytes + HEAD_VERSION);
+    if (version < SEGMENT_VERSION_OLDEST || version > SEGMENT_VERSION)
         return -ENOTSUP;
     *ret_head = (struct segment_head){
         .sequence = get_le64(bytes + HEAD_SEQUENCE),

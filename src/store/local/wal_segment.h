@@ -12,7 +12,8 @@
 
 #include <stdint.h>
 
-#define SEGMENT_VERSION           1
+#define SEGMENT_VERSION           2
+#define SEGMENT_VERSION_OLDEST    1 /* that can be read */
 #define SEGMENT_HEAD_BYTES        64
 #define SEGMENT_RECORD_HEAD_BYTES 32
 /* What stands behind the last record. */

@@ -301,6 +301,177 @@ static void relaxed_changes_reach_the_disk_soon(void)
     bench_deinit(&bench);
 }
 
+/* -------- beside the keys */
+
+static enum store_outcome change_doc(struct bench *bench, const char *name, const char *value, int64_t expected,
+                                     int64_t *ret_version)
+{
+    struct asked asked = {.request = {.type = STORE_DOC, .doc = {.name = slice_from_str(name)}}};
+    asked.request.doc.value = slice_from_str(value ? value : "");
+    asked.request.doc.remove = !value;
+    asked.request.doc.expected_version = expected;
+    enum store_outcome outcome = ask(bench, &asked);
+    *ret_version = asked.request.doc_version;
+    return outcome;
+}
+
+static bool see_doc(void *ctx, struct slice name, struct slice value, int64_t version)
+{
+    buf_printf(ctx, "%.*s=%.*s@%d ", SLICE_ARG(name), SLICE_ARG(value), (int)version);
+    return true;
+}
+
+static void expect_docs(struct bench *bench, const char *prefix, const char *expected)
+{
+    struct buf text = {0};
+    loop_settle(bench->loop);
+    expect_int(store_docs(bench->store, slice_from_str(prefix), see_doc, &text), 0);
+    expect_slice(buf_slice(&text), expected);
+    buf_deinit(&text);
+}
+
+static void documents_are_kept_with_their_versions(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    int64_t version;
+    expect_int(change_doc(&bench, "user/a", "1", 0, &version), STORE_OK);
+    expect_int(version, 1);
+    expect_int(change_doc(&bench, "user/a", "2", 0, &version), STORE_CONFLICT);
+    expect_int(version, 1);
+    expect_int(change_doc(&bench, "user/a", "2", 1, &version), STORE_OK);
+    expect_int(change_doc(&bench, "user/b", "", -1, &version), STORE_OK);
+    expect_int(change_doc(&bench, "role/c", "x", -1, &version), STORE_OK);
+    expect_int(change_doc(&bench, "role/d", "x", 3, &version), STORE_CONFLICT);
+    expect_int(version, 0);
+    expect_docs(&bench, "user/", "user/a=2@2 user/b=@1 ");
+    expect_int(revision_of(&bench), 1); /* no client of keys sees them */
+
+    bench_reopen(&bench);
+    expect_docs(&bench, "", "role/c=x@1 user/a=2@2 user/b=@1 ");
+    expect_int(change_doc(&bench, "user/b", NULL, 2, &version), STORE_CONFLICT);
+    expect_int(change_doc(&bench, "user/b", NULL, 1, &version), STORE_OK);
+    expect_int(version, 0);
+    expect_int(change_doc(&bench, "user/b", NULL, -1, &version), STORE_OK);
+    expect_int(change_doc(&bench, "user/a", "3", 2, &version), STORE_OK);
+    expect_int(version, 3);
+    bench_reopen(&bench);
+    expect_docs(&bench, "", "role/c=x@1 user/a=3@3 ");
+    bench_deinit(&bench);
+}
+
+static void documents_have_limits(void)
+{
+    static char value[STORE_VALUE_MAX + 1];
+    struct bench bench;
+    bench_init(&bench);
+    struct asked asked = {.request = {.type = STORE_DOC, .doc = {.name = SLICE_LIT("a"), .expected_version = -1}}};
+    asked.request.doc.value = slice_from(value, STORE_VALUE_MAX + 1);
+    expect_int(ask(&bench, &asked), STORE_TOO_LARGE);
+    asked.request.doc.value.len = 0;
+    asked.request.doc.name = slice_from(value, STORE_DOC_NAME_MAX + 1);
+    expect_int(ask(&bench, &asked), STORE_TOO_LARGE);
+    asked.request.doc.name.len = STORE_DOC_NAME_MAX;
+    expect_int(ask(&bench, &asked), STORE_OK);
+
+    asked.request.doc.value = slice_from(value, STORE_VALUE_MAX);
+    enum store_outcome outcome = STORE_OK;
+    for (int i = 0; outcome == STORE_OK; i++) {
+        expect_true(i < 50);
+        value[0] = (char)i;
+        outcome = ask(&bench, &asked);
+    }
+    expect_int(outcome, STORE_DOCS_FULL);
+    bench_deinit(&bench);
+}
+
+static bool see_note(void *ctx, const struct store_note *note)
+{
+    buf_printf(ctx, "%u/%d %.*s|%.*s|%.*s;", note->kind, (int)note->revision, SLICE_ARG(note->subject),
+               SLICE_ARG(note->actor), SLICE_ARG(note->cause));
+    expect_true(note->wall_ms != 0);
+    return true;
+}
+
+static void expect_notes(struct bench *bench, const char *expected)
+{
+    struct buf text = {0};
+    store_notes(bench->store, see_note, &text);
+    expect_slice(buf_slice(&text), expected);
+    buf_deinit(&text);
+}
+
+static void expect_why(struct bench *bench, const char *key, const char *expected)
+{
+    struct buf text = {0};
+    loop_settle(bench->loop);
+    store_why(bench->store, slice_from_str(key), see_note, &text);
+    expect_slice(buf_slice(&text), expected);
+    buf_deinit(&text);
+}
+
+static void notes_tell_what_happened(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    grant(&bench, 5, 60000);
+    put(&bench, "a", "1", 0);
+    put(&bench, "b", "1", 5);
+    struct store_note notes[] = {
+        {.kind = STORE_NOTE_FREE, .subject = SLICE_LIT("web/1"), .cause = SLICE_LIT("check failed")},
+        {.kind = 77, .revision = 2, .wall_ms = 9, .actor = SLICE_LIT("me")},
+    };
+    struct asked asked = {.request = {.type = STORE_NOTES, .notes = {notes, 2}}};
+    expect_int(ask(&bench, &asked), STORE_OK);
+    lone_op(&asked, "a", NULL, 0);
+    asked.request.origin.cause = SLICE_LIT("tidying");
+    expect_int(ask(&bench, &asked), STORE_OK);
+    store_request_deinit(&asked.request);
+    asked = (struct asked){.request = {.type = STORE_LEASE_REVOKE, .lease = {5, 0}}};
+    expect_int(ask(&bench, &asked), STORE_OK);
+    put(&bench, "b", "2", 0);
+
+    const char *expected = "3/4 a|a test|;2/5 b|a test|;2/5 |a test|;16/3 web/1||check failed;77/2 |me|;";
+    expect_notes(&bench, expected);
+    expect_why(&bench, "a", "3/4 a|a test|;");
+    expect_why(&bench, "b", "2/5 b|a test|;0/6 b|a test|;");
+    expect_why(&bench, "c", "");
+    bench_reopen(&bench);
+    expect_notes(&bench, expected);
+    expect_why(&bench, "b", "2/5 b|a test|;0/6 b||;"); /* who made what is there is forgotten */
+    bench_deinit(&bench);
+}
+
+static void commits_tell_who_made_them(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    grant(&bench, 5, 20);
+    struct asked asked = {0};
+    lone_op(&asked, "a", "1", 5);
+    expect_int(ask(&bench, &asked), STORE_OK);
+    store_request_deinit(&asked.request);
+    while (revision_of(&bench) < 3) /* it runs out */
+        expect_int(loop_turn(bench.loop, NSEC_PER_MSEC), 0);
+
+    struct store_view view;
+    struct store_note why;
+    loop_settle(bench.loop);
+    store_view(bench.store, true, &view);
+    store_commit_why(store_commit(bench.store, &view, 2), &why);
+    expect_int(why.kind, STORE_NOTE_CHANGED);
+    expect_int(why.revision, 2);
+    expect_slice(why.actor, "a test");
+    expect_slice(why.cause, "");
+    store_commit_why(store_commit(bench.store, &view, 3), &why);
+    expect_int(why.kind, STORE_NOTE_EXPIRED);
+    expect_int(why.lease, 5);
+    expect_true(why.silence_ms >= 20);
+    expect_slice(why.actor, "");
+    store_release(bench.store, &view);
+    bench_deinit(&bench);
+}
+
 /* -------- many requests under way, against a model, through restarts and snapshots */
 
 #define KEYS   40
@@ -449,6 +620,10 @@ static const struct test_case cases[] = {
     {"a transaction happens wholly or not at all", a_transaction_happens_wholly_or_not_at_all},
     {"a lease takes its keys with it", a_lease_takes_its_keys_with_it},
     {"silence ends a lease, heartbeats keep it", silence_ends_a_lease_and_heartbeats_do_not},
+    {"documents are kept with their versions", documents_are_kept_with_their_versions},
+    {"documents have limits", documents_have_limits},
+    {"notes tell what happened", notes_tell_what_happened},
+    {"commits tell who made them", commits_tell_who_made_them},
     {"with relaxed durability changes reach the disk soon", relaxed_changes_reach_the_disk_soon},
     {"the store agrees with a model through restarts, snapshots and compactions", agrees_with_a_model_through_restarts},
 };

@@ -158,7 +158,7 @@ static void agrees_with_the_model(void)
     while (revision < REVISIONS) {
         memcpy(model[revision + 1], model[revision], sizeof(model[0]));
         bool undo = test_random(&seed) % 5 == 0;
-        mvcc_begin(mvcc, undo);
+        mvcc_begin(mvcc, undo, NULL);
         int n_changes = write_some(mvcc, model[revision + 1], revision + 1, &seed);
         if (undo) {
             mvcc_rollback(mvcc);
@@ -227,7 +227,7 @@ static void ranges_sort_filter_and_limit(void)
     const struct store_kv *prev;
     for (int i = 0; i < 5; i++) { /* revisions 2 to 6; values descend */
         char value = (char)('z' - i);
-        mvcc_begin(mvcc, false);
+        mvcc_begin(mvcc, false, NULL);
         expect_int(mvcc_put(mvcc, slice_from_str(keys[i]), slice_from(&value, 1), 0, &prev), 0);
         mvcc_commit(mvcc, 0);
     }
@@ -293,14 +293,14 @@ static int scenario_out_of_memory(void *arg)
         return result;
 
     const struct store_kv *prev;
-    mvcc_begin(mvcc, false);
+    mvcc_begin(mvcc, false, NULL);
     result = mvcc_put(mvcc, SLICE_LIT("b"), SLICE_LIT("1"), 0, &prev);
     if (result < 0)
         mvcc_rollback(mvcc);
     else
         mvcc_commit(mvcc, 0);
     if (result == 0) {
-        mvcc_begin(mvcc, true);
+        mvcc_begin(mvcc, true, NULL);
         result = three_changes(mvcc);
         if (result < 0) {
             mvcc_rollback(mvcc);
@@ -392,7 +392,7 @@ static void readers_see_whole_revisions(void)
     for (int round = 1; round < 400 || atomic_load(&beside.n_reads) < 200; round++) {
         char value[32];
         int n_value = snprintf(value, sizeof(value), "round %d", round);
-        mvcc_begin(beside.mvcc, false);
+        mvcc_begin(beside.mvcc, false, NULL);
         for (int i = 0; i < 40; i++) {
             char key[32];
             const struct store_kv *prev;

@@ -18,6 +18,13 @@ static int64_t some_number(uint64_t *seed)
     return test_random(seed) % 2 ? number : -number;
 }
 
+static unsigned some_note_kind(uint64_t *seed)
+{
+    bool is_free = test_random(seed) % 2;
+    return is_free ? STORE_NOTE_FREE + (unsigned)(test_random(seed) % (STORE_NOTE_KIND_MAX - STORE_NOTE_FREE + 1))
+                   : STORE_NOTE_EXPIRED + (unsigned)(test_random(seed) % STORE_NOTE_DELETED);
+}
+
 static struct record_entry some_entry(uint64_t *seed, enum record_type type)
 {
     struct record_entry entry = {.type = type};
@@ -53,18 +60,24 @@ static struct record_entry some_entry(uint64_t *seed, enum record_type type)
         entry.compact_revision = some_number(seed);
         break;
     case RECORD_NOTE:
-        entry.note = (struct record_note){.kind = (enum note_kind)(NOTE_EXPIRED + test_random(seed) % NOTE_DELETED),
-                                          .revision = some_number(seed),
-                                          .wall_ms = some_number(seed),
-                                          .lease = some_number(seed),
-                                          .silence_ms = some_number(seed),
-                                          .key = some_bytes(seed),
-                                          .actor = some_bytes(seed),
-                                          .cause = some_bytes(seed)};
+        entry.note = (struct store_note){.kind = some_note_kind(seed),
+                                         .revision = some_number(seed),
+                                         .wall_ms = some_number(seed),
+                                         .lease = some_number(seed),
+                                         .silence_ms = some_number(seed),
+                                         .subject = some_bytes(seed),
+                                         .actor = some_bytes(seed),
+                                         .cause = some_bytes(seed)};
         break;
     case RECORD_STORE:
         entry.store.cluster_id = test_random(seed);
         entry.store.member_id = (uint64_t)some_number(seed);
+        break;
+    case RECORD_DOC:
+        entry.kv = (struct store_kv){.key = some_bytes(seed), .value = some_bytes(seed), .version = some_number(seed)};
+        break;
+    case RECORD_DOC_GONE:
+        entry.kv.key = some_bytes(seed);
         break;
     }
     return entry;
@@ -91,6 +104,8 @@ static void expect_same(const struct record_entry *a, const struct record_entry 
     case RECORD_PUT:
     case RECORD_BASE:
     case RECORD_DELETE:
+    case RECORD_DOC:
+    case RECORD_DOC_GONE:
         expect_same_kv(&a->kv, &b->kv);
         break;
     case RECORD_LEASE:
@@ -109,7 +124,7 @@ static void expect_same(const struct record_entry *a, const struct record_entry 
         expect_int(a->note.wall_ms, b->note.wall_ms);
         expect_int(a->note.lease, b->note.lease);
         expect_int(a->note.silence_ms, b->note.silence_ms);
-        expect_bytes(a->note.key, b->note.key);
+        expect_bytes(a->note.subject, b->note.subject);
         expect_bytes(a->note.actor, b->note.actor);
         expect_bytes(a->note.cause, b->note.cause);
         break;
@@ -129,7 +144,7 @@ static void entries_come_back_as_they_were_written(void)
         struct record_entry entries[10];
         struct buf buf = {0};
         for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
-            entries[i] = some_entry(&seed, (enum record_type)(1 + test_random(&seed) % RECORD_BASE));
+            entries[i] = some_entry(&seed, (enum record_type)(1 + test_random(&seed) % RECORD_DOC_GONE));
             record_write(&buf, &entries[i]);
         }
         expect_int(buf_error(&buf), 0);
@@ -154,9 +169,23 @@ static void the_bytes_are_those_of_the_document(void)
             .type = RECORD_PUT,
             .kv = {.key = SLICE_LIT("k"), .value = SLICE_LIT("val"), .lease = -1, .create_revision = 2, .version = 1}});
     record_write(&buf, &(struct record_entry){.type = RECORD_STORE, .store = {.cluster_id = 300, .member_id = 1}});
+    record_write(&buf, &(struct record_entry){.type = RECORD_NOTE,
+                                              .note = {.kind = STORE_NOTE_EXPIRED,
+                                                       .revision = 2,
+                                                       .wall_ms = 1000,
+                                                       .lease = 7,
+                                                       .silence_ms = 5,
+                                                       .subject = SLICE_LIT("k"),
+                                                       .cause = SLICE_LIT("?")}});
+    record_write(&buf, &(struct record_entry){.type = RECORD_DOC,
+                                              .kv = {.key = SLICE_LIT("n"), .value = SLICE_LIT("va"), .version = 3}});
+    record_write(&buf, &(struct record_entry){.type = RECORD_DOC_GONE, .kv.key = SLICE_LIT("n")});
     expect_bytes(buf_slice(&buf), SLICE_LIT("\x01\x04\xd0\x0f"
                                             "\x02\x01k\x03val\x01\x04\x02"
-                                            "\x09\xac\x02\x01"));
+                                            "\x09\xac\x02\x01"
+                                            "\x08\x01\x04\xd0\x0f\x0e\x0a\x01k\x00\x01?"
+                                            "\x0b\x01n\x02va\x06"
+                                            "\x0c\x01n"));
     buf_deinit(&buf);
 }
 
@@ -164,7 +193,7 @@ static void every_prefix_is_refused(void)
 {
     uint64_t seed = test_seed();
     for (int round = 0; round < 300; round++) {
-        struct record_entry entry = some_entry(&seed, (enum record_type)(1 + test_random(&seed) % RECORD_BASE));
+        struct record_entry entry = some_entry(&seed, (enum record_type)(1 + test_random(&seed) % RECORD_DOC_GONE));
         struct buf buf = {0};
         record_write(&buf, &entry);
         for (size_t len = 0; len < buf.len; len++) {
@@ -186,11 +215,12 @@ static void what_was_never_written_is_refused(void)
 {
     expect_refused(SLICE_LIT(""));
     expect_refused(SLICE_LIT("\x00\x01\x01"));
-    expect_refused(SLICE_LIT("\x0b\x01\x01"));
+    expect_refused(SLICE_LIT("\x0d\x01\x01"));
     expect_refused(SLICE_LIT("\xff\x01\x01"));
     /* A note of no known kind. */
     expect_refused(SLICE_LIT("\x08\x00\0\0\0\0\0\0\0"));
     expect_refused(SLICE_LIT("\x08\x04\0\0\0\0\0\0\0"));
+    expect_refused(SLICE_LIT("\x08\x0f\0\0\0\0\0\0\0"));
     /* A number of more than 64 bits, a key longer than the bytes, and as long as memory. */
     expect_refused(SLICE_LIT("\x07\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"));
     expect_refused(SLICE_LIT("\x07\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00"));
