@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What readers see of the catalogue: services by name, their instances in order of id. Lock-free under RCU on any
+ * number of threads; one writer (catalog.c) replaces what changed.
+ *
+ * A hash of names leads to cells. A cell stays as long as its service is known (it has instances, had some lately, or
+ * somebody pinned it), so it may be kept; the service in it is replaced as a whole at each change: an immutable list of
+ * chunks of instances, of which one change copies one chunk and the list. A service of 10,000 costs a change about
+ * as much as a small one.
+ */
+#pragma once
+
+#include "base/rcu.h"
+#include "catalog/instance.h"
+
+#define DIRECTORY_CHUNK 64
+
+struct directory_chunk {
+    _Atomic uint32_t refs; /* shared by the services that are made from one another */
+    unsigned n;
+    const struct instance *instances[DIRECTORY_CHUNK];
+};
+
+/* All instances of a service at one moment. */
+struct directory_service {
+    struct rcu_node retired;
+    struct directory_cell *cell;
+    int64_t revision;    /* the catalogue's, of the last change */
+    uint64_t generation; /* one more at each change: caches are made for one */
+    int64_t emptied_ms;  /* wall clock: since when no instance is offered; 0: some is */
+    unsigned n_instances, n_offered, n_chunks;
+    struct directory_chunk *chunks[];
+};
+
+struct directory_cell {
+    struct rcu_node retired;
+    uint64_t hash;
+    _Atomic uint32_t pins;
+    struct directory_service *_Atomic current; /* never NULL */
+    unsigned name_len;
+    char name[];
+};
+
+static inline struct slice directory_name(const struct directory_service *service)
+{
+    return slice_from(service->cell->name, service->cell->name_len);
+}
+
+struct directory;
+
+/* Readers: any thread that is an RCU reader; results hold until the end of its turn. */
+
+/* NULL: no such service is known. */
+const struct directory_service *directory_find(const struct directory *directory, struct slice service);
+/* Binary search; NULL: none. */
+const struct instance *directory_find_instance(const struct directory_service *service, struct slice id);
+
+/* for (struct directory_cursor at = {service}; (instance = directory_next(&at));) */
+struct directory_cursor {
+    const struct directory_service *service;
+    unsigned chunk, index;
+};
+const struct instance *directory_next(struct directory_cursor *cursor);
+
+/* All services, in no order, until fn gives false. */
+void directory_each(const struct directory *directory, bool (*fn)(void *ctx, const struct directory_service *service),
+                    void *ctx);
+
+struct directory_counts {
+    size_t n_services, n_instances;
+};
+void directory_count(const struct directory *directory, struct directory_counts *ret_counts);
+
+/* The writer's side is directory_write.h. */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record of an instance as it lies in the store: key /muster/services/<service>/<instance>, value JSON.
+ *
+ * In names, '/', '%' and control characters are written %XX, so that any id is one path element. The JSON, all members
+ * but "address" optional:
+ *
+ *     {"address": "http@10.0.0.7:8080", "protocol": "http", "weight": 1, "zone": "a", "tags": ["v2"],
+ *      "needs": ["db", "log"], "metadata": {"expose": "true"},
+ *      "check": {"type": "http", "target": "/health", "interval_ms": 5000, "timeout_ms": 1000,
+ *                "to_fail": 3, "to_pass": 1, "remove_after_ms": 0},
+ *      "origin": "rest", "owner": "alice", "session": "f3…"}
+ *
+ * An address is "SCHEME@HOST:PORT", "SCHEME://HOST:PORT…", "HOST:PORT", "[V6]:PORT" or "unix@/PATH"; scheme and port fill
+ * protocol and port. Strict for what we are asked to register, with words for what is wrong; unknown members are an
+ * error there. Read leniently from the store, where a newer muster may have written: unknown members are passed over.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "catalog/instance.h"
+
+#define RECORD_PREFIX SLICE_LIT("/muster/services/")
+#define RECORD_VALUE_MAX ((size_t)64 * 1024)
+
+enum record_strictness { RECORD_STRICT, RECORD_LENIENT };
+
+/* 0, -EINVAL with words that name the member and what was expected, -ENOMEM. Slices live in the arena or in `json`. */
+int record_parse(struct slice json, enum record_strictness strictness, struct arena *arena,
+                 struct instance_record *ret_record, struct err *err);
+
+/* Appends the JSON; the buf's error is sticky. What record_parse reads back is equal. */
+void record_write(struct buf *buf, const struct instance_record *record);
+
+/* Splits an address into protocol, host and port of `record`; false: it is none. */
+bool record_set_address(struct instance_record *record, struct slice address);
+
+/* 0 or -EINVAL with words: a name that cannot be that of a service or an instance. */
+int record_check_names(struct slice service, struct slice id, struct err *err);
+
+/* Appends the key of an instance. */
+void record_key(struct buf *buf, struct slice service, struct slice id);
+/* The names in a key; false when it is none of ours. */
+bool record_split_key(struct slice key, struct arena *arena, struct slice *ret_service, struct slice *ret_id);
