@@ -26,13 +26,13 @@ struct catalog;
 
 struct catalog_options {
     const struct projection *projection;
-    unsigned loss_min;          /* mass loss: at least so many (3) … */
-    unsigned loss_percent;      /* … and more than this share of the service (50) … */
-    nsec_t loss_window_ns;      /* … within this time (5 s) without evidence of death */
-    nsec_t hold_max_ns;         /* a held instance that nobody can probe is released after this (5 min) */
-    nsec_t flap_half_life_ns;   /* of the penalty (1 min) */
+    unsigned loss_min;                  /* mass loss: at least so many (3) … */
+    unsigned loss_percent;              /* … and more than this share of the service (50) … */
+    nsec_t loss_window_ns;              /* … within this time (5 s) without evidence of death */
+    nsec_t hold_max_ns;                 /* a held instance that nobody can probe is released after this (5 min) */
+    nsec_t flap_half_life_ns;           /* of the penalty (1 min) */
     unsigned flap_suppress, flap_reuse; /* in hundredths of a departure: 400, 150 */
-    nsec_t suspicion_ns;        /* a suspicion that is not renewed ends by itself (10 s) */
+    nsec_t suspicion_ns;                /* a suspicion that is not renewed ends by itself (10 s) */
 };
 
 /* Now, by both clocks. */
@@ -46,8 +46,8 @@ void catalog_options_init(struct catalog_options *options);
 /* -------- events in */
 
 enum catalog_event_type {
-    CATALOG_KEY,     /* a key was written or deleted */
-    CATALOG_DRAIN,   /* ordered, changed, or withdrawn (order.since_ms 0); also those read from the store at the start */
+    CATALOG_KEY,   /* a key was written or deleted */
+    CATALOG_DRAIN, /* ordered, changed, or withdrawn (order.since_ms 0); also those read from the store at the start */
     CATALOG_MAINTAIN,
     CATALOG_CHECK,   /* the verdict of an active or TTL check changed */
     CATALOG_PROBE,   /* a held or suspect instance was looked at: it lives, or is dead */
@@ -68,8 +68,8 @@ struct catalog_event {
         struct {
             struct slice service, id;
             uint64_t incarnation; /* a report for another one is dropped; 0: whichever is there */
-            bool is_good;         /* CHECK, PROBE, SUSPECT, SESSION, SOURCE: it passes, lives, is cleared, back, started */
-            nsec_t grace_ns;      /* SESSION: for so long the instance may come back */
+            bool is_good;    /* CHECK, PROBE, SUSPECT, SESSION, SOURCE: it passes, lives, is cleared, back, started */
+            nsec_t grace_ns; /* SESSION: for so long the instance may come back */
             struct slice actor, evidence;
         } report;
         struct {
@@ -95,7 +95,7 @@ struct catalog_change {
 /* What the caller is to write into the store. */
 struct catalog_write {
     enum { CATALOG_DELETE_KEY, CATALOG_END_DRAIN, CATALOG_END_MAINTENANCE } type;
-    struct slice key;         /* DELETE_KEY: if its mod revision still is this */
+    struct slice key; /* DELETE_KEY: if its mod revision still is this */
     int64_t mod_revision;
     struct slice service, id; /* END_…: remove the order's document */
     struct slice cause;

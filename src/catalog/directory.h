@@ -3,30 +3,32 @@
  * What readers see of the catalogue: services by name, their instances in order of id. Lock-free under RCU on any
  * number of threads; one writer (catalog.c) replaces what changed.
  *
- * A hash of names leads to cells. A cell stays as long as its service is known (it has instances, had some lately, or
- * somebody pinned it), so it may be kept; the service in it is replaced as a whole at each change: an immutable list of
- * chunks of instances, of which one change copies one chunk and the list. A service of 10,000 costs a change about
- * as much as a small one.
+ * A hash of names leads to cells, one per service that is known: it has instances, or had some lately. The service in
+ * its cell is replaced as a whole at each change: an immutable list of chunks of instances, of which one change copies
+ * one chunk and the list. A service of 10,000 costs a change about as much as a small one.
  */
 #pragma once
 
+#include "base/list.h"
 #include "base/rcu.h"
 #include "catalog/instance.h"
 
-#define DIRECTORY_CHUNK 64
+#define DIRECTORY_CHUNK 64 /* instances, at most */
+
+struct directory_cell;
 
 struct directory_chunk {
     _Atomic uint32_t refs; /* shared by the services that are made from one another */
     unsigned n;
-    const struct instance *instances[DIRECTORY_CHUNK];
+    const struct instance *instances[];
 };
 
 /* All instances of a service at one moment. */
 struct directory_service {
     struct rcu_node retired;
-    struct directory_cell *cell;
+    const struct directory_cell *cell;
     int64_t revision;    /* the catalogue's, of the last change */
-    uint64_t generation; /* one more at each change: caches are made for one */
+    uint64_t generation; /* another one at each change, also of a service that went and came: caches are made for one */
     int64_t emptied_ms;  /* wall clock: since when no instance is offered; 0: some is */
     unsigned n_instances, n_offered, n_chunks;
     struct directory_chunk *chunks[];
@@ -35,8 +37,9 @@ struct directory_service {
 struct directory_cell {
     struct rcu_node retired;
     uint64_t hash;
-    _Atomic uint32_t pins;
-    struct directory_service *_Atomic current; /* never NULL */
+    struct directory_service *_Atomic current; /* NULL: not published yet */
+    struct directory_service *draft;           /* the writer's; NULL: nothing has changed */
+    struct list changed;                       /* the writer's: among the cells that have a draft */
     unsigned name_len;
     char name[];
 };
@@ -55,7 +58,7 @@ const struct directory_service *directory_find(const struct directory *directory
 /* Binary search; NULL: none. */
 const struct instance *directory_find_instance(const struct directory_service *service, struct slice id);
 
-/* for (struct directory_cursor at = {service}; (instance = directory_next(&at));) */
+/* for (struct directory_cursor at = {.service = service}; (instance = directory_next(&at));) */
 struct directory_cursor {
     const struct directory_service *service;
     unsigned chunk, index;
@@ -67,8 +70,8 @@ void directory_each(const struct directory *directory, bool (*fn)(void *ctx, con
                     void *ctx);
 
 struct directory_counts {
-    size_t n_services, n_instances;
+    size_t n_services; /* that are known */
+    size_t n_instances;
+    size_t by_status[INSTANCE_UP + 1]; /* of them; see instance_status */
 };
 void directory_count(const struct directory *directory, struct directory_counts *ret_counts);
-
-/* The writer's side is directory_write.h. */

@@ -21,25 +21,26 @@
 #define CATALOG_ID_MAX   1024 /* of an instance */
 
 /*
- * Why an instance is not simply up. Each is set and cleared by one party, independently of the others.
+ * Why an instance is not simply up. Each is set and cleared by one party, independently of the others. In order of
+ * weight: the first of those that are set is the instance's status.
  * X(name, text for people and protocols)
  */
 #define INSTANCE_REASONS(X)                                                                                            \
-    X(STARTING, "starting")         /* its first check has not passed yet */                                           \
+    X(MAINTENANCE, "maintenance")   /* out of service on purpose: owner, reason, deadline */                           \
+    X(STOPPED, "stopped")           /* its source says so: container paused or stopping */                             \
     X(FAILING, "failing")           /* its check fails */                                                              \
     X(DRAINING, "draining")         /* finishes what it has, takes nothing new: owner, reason, deadline */             \
-    X(MAINTENANCE, "maintenance")   /* out of service on purpose: owner, reason, deadline */                           \
-    X(FLAPPING, "flapping")         /* came and went too often lately */                                               \
-    X(STOPPED, "stopped")           /* its source says so: container paused or stopping */                             \
+    X(STARTING, "starting")         /* its first check has not passed yet */                                           \
+    X(HELD, "held")                 /* its key went in a mass loss, without evidence that it is dead */                \
     X(DISCONNECTED, "disconnected") /* the connection that held it broke; it may come back within its grace */         \
     X(SUSPECT, "suspect")           /* the gateway or another observer has doubts; volatile */                         \
-    X(HELD, "held")                 /* its key went in a mass loss, without evidence that it is dead */
+    X(FLAPPING, "flapping")         /* came and went too often lately */
 
 enum instance_reason {
 #define X(name, text) INSTANCE_REASON_##name,
     INSTANCE_REASONS(X)
 #undef X
-    INSTANCE_REASONS_
+        INSTANCE_UP /* none */
 };
 
 #define INSTANCE_HAS(instance, reason) (((instance)->reasons >> INSTANCE_REASON_##reason) & 1U)
@@ -55,15 +56,15 @@ struct instance_pair {
     struct slice name, value;
 };
 
-/* How it is to be checked; type NONE: only its lease says that it lives. */
-enum instance_check_type { INSTANCE_CHECK_NONE, INSTANCE_CHECK_TCP, INSTANCE_CHECK_HTTP, INSTANCE_CHECK_GRPC, INSTANCE_CHECK_TTL };
+/* How it is to be checked. */
+enum instance_check_type { INSTANCE_CHECK_TCP, INSTANCE_CHECK_HTTP, INSTANCE_CHECK_GRPC, INSTANCE_CHECK_TTL };
 
 struct instance_check {
     enum instance_check_type type;
     struct slice target; /* HTTP: path or URL; gRPC: service name; TCP: "" or host:port */
     uint32_t interval_ms, timeout_ms;
-    uint16_t to_fail, to_pass;  /* so many in a row */
-    uint32_t remove_after_ms;   /* failing for so long: deregistered; 0: never */
+    uint16_t to_fail, to_pass; /* so many in a row */
+    uint32_t remove_after_ms;  /* failing for so long: deregistered; 0: never */
 };
 
 /* What was registered. */
@@ -71,16 +72,16 @@ struct instance_record {
     struct slice address;  /* verbatim, as its own protocol answers it: "tcp@127.0.0.1:9000" */
     struct slice protocol; /* "tcp", "http", "grpc", ...; "" unknown */
     struct slice host;     /* name or IP without brackets; "" for unix sockets and what is no address */
+    struct slice zone;
+    struct slice origin;  /* which protocol or source registered it: "srpc", "hub", "rest", "etcd", "docker" */
+    struct slice owner;   /* authenticated name; "": nobody's */
+    struct slice session; /* a registration held by a connection: which; "" none */
     uint16_t port;
     uint16_t weight; /* 1 unless told; 0: gets nothing */
-    struct slice zone;
+    uint16_t n_tags, n_needs, n_metadata;
     const struct slice *tags, *needs; /* needs: names of required services */
     const struct instance_pair *metadata;
-    uint16_t n_tags, n_needs, n_metadata;
-    struct instance_check check;
-    struct slice origin; /* which protocol or source registered it: "srpc", "hub", "rest", "etcd", "docker" */
-    struct slice owner;  /* authenticated name; "": nobody's */
-    struct slice session; /* a registration held by a connection: which; "" none */
+    const struct instance_check *check; /* NULL: only its lease says that it lives */
 };
 
 /* Drain and maintenance. */
@@ -99,25 +100,32 @@ struct instance_runtime {
 
 struct instance {
     _Atomic uint32_t refs;
+    uint32_t reasons; /* 1 << enum instance_reason */
     struct slice service, id;
-    struct slice key;            /* the store's key that it stands for */
+    struct slice key; /* the store's key that it stands for */
     struct instance_record record;
-    uint32_t reasons;            /* 1 << enum instance_reason */
-    struct instance_order drain, maintenance;
-    int64_t lease;               /* of its key; 0: none */
-    int64_t create_revision, mod_revision; /* of its key */
-    int64_t registered_ms;       /* wall clock: this incarnation */
-    int64_t changed_ms;          /* its last change of status */
-    int64_t revision;            /* the catalogue's, of its last change */
-    uint64_t incarnation;        /* another process under the same name has another one; never 0 */
+    const struct instance_order *drain, *maintenance; /* NULL: none */
+    int64_t lease;                                    /* of its key; 0: none */
+    int64_t create_revision, mod_revision;            /* of its key */
+    int64_t registered_ms;                            /* wall clock: this incarnation */
+    int64_t changed_ms;                               /* its last change of status */
+    int64_t revision;                                 /* the catalogue's, of its last change */
+    uint64_t incarnation;                             /* another process under the same name has another one; never 0 */
     struct instance_runtime *runtime;
 };
 
+/*
+ * One like `model`, whose texts, lists and orders may lie anywhere: they are copied. The caller owns the one reference.
+ * The runtime is the model's, shared, or a new one when it has none. 0 or -ENOMEM.
+ */
+int instance_new(const struct instance *model, struct instance **ret_instance);
+
 const struct instance *instance_ref(const struct instance *instance);
+/* Accepts NULL. What readers can still reach is held by the directory, so any thread may drop its own reference. */
 void instance_unref(const struct instance *instance);
 
-/* One of "up" and the reasons' texts: the weightiest. Static. */
-struct slice instance_status(const struct instance *instance);
+/* The weightiest of its reasons, or INSTANCE_UP. */
+enum instance_reason instance_status(const struct instance *instance);
 enum instance_offer instance_offer(const struct instance *instance);
-/* The text of a reason. Static. */
+/* "draining", "up". Static. */
 struct slice instance_reason_text(enum instance_reason reason);

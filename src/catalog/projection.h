@@ -7,7 +7,7 @@
  *   - a pattern for the key, "server/{id}", "/{service}/{id}", "/backends/{service}/nodes/{*id}": a name takes one path
  *     element, a starred one the rest; a rule may fix the service that its pattern does not name;
  *   - what the value must be: ADDRESS ("127.0.0.1:1212", "tcp@h:1", an URL), ETCD_NAMING ({"Op":0,"Addr":"h:1"}),
- *     RECORD (as in record.h), ANY of these.
+ *     RECORD (as in instance_record.h), ANY of these.
  * The built-in default, after the configured ones: a key with a lease whose value is plainly an address or etcd naming
  * JSON is an instance of the service that its path up to the last '/' names ("server/001" -> server, 001; leading '/'
  * does not count). Keys below /muster/ are never projected by rules.
@@ -15,7 +15,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "catalog/record.h"
+#include "catalog/instance_record.h"
 #include "store/store.h"
 
 struct projection;

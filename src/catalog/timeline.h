@@ -12,13 +12,13 @@
 /* X(name, number in the store: never changed, text) */
 #define TIMELINE_KINDS(X)                                                                                              \
     X(REGISTERED, 16, "registered")                                                                                    \
-    X(CHANGED, 17, "changed")             /* its record was written anew */                                            \
-    X(REPLACED, 18, "replaced")           /* another incarnation took its name */                                      \
-    X(DEREGISTERED, 19, "deregistered")   /* by whom: actor */                                                         \
-    X(EXPIRED, 20, "expired")             /* after silence_ms */                                                       \
-    X(CONN_LOST, 21, "connection lost")   /* evidence: how it ended */                                                 \
+    X(CHANGED, 17, "changed")           /* its record was written anew */                                              \
+    X(REPLACED, 18, "replaced")         /* another incarnation took its name */                                        \
+    X(DEREGISTERED, 19, "deregistered") /* by whom: actor */                                                           \
+    X(EXPIRED, 20, "expired")           /* after silence_ms */                                                         \
+    X(CONN_LOST, 21, "connection lost") /* evidence: how it ended */                                                   \
     X(CONN_BACK, 22, "connection back")                                                                                \
-    X(CHECK_FAILED, 23, "check failed")   /* evidence: the check's words */                                            \
+    X(CHECK_FAILED, 23, "check failed") /* evidence: the check's words */                                              \
     X(CHECK_PASSED, 24, "check passed")                                                                                \
     X(DRAINING, 25, "draining")                                                                                        \
     X(DRAIN_ENDED, 26, "drain ended")                                                                                  \
@@ -26,14 +26,14 @@
     X(MAINTENANCE_ENDED, 28, "maintenance ended")                                                                      \
     X(FLAPPING, 29, "flapping")                                                                                        \
     X(STEADY, 30, "steady")                                                                                            \
-    X(SUSPECTED, 31, "suspected")         /* evidence: by the gateway or a probe */                                    \
-    X(CLEARED, 32, "cleared")             /* no longer suspected */                                                    \
-    X(HELD, 33, "held")                   /* evidence: "3 of 4 lost within 5 s" */                                     \
-    X(RELEASED, 34, "released")           /* a held one is let go: why */                                              \
-    X(STOPPED, 35, "stopped")             /* evidence: the source's words, "die exitCode=137" */                       \
+    X(SUSPECTED, 31, "suspected") /* evidence: by the gateway or a probe */                                            \
+    X(CLEARED, 32, "cleared")     /* no longer suspected */                                                            \
+    X(HELD, 33, "held")           /* evidence: "3 of 4 lost within 5 s" */                                             \
+    X(RELEASED, 34, "released")   /* a held one is let go: why */                                                      \
+    X(STOPPED, 35, "stopped")     /* evidence: the source's words, "die exitCode=137" */                               \
     X(STARTED, 36, "started")                                                                                          \
-    X(CONFLICT, 37, "conflict")           /* two parties write the same instance */                                    \
-    X(REFUSED, 38, "refused")             /* a change by somebody who does not own it */
+    X(CONFLICT, 37, "conflict") /* two parties write the same instance */                                              \
+    X(REFUSED, 38, "refused")   /* a change by somebody who does not own it */
 
 enum timeline_kind {
 #define X(name, number, text) TIMELINE_##name = number,

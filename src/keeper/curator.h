@@ -36,9 +36,9 @@ enum curator_outcome {
     CURATOR_OK = 0,
     CURATOR_NOT_FOUND,
     CURATOR_NOT_OWNER,
-    CURATOR_INVALID,  /* names or record: words in `err` */
-    CURATOR_FOREIGN,  /* drain and deregistration of what another party's key stands for is allowed; a register is not */
-    CURATOR_REFUSED,  /* the store's outcome says why: no space, read-only, stopped */
+    CURATOR_INVALID, /* names or record: words in `err` */
+    CURATOR_FOREIGN, /* drain and deregistration of what another party's key stands for is allowed; a register is not */
+    CURATOR_REFUSED, /* the store's outcome says why: no space, read-only, stopped */
 };
 
 struct curator_request;
@@ -48,10 +48,10 @@ typedef void (*curator_done_fn)(struct curator_request *request);
 struct curator_request {
     /* the caller's */
     enum {
-        CURATOR_REGISTER,   /* record, ttl_ms; renews when nothing else changed */
-        CURATOR_RENEW,      /* a heartbeat by name */
+        CURATOR_REGISTER, /* record, ttl_ms; renews when nothing else changed */
+        CURATOR_RENEW,    /* a heartbeat by name */
         CURATOR_DEREGISTER,
-        CURATOR_DRAIN,      /* order; since_ms 0: ends it. id "": the whole service */
+        CURATOR_DRAIN, /* order; since_ms 0: ends it. id "": the whole service */
         CURATOR_MAINTAIN,
     } type;
     struct loop *loop;
@@ -66,8 +66,8 @@ struct curator_request {
     /* the answer */
     enum curator_outcome outcome;
     enum store_outcome store_outcome;
-    bool was_new;      /* REGISTER: it was not there, or another incarnation was */
-    int64_t revision;  /* the catalogue's in which the effect is visible */
+    bool was_new;     /* REGISTER: it was not there, or another incarnation was */
+    int64_t revision; /* the catalogue's in which the effect is visible */
     int64_t ttl_left_ms;
     struct err err;
     /* the curator's */

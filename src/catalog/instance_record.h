@@ -22,25 +22,25 @@
 #include "base/err.h"
 #include "catalog/instance.h"
 
-#define RECORD_PREFIX SLICE_LIT("/muster/services/")
-#define RECORD_VALUE_MAX ((size_t)64 * 1024)
+#define INSTANCE_RECORD_PREFIX    SLICE_LIT("/muster/services/")
+#define INSTANCE_RECORD_VALUE_MAX ((size_t)64 * 1024)
 
-enum record_strictness { RECORD_STRICT, RECORD_LENIENT };
+enum instance_record_strictness { INSTANCE_RECORD_STRICT, INSTANCE_RECORD_LENIENT };
 
 /* 0, -EINVAL with words that name the member and what was expected, -ENOMEM. Slices live in the arena or in `json`. */
-int record_parse(struct slice json, enum record_strictness strictness, struct arena *arena,
-                 struct instance_record *ret_record, struct err *err);
+int instance_record_parse(struct slice json, enum instance_record_strictness strictness, struct arena *arena,
+                          struct instance_record *ret_record, struct err *err);
 
-/* Appends the JSON; the buf's error is sticky. What record_parse reads back is equal. */
-void record_write(struct buf *buf, const struct instance_record *record);
+/* Appends the JSON; the buf's error is sticky. What instance_record_parse reads back is equal. */
+void instance_record_write(struct buf *buf, const struct instance_record *record);
 
 /* Splits an address into protocol, host and port of `record`; false: it is none. */
-bool record_set_address(struct instance_record *record, struct slice address);
+bool instance_record_set_address(struct instance_record *record, struct slice address);
 
 /* 0 or -EINVAL with words: a name that cannot be that of a service or an instance. */
-int record_check_names(struct slice service, struct slice id, struct err *err);
+int instance_record_check_names(struct slice service, struct slice id, struct err *err);
 
 /* Appends the key of an instance. */
-void record_key(struct buf *buf, struct slice service, struct slice id);
+void instance_record_key(struct buf *buf, struct slice service, struct slice id);
 /* The names in a key; false when it is none of ours. */
-bool record_split_key(struct slice key, struct arena *arena, struct slice *ret_service, struct slice *ret_id);
+bool instance_record_split_key(struct slice key, struct arena *arena, struct slice *ret_service, struct slice *ret_id);

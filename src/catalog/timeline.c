@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "catalog/timeline.h"
+
+struct slice timeline_text(unsigned kind)
+{
+    switch (kind) {
+#define X(name, number, text)                                                                                          \
+    case number:                                                                                                       \
+        return SLICE_LIT(text);
+        TIMELINE_KINDS(X)
+#undef X
+    default:
+        return (struct slice){0};
+    }
+}
+
+bool timeline_is_arrival(unsigned kind)
+{
+    return kind == TIMELINE_REGISTERED || kind == TIMELINE_REPLACED;
+}
+
+bool timeline_is_departure(unsigned kind)
+{
+    return kind == TIMELINE_DEREGISTERED || kind == TIMELINE_EXPIRED || kind == TIMELINE_RELEASED;
+}
