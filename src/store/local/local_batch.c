@@ -20,8 +20,11 @@ struct local_batch *local_seal(struct local *local)
     if (!batch)
         return NULL;
     bool has_changed = batch->first_step || batch->wants_root;
-    if (docs_seal(local->docs, &batch->docs_root) < 0)
+    struct store_root *docs_root;
+    if (docs_seal(local->docs, &docs_root) < 0)
         return NULL;
+    if (docs_root) /* else it may have one from a seal that failed below */
+        batch->docs_root = docs_root;
     if (has_changed && mvcc_seal(local->mvcc, &batch->root) < 0)
         return NULL;
     local->batch = NULL;
