@@ -40,3 +40,14 @@ size_t utf8_decode(struct slice s, uint32_t *ret_point)
     *ret_point = point;
     return len;
 }
+
+bool utf8_is_valid(struct slice s)
+{
+    uint32_t point;
+    for (size_t len; !slice_is_empty(s); s = slice_skip(s, len)) {
+        len = utf8_decode(s, &point);
+        if (len == 0)
+            return false;
+    }
+    return true;
+}

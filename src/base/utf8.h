@@ -15,3 +15,6 @@
  * well-formed character (overlong forms, surrogates and what is above U+10FFFF are not).
  */
 size_t utf8_decode(struct slice s, uint32_t *ret_point);
+
+/* Whether there is nothing else in it. */
+bool utf8_is_valid(struct slice s);

@@ -72,8 +72,8 @@ const struct config_key config_keys[] = {
      .help = "how much of an unwanted request body is read before the connection is closed instead"},
     {"http.send_buffer_bytes", CONFIG_BYTES, RELOADS, AT(http.send_buffer_bytes), "256k", 4 * KB, 64 * MB,
      .help = "most bytes that wait for one slow peer before its answers are held back"},
-    {"http.streams", CONFIG_NUMBER, RELOADS, AT(http.streams), "250", 1, 65536,
-     .help = "most concurrent streams of an HTTP/2 connection"},
+    {"http.streams", CONFIG_NUMBER, RELOADS, AT(http.streams), "10000", 1, 65536,
+     .help = "most concurrent streams of an HTTP/2 connection; a watch that waits on one costs about 2 kB"},
     {"http.worker_connections", CONFIG_NUMBER, RELOADS, AT(http.worker_connections), "100000", 1, 10000000,
      .help = "most connections of one worker; beyond: closed at once"},
 

@@ -68,6 +68,9 @@ struct grpc_call {
 /* Takes over the exchange, in on_request. `service` is static; `ctx` outlives its calls. */
 void grpc_serve(const struct grpc_service *service, void *ctx, struct exchange *exchange);
 
+/* Answers the exchange with an error instead, in on_request. */
+void grpc_refuse(struct exchange *exchange, enum grpc_status status, const char *text);
+
 /* A message to the client. 0: go on; EXCHANGE_FULL: taken, but stop until on_drain; negative: on_close follows. */
 int grpc_send(struct grpc_call *call, struct slice message);
 

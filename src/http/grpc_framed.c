@@ -57,6 +57,11 @@ static void write_status(struct exchange *exchange, bool is_begun, enum grpc_sta
         exchange_respond(exchange, 200, headers, n, (struct slice){0});
 }
 
+void grpc_refuse(struct exchange *exchange, enum grpc_status status, const char *text)
+{
+    write_status(exchange, false, status, text);
+}
+
 static void send_status(struct grpc_call *call, enum grpc_status status, const char *text)
 {
     write_status(call->exchange, framed_call(call)->is_begun, status, text);
@@ -196,12 +201,12 @@ void grpc_serve(const struct grpc_service *service, void *ctx, struct exchange *
     if (!method) {
         char text[TEXT_MAX];
         (void)snprintf(text, sizeof(text), "unknown method %.*s", SLICE_ARG(path));
-        write_status(exchange, false, GRPC_UNIMPLEMENTED, text);
+        grpc_refuse(exchange, GRPC_UNIMPLEMENTED, text);
         return;
     }
     struct framed_call *framed = calloc(1, sizeof(*framed));
     if (!framed) {
-        write_status(exchange, false, GRPC_RESOURCE_EXHAUSTED, "out of memory");
+        grpc_refuse(exchange, GRPC_RESOURCE_EXHAUSTED, "out of memory");
         return;
     }
     grpc_frames_init(&framed->frames, service->max_message_bytes);

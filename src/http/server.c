@@ -25,7 +25,7 @@ void http_server_options_init(struct http_server_options *options)
         .body_drain_bytes = 256 * 1024,
         .send_high_bytes = 256 * 1024,
         .send_low_bytes = 64 * 1024,
-        .h2_max_streams = 250,
+        .h2_max_streams = 10000,
         .n_connections_max = 100000,
         .plain_allowed = true,
     };

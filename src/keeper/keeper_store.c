@@ -73,6 +73,11 @@ static void engine_identify(struct store *store, struct store_identity *ret_iden
     *ret_identity = (struct store_identity){local_cluster_id(local), local_member_id(local)};
 }
 
+static void engine_measure(struct store *store, struct store_size *ret_size)
+{
+    local_measure(keeper_of(store)->local, ret_size);
+}
+
 static enum store_outcome engine_refusal(struct store *store)
 {
     return local_refusal(keeper_of(store)->local);
@@ -100,6 +105,7 @@ const struct store_engine keeper_engine = {
     .subscribe = engine_subscribe,
     .unsubscribe = engine_unsubscribe,
     .identify = engine_identify,
+    .measure = engine_measure,
     .refusal = engine_refusal,
     .notes = engine_notes,
     .docs = engine_docs,

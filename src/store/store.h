@@ -82,6 +82,11 @@ struct store_range {
     enum store_sort_by by;
     bool keys_only, count_only;
     int64_t min_mod_revision, max_mod_revision, min_create_revision, max_create_revision;
+    /*
+     * 0, or: only a part of a walk in key order, without filters. It ends after so many keys, whether they existed then
+     * or not, or when on_kv says so; the result's `next` is the key to go on from.
+     */
+    size_t part;
 };
 
 /* Called for each key in the order asked for. Slices are valid while the view is. false ends the walk. */
@@ -101,6 +106,7 @@ int store_key_compare(struct slice a, struct slice b);
 struct store_range_result {
     int64_t count; /* keys in the range, before filters and limit */
     bool more;
+    struct slice next; /* of a part: valid as long as the view; empty: the walk is at its end */
 };
 
 struct store_root; /* the engine's */
@@ -119,8 +125,21 @@ struct store_view {
 /* ------------------------------------------------------------------------------------------------ changing */
 
 struct store_compare {
-    enum { STORE_CMP_VERSION, STORE_CMP_CREATE, STORE_CMP_MOD, STORE_CMP_VALUE, STORE_CMP_LEASE } target;
-    enum { STORE_CMP_EQUAL, STORE_CMP_GREATER, STORE_CMP_LESS, STORE_CMP_NOT_EQUAL } test;
+    enum {
+        STORE_CMP_VERSION,
+        STORE_CMP_CREATE,
+        STORE_CMP_MOD,
+        STORE_CMP_VALUE,
+        STORE_CMP_LEASE,
+        STORE_CMP_NOTHING, /* is equal */
+    } target;
+    enum {
+        STORE_CMP_EQUAL,
+        STORE_CMP_GREATER,
+        STORE_CMP_LESS,
+        STORE_CMP_NOT_EQUAL,
+        STORE_CMP_ANY, /* holds, but of the value of a missing key */
+    } test;
     struct slice key, end;
     int64_t number;
     struct slice value;
@@ -282,11 +301,27 @@ typedef void (*store_news_fn)(struct store_subscriber *subscriber);
 struct store_subscriber {
     struct loop *loop;
     store_news_fn on_news;
+    bool is_muted; /* see store_mute */
     /* the engine's */
     struct list link;
     struct mail mail;
     _Atomic bool posted;
 };
+
+/*
+ * On the subscriber's loop: no news for now, so that commits do not wake a loop on which nobody waits for them. Some
+ * may still come (the next one is the time to say it again). What was missed is seen in a view taken after unmuting.
+ */
+static inline void store_mute(struct store_subscriber *subscriber, bool muted)
+{
+    if (muted && !subscriber->is_muted) {
+        /* Who finds that news are posted posts none. When they really are, they come, and reset it. */
+        subscriber->is_muted = !atomic_exchange_explicit(&subscriber->posted, true, memory_order_acq_rel);
+    } else if (!muted && subscriber->is_muted) {
+        (void)atomic_exchange_explicit(&subscriber->posted, false, memory_order_acq_rel);
+        subscriber->is_muted = false;
+    }
+}
 
 /* ------------------------------------------------------------------------------------------------ beside the keys */
 
@@ -299,6 +334,12 @@ typedef bool (*store_doc_fn)(void *ctx, struct slice name, struct slice value, i
 /* ------------------------------------------------------------------------------------------------ the engine */
 
 struct store;
+
+/* How much there is. */
+struct store_size {
+    uint64_t disk_bytes; /* files of the engine */
+    uint64_t data_bytes; /* the pairs that exist now */
+};
 
 /* Which store this is; made with it, never 0. */
 struct store_identity {
@@ -317,6 +358,7 @@ struct store_engine {
     void (*subscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*unsubscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*identify)(struct store *store, struct store_identity *ret_identity);
+    void (*measure)(struct store *store, struct store_size *ret_size);
     enum store_outcome (*refusal)(struct store *store);
     void (*notes)(struct store *store, store_note_fn fn, void *ctx);
     int (*docs)(struct store *store, struct slice prefix, store_doc_fn fn, void *ctx);
@@ -391,6 +433,12 @@ static inline void store_unsubscribe(struct store *store, struct store_subscribe
 static inline void store_identify(struct store *store, struct store_identity *ret_identity)
 {
     store->engine->identify(store, ret_identity);
+}
+
+/* Any thread that is an RCU reader. */
+static inline void store_measure(struct store *store, struct store_size *ret_size)
+{
+    store->engine->measure(store, ret_size);
 }
 
 /* What every change is answered with at the moment: STORE_OK, or why not. Any thread. */

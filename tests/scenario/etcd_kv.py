@@ -6,7 +6,7 @@
 import base64
 import sys
 
-from etcd_lib import failure, grpc, main, rpc, tap
+from etcd_lib import SECONDS, failure, grpc, main, rpc, tap
 
 MIB = 1024 * 1024
 
@@ -119,6 +119,26 @@ def nested_transactions_and_ranges(server):
         tap.expect(kv.Range(rpc.RangeRequest(key=b"n/1")).header.revision, answer.header.revision)
 
 
+def compares_of_an_unknown_kind(server):
+    with server.channel() as channel:
+        kv = rpc.KVStub(channel)
+        kv.Put(rpc.PutRequest(key=b"u/k", value=b"x"))
+
+        def holds(key=b"u/k", **fields):
+            return kv.Txn(rpc.TxnRequest(compare=[compare(key, **fields)])).succeeded
+
+        tap.expect(holds(target=9, version=7), True)
+        tap.expect(holds(target=9, result=rpc.Compare.GREATER), False)
+        tap.expect(holds(target=rpc.Compare.VERSION, version=7, result=9), True)
+        tap.expect(holds(b"u/none", target=rpc.Compare.VALUE, value=b"x", result=9), False)
+
+
+def versions_of_the_api(server):
+    with server.channel() as channel:
+        get = channel.unary_unary("/etcdserverpb.KV/Range")
+        get(b"\x0a\x01k", metadata=[("client-api-version", "3.6.0")], timeout=SECONDS)
+
+
 def compares_of_missing_keys(server):
     with server.channel() as channel:
         kv = rpc.KVStub(channel)
@@ -198,6 +218,8 @@ sys.exit(
             ("transactions take one of two ways", transactions),
             ("transactions hold transactions and compare ranges", nested_transactions_and_ranges),
             ("missing keys compare as zero", compares_of_missing_keys),
+            ("compares of an unknown kind are equal", compares_of_an_unknown_kind),
+            ("a client may name its version of the API", versions_of_the_api),
             ("bad requests get the exact error", errors),
             ("what is too large is refused", size_limits),
             ("what is no message is refused, and the connection goes on", what_is_no_message),

@@ -17,6 +17,7 @@ struct fake_store {
     struct list subscribers;
     enum store_outcome refusal;
     size_t backup_bytes;
+    unsigned n_news;
     bool is_held;
     struct store_request *first_held, **last_held;
 };
@@ -57,6 +58,7 @@ static void tell_subscribers(struct fake_store *fake)
         if (atomic_exchange(&subscriber->posted, true))
             continue;
         subscriber->mail.deliver = deliver_news;
+        fake->n_news++;
         loop_post(subscriber->loop, &subscriber->mail);
     }
 }
@@ -162,6 +164,13 @@ static void engine_identify(struct store *store, struct store_identity *ret_iden
     *ret_identity = (struct store_identity){.cluster_id = 0x1234, .member_id = 0x5678};
 }
 
+static void engine_measure(struct store *store, struct store_size *ret_size)
+{
+    struct store_view view;
+    mvcc_view(fake_of(store)->local.mvcc, false, &view);
+    *ret_size = (struct store_size){.disk_bytes = 123456, .data_bytes = mvcc_view_live_bytes(&view)};
+}
+
 static enum store_outcome engine_refusal(struct store *store)
 {
     return fake_of(store)->refusal;
@@ -189,6 +198,7 @@ static const struct store_engine engine = {
     .subscribe = engine_subscribe,
     .unsubscribe = engine_unsubscribe,
     .identify = engine_identify,
+    .measure = engine_measure,
     .refusal = engine_refusal,
     .notes = engine_notes,
     .docs = engine_docs,
@@ -232,6 +242,11 @@ void fake_store_refuse(struct store *store, enum store_outcome outcome)
 void fake_store_set_backup(struct store *store, size_t n_bytes)
 {
     fake_of(store)->backup_bytes = n_bytes;
+}
+
+unsigned fake_store_n_news(const struct store *store)
+{
+    return container_of((uintptr_t)store, struct fake_store, store)->n_news;
 }
 
 void fake_store_hold(struct store *store, bool held)

@@ -20,6 +20,9 @@ void fake_store_refuse(struct store *store, enum store_outcome outcome);
 /* Backups have so many bytes, each the low byte of its offset. */
 void fake_store_set_backup(struct store *store, size_t n_bytes);
 
+/* How often a subscriber was sent news. */
+unsigned fake_store_n_news(const struct store *store);
+
 /* While it is held, requests wait; then all of them are done as one batch. */
 void fake_store_hold(struct store *store, bool held);
 

@@ -74,7 +74,11 @@ static void look(struct await_hub *hub)
 
 static void on_news(struct store_subscriber *subscriber)
 {
-    look(container_of(subscriber, struct await_hub, subscriber));
+    struct await_hub *hub = container_of(subscriber, struct await_hub, subscriber);
+    if (watch_index_is_empty(&hub->index))
+        store_mute(subscriber, true);
+    else
+        look(hub);
 }
 
 static void on_task(struct loop_task *task)
@@ -122,6 +126,7 @@ int await_begin(struct etcd_worker *worker, struct await *await, struct slice ke
     struct await_hub *hub = worker->awaits;
     if (watch_index_is_empty(&hub->index)) {
         struct store_view view;
+        store_mute(&hub->subscriber, false);
         store_view(worker->etcd->store, false, &view);
         hub->revision = view.revision;
     }

@@ -16,7 +16,7 @@
     X(TOO_MANY_OPS, INVALID_ARGUMENT, "etcdserver: too many operations in txn request")                                \
     X(DUPLICATE_KEY, INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request")                               \
     X(INVALID_SORT, INVALID_ARGUMENT, "etcdserver: invalid sort option")                                               \
-    X(INVALID_COMPARE, INVALID_ARGUMENT, "etcdserver: invalid compare option")                                         \
+    X(INVALID_VERSION, INVALID_ARGUMENT, "etcdserver: invalid client api version")                                     \
     X(TOO_LARGE, INVALID_ARGUMENT, "etcdserver: request is too large")                                                 \
     X(BAD_MEMBER_URLS, INVALID_ARGUMENT, "etcdserver: given member URLs are invalid")                                  \
     X(BAD_DOWNGRADE, INVALID_ARGUMENT, "etcdserver: invalid downgrade target version")                                 \

@@ -2,6 +2,7 @@
 /* The table of methods, and the instance's life. */
 #include "fronts/etcd/etcd.h"
 
+#include "base/utf8.h"
 #include "fronts/etcd/ticket.h"
 #include "fronts/etcd/watch.h"
 
@@ -80,13 +81,22 @@ static const struct grpc_method methods[] = {
 
 const struct grpc_service etcd_service = {methods, ARRAY_LEN(methods), ETCD_MESSAGE_MAX};
 
+/* Which version of the API a client says it speaks does not matter, but it must be a text. */
+static bool has_good_version(const struct exchange *exchange)
+{
+    const struct http_field *version = http_fields_get_name(exchange->request->fields, SLICE_LIT("client-api-version"));
+    return !version || utf8_is_valid(version->value);
+}
+
 static void on_request(void *instance, struct exchange *exchange)
 {
     const struct etcd *etcd = instance;
-    if (etcd->store)
-        grpc_serve(&etcd_service, instance, exchange);
-    else
+    if (!etcd->store)
         exchange_respond_text(exchange, 503, "this process keeps no store\n");
+    else if (!has_good_version(exchange))
+        grpc_refuse(exchange, etcd_error_status(ETCD_INVALID_VERSION), etcd_error_text(ETCD_INVALID_VERSION));
+    else
+        grpc_serve(&etcd_service, instance, exchange);
 }
 
 /* grpc.c answers other methods itself, in the words that gRPC's clients know. */

@@ -10,7 +10,8 @@
 
 #include <stdlib.h>
 
-#define PAIRS_PER_TURN 2000
+#define KEYS_PER_TURN  2000
+#define BYTES_PER_TURN ((size_t)4 * 1024 * 1024)
 
 struct hash_walk {
     struct grpc_call *call; /* NULL: it is gone */
@@ -19,8 +20,8 @@ struct hash_walk {
     int64_t revision;
     bool is_kv; /* HashKV, which tells more */
     struct loop_task task;
-    struct slice last_key; /* the view's */
-    struct buf next_key;   /* to go on from */
+    struct slice next_key; /* the view's: to go on from */
+    size_t n_bytes;        /* hashed in this turn */
     uint32_t crc;
 };
 
@@ -28,7 +29,6 @@ static void walk_free(struct hash_walk *walk)
 {
     loop_undefer(&walk->task);
     store_release(walk->etcd->store, &walk->view);
-    buf_deinit(&walk->next_key);
     free(walk);
 }
 
@@ -61,17 +61,8 @@ static bool add_pair(void *ctx, const struct store_kv *kv)
     walk->crc = crc32c(walk->crc, slice_from(numbers, sizeof(numbers)));
     walk->crc = crc32c(walk->crc, kv->key);
     walk->crc = crc32c(walk->crc, kv->value);
-    walk->last_key = kv->key;
-    return true;
-}
-
-/* The least key behind the last one. */
-static int set_next_key(struct hash_walk *walk)
-{
-    buf_reset(&walk->next_key);
-    buf_append(&walk->next_key, walk->last_key);
-    buf_append_char(&walk->next_key, '\0');
-    return buf_error(&walk->next_key);
+    walk->n_bytes += sizeof(numbers) + kv->key.len + kv->value.len;
+    return walk->n_bytes < BYTES_PER_TURN;
 }
 
 /* One step. */
@@ -81,21 +72,23 @@ static void on_task(struct loop_task *task)
     if (walk->call->is_finished)
         return; /* on_close is on its way */
     const struct store_range range = {
-        .key = buf_slice(&walk->next_key),
+        .key = walk->next_key,
         .end = slice_from("", 1),
         .revision = walk->revision,
-        .limit = PAIRS_PER_TURN,
+        .part = KEYS_PER_TURN,
     };
     struct store_range_result result;
+    walk->n_bytes = 0;
     int r = store_range(walk->etcd->store, &walk->view, &range, add_pair, walk, &result);
-    if (r > 0)
+    if (r != STORE_OK) {
         end(walk, etcd_error_from((enum store_outcome)r));
-    else if (r < 0 || set_next_key(walk) < 0)
-        end(walk, ETCD_TOO_MANY_REQUESTS);
-    else if (result.more)
-        loop_defer(exchange_loop(walk->call->exchange), &walk->task);
-    else
+        return;
+    }
+    walk->next_key = result.next;
+    if (slice_is_empty(result.next))
         end(walk, ETCD_OK);
+    else
+        loop_defer(exchange_loop(walk->call->exchange), &walk->task);
 }
 
 static void begin(struct grpc_call *call, int64_t revision, bool is_kv)
@@ -111,11 +104,9 @@ static void begin(struct grpc_call *call, int64_t revision, bool is_kv)
     loop_task_init(&walk->task, on_task);
     store_view(walk->etcd->store, true, &walk->view);
     walk->revision = revision > 0 ? revision : walk->view.revision;
+    walk->next_key = slice_from("", 1); /* the lowest there is */
     call->state = walk;
-    if (set_next_key(walk) < 0)
-        end(walk, ETCD_TOO_MANY_REQUESTS);
-    else
-        loop_defer(exchange_loop(call->exchange), &walk->task);
+    loop_defer(exchange_loop(call->exchange), &walk->task);
 }
 
 void etcd_on_hash(struct grpc_call *call, struct slice message)

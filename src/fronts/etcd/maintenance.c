@@ -2,12 +2,9 @@
 /*
  * The service Maintenance, as far as it asks after the server: status, alarms, what a single server need not do, and
  * what it cannot. Hashes are in hash.c, the copy of the store in snapshot.c.
- *
- * What etcd calls the size of its database is here the memory that the process has.
  */
 #include "fronts/etcd/etcd_impl.h"
 #include "fronts/etcd_version.h"
-#include "fronts/system_view.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,12 +23,13 @@ void etcd_on_status(struct grpc_call *call, struct slice message)
     (void)message;
     const struct etcd *etcd = call->ctx;
     const int64_t revision = etcd_revision(etcd);
-    const uint64_t n_bytes = etcd->system->memory_bytes(etcd->system->ctx);
+    struct store_size size;
+    store_measure(etcd->store, &size);
     struct buf *answer = etcd_answer_begin(call, revision);
     if (!answer)
         return;
     pb_add_str(answer, 2, ETCD_VERSION);
-    pb_add_uint(answer, 3, n_bytes);
+    pb_add_uint(answer, 3, size.disk_bytes);
     pb_add_uint(answer, 4, etcd->identity.member_id); /* its own leader */
     pb_add_int(answer, 5, revision);                  /* there is no raft: the revision stands for its index */
     pb_add_uint(answer, 6, ETCD_RAFT_TERM);
@@ -41,7 +39,7 @@ void etcd_on_status(struct grpc_call *call, struct slice message)
         (void)snprintf(text, sizeof(text), "memberID:%" PRIu64 " alarm:NOSPACE ", etcd->identity.member_id);
         pb_add_str(answer, 8, text);
     }
-    pb_add_uint(answer, 9, n_bytes);
+    pb_add_uint(answer, 9, size.data_bytes);
     pb_add_str(answer, 11, ETCD_STORAGE_VERSION);
     pb_add_int(answer, 12, sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
     pb_add_element(answer, 13, (struct slice){0}); /* no downgrade is under way */

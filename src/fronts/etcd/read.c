@@ -103,7 +103,8 @@ enum etcd_error etcd_read_lease(struct slice message, struct etcd_lease_request 
 
 /* The numbers of the alternatives in Compare.target_union, by target. */
 static const uint32_t operand_numbers[] = {
-    [STORE_CMP_VERSION] = 4, [STORE_CMP_CREATE] = 5, [STORE_CMP_MOD] = 6, [STORE_CMP_VALUE] = 7, [STORE_CMP_LEASE] = 8,
+    [STORE_CMP_VERSION] = 4, [STORE_CMP_CREATE] = 5, [STORE_CMP_MOD] = 6,
+    [STORE_CMP_VALUE] = 7,   [STORE_CMP_LEASE] = 8,  [STORE_CMP_NOTHING] = 0,
 };
 
 /* An operand that is not the target's counts as its zero, as with etcd. */
@@ -156,10 +157,9 @@ static enum etcd_error read_compare(struct slice message, struct store_compare *
         return ETCD_MALFORMED;
     if (slice_is_empty(ret_compare->key))
         return ETCD_EMPTY_KEY;
-    if ((uint32_t)result > STORE_CMP_NOT_EQUAL || (uint32_t)target > STORE_CMP_LEASE)
-        return ETCD_INVALID_COMPARE;
-    ret_compare->test = (uint32_t)result;
-    ret_compare->target = (uint32_t)target;
+    /* Numbers that nobody knows are taken as etcd takes them. */
+    ret_compare->test = (uint32_t)result < STORE_CMP_ANY ? (uint32_t)result : STORE_CMP_ANY;
+    ret_compare->target = (uint32_t)target < STORE_CMP_NOTHING ? (uint32_t)target : STORE_CMP_NOTHING;
     settle_operand(ret_compare, operand);
     return ETCD_OK;
 }

@@ -90,8 +90,20 @@ static int enter_late(struct watch_hub *hub, struct watch *watch)
     return 0;
 }
 
+/* While there is no live watch, nobody is told of commits. */
+static void hear_news(struct watch_hub *hub)
+{
+    struct store_view view;
+    if (!watch_index_is_empty(&hub->live))
+        return;
+    store_mute(&hub->subscriber, false);
+    store_view(hub->store, false, &view);
+    hub->live_revision = view.revision;
+}
+
 int watch_hub_add(struct watch_hub *hub, struct watch *watch)
 {
+    hear_news(hub);
     int r = watch->target.next_revision > hub->live_revision ? enter(hub, watch, WATCH_LIVE) : enter_late(hub, watch);
     if (r < 0)
         leave(hub, watch);
@@ -374,7 +386,11 @@ static void on_retry(struct timer *timer)
 
 static void on_news(struct store_subscriber *subscriber)
 {
-    (void)watch_hub_advance(container_of(subscriber, struct watch_hub, subscriber));
+    struct watch_hub *hub = container_of(subscriber, struct watch_hub, subscriber);
+    if (watch_index_is_empty(&hub->live))
+        store_mute(subscriber, true);
+    else
+        (void)watch_hub_advance(hub);
 }
 
 /* ------------------------------------------------------------------------------------------------ life */

@@ -63,6 +63,7 @@ static int recover(struct local *local, struct local_recovery *ret_recovery, str
     result = wal_open(local->files, &local->options.wal, head.next_record, replay_record, &replay, &local->wal,
                       &ret_recovery->torn_bytes, err);
     ret_recovery->n_records = replay.n_records;
+    atomic_store_explicit(&local->snapshot_bytes, snapshot_disk_bytes(local->files), memory_order_relaxed);
     return result;
 }
 
@@ -217,6 +218,14 @@ uint64_t local_cluster_id(const struct local *local)
 uint64_t local_member_id(const struct local *local)
 {
     return local->member_id;
+}
+
+void local_measure(const struct local *local, struct store_size *ret_size)
+{
+    struct store_view view;
+    mvcc_view(local->mvcc, false, &view);
+    uint64_t snapshots = atomic_load_explicit(&local->snapshot_bytes, memory_order_relaxed);
+    *ret_size = (struct store_size){wal_bytes(local->wal) + snapshots, mvcc_view_live_bytes(&view)};
 }
 
 uint64_t local_n_syncs(const struct local *local)

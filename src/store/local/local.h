@@ -70,6 +70,9 @@ struct docs *local_docs(struct local *local);
 uint64_t local_cluster_id(const struct local *local);
 uint64_t local_member_id(const struct local *local);
 
+/* Any thread that is an RCU reader. */
+void local_measure(const struct local *local, struct store_size *ret_size);
+
 /* How often the log was synced so far. Any thread. */
 uint64_t local_n_syncs(const struct local *local);
 

@@ -54,7 +54,8 @@ struct local {
 
     _Atomic int refusal; /* enum store_outcome */
     _Atomic uint64_t logged_bytes;
-    struct buf record; /* the log thread's: the batch being written, as entries */
+    _Atomic uint64_t snapshot_bytes; /* on the disk */
+    struct buf record;               /* the log thread's: the batch being written, as entries */
 };
 
 /* Makes what is in memory only, all of it empty; on failure too, local_parts_free frees it. 0 or -ENOMEM. */

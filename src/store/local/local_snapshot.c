@@ -186,6 +186,7 @@ void local_snapshot_end(struct local_snapshot *snapshot, bool covers_log)
         /* The snapshot before this one is kept in case this one rots: so is the log behind it. */
         wal_forget_below(local->wal, local->covered_record);
         local->covered_record = snapshot->head.next_record;
+        atomic_store_explicit(&local->snapshot_bytes, snapshot_disk_bytes(local->files), memory_order_relaxed);
     }
     local->is_snapshotting = false;
     mvcc_release(local->mvcc, &snapshot->view);

@@ -90,5 +90,7 @@ int mvcc_view_range(const struct store_view *view, const struct store_range *ran
 /* The working state, for ranges inside transactions (keeper's thread). */
 int mvcc_range(const struct mvcc *mvcc, const struct store_range *range, store_kv_fn on_kv, void *ctx,
                struct store_range_result *ret_result);
+/* Bytes of the versions that are current in it. */
+size_t mvcc_view_live_bytes(const struct store_view *view);
 /* The commit that made `revision`; NULL when it is compacted (below view->compacted) or above the view. */
 const struct store_commit *mvcc_view_commit(const struct store_view *view, int64_t revision);

@@ -22,6 +22,7 @@ struct store_root {
     struct tree_node *live, *gone;
     const struct history_directory *directory;
     int64_t revision, compacted, first_commit;
+    size_t live_bytes;
     _Atomic uint32_t n_views; /* counted ones */
     struct rcu_node rcu;
     bool is_retired;             /* the keeper has seen that a newer one is published, and waits for the grace period */

@@ -28,6 +28,7 @@ struct walk {
     const struct store_kv *next_live, *next_gone;
     struct slice end; /* empty: none */
     int64_t revision;
+    size_t left; /* keys that may still be looked at */
 };
 
 static const struct store_kv *within(const struct store_kv *kv, struct slice end)
@@ -38,6 +39,7 @@ static const struct store_kv *within(const struct store_kv *kv, struct slice end
 static void walk_begin(struct walk *walk, const struct state *state, const struct store_range *range, int64_t revision)
 {
     walk->revision = revision;
+    walk->left = range->part ? range->part : SIZE_MAX;
     walk->end = store_range_is_open(range->end) ? (struct slice){0} : range->end;
     tree_seek(&walk->live, state->live, range->key);
     walk->next_live = within(tree_next(&walk->live), walk->end);
@@ -57,22 +59,26 @@ static const struct store_kv *version_at(const struct store_kv *newest, int64_t 
     return version && !version_is_tombstone(version) ? &version->kv : NULL;
 }
 
+/* Of the two that come next the one with the lower key. */
+static const struct store_kv *walk_peek(const struct walk *walk)
+{
+    if (!walk->next_gone || !walk->next_live)
+        return walk->next_live ? walk->next_live : walk->next_gone;
+    return store_key_compare(walk->next_live->key, walk->next_gone->key) < 0 ? walk->next_live : walk->next_gone;
+}
+
 static const struct store_kv *walk_next(struct walk *walk)
 {
-    while (walk->next_live || walk->next_gone) {
-        const struct store_kv *newest;
-        bool from_live =
-            !walk->next_gone || (walk->next_live && store_key_compare(walk->next_live->key, walk->next_gone->key) < 0);
-        if (from_live) {
-            newest = walk->next_live;
+    for (const struct store_kv *newest; walk->left > 0 && (newest = walk_peek(walk)); walk->left--) {
+        if (newest == walk->next_live)
             walk->next_live = within(tree_next(&walk->live), walk->end);
-        } else {
-            newest = walk->next_gone;
+        else
             walk->next_gone = within(tree_next(&walk->gone), walk->end);
-        }
         const struct store_kv *kv = version_at(newest, walk->revision);
-        if (kv)
+        if (kv) {
+            walk->left--;
             return kv;
+        }
     }
     return NULL;
 }
@@ -127,6 +133,18 @@ static void range_in_order(const struct state *state, const struct store_range *
     }
     ret_result->count = is_newest ? count_newest(state, range) : n_seen;
     ret_result->more = !range->count_only && ret_result->count > n_given;
+}
+
+/* A part, so that nothing is counted. */
+static void range_part(const struct state *state, const struct store_range *range, int64_t revision, store_kv_fn on_kv,
+                       void *ctx, struct store_range_result *ret_result)
+{
+    struct walk walk;
+    walk_begin(&walk, state, range, revision);
+    for (const struct store_kv *kv; (kv = walk_next(&walk)) && give(range, kv, on_kv, ctx);)
+        continue;
+    const struct store_kv *next = walk_peek(&walk);
+    *ret_result = (struct store_range_result){.next = next ? next->key : (struct slice){0}};
 }
 
 static void range_one_key(const struct state *state, const struct store_range *range, int64_t revision,
@@ -243,6 +261,8 @@ static int range_state(const struct state *state, const struct store_range *rang
     bool in_order = range->by == STORE_BY_KEY && range->order != STORE_DESCENDING && !is_filtered(range);
     if (slice_is_empty(range->end))
         range_one_key(state, range, revision, on_kv, ctx, ret_result);
+    else if (range->part)
+        range_part(state, range, revision, on_kv, ctx, ret_result);
     else if (in_order)
         range_in_order(state, range, revision, on_kv, ctx, ret_result);
     else
@@ -276,4 +296,9 @@ const struct store_commit *mvcc_view_commit(const struct store_view *view, int64
     if (revision < root->first_commit || revision > root->revision)
         return NULL;
     return history_get(root->directory, revision);
+}
+
+size_t mvcc_view_live_bytes(const struct store_view *view)
+{
+    return view->root->live_bytes;
 }

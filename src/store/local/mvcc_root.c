@@ -41,6 +41,7 @@ int mvcc_seal(struct mvcc *mvcc, struct store_root **ret_root)
     root->revision = mvcc->revision;
     root->compacted = mvcc->compacted;
     root->first_commit = mvcc->history.first;
+    root->live_bytes = mvcc->stats.live_bytes;
 
     /* What this batch replaced is the last thing that the root before it needs. */
     mvcc->garbage.live_nodes = tree_take_retired(&mvcc->live);

@@ -49,6 +49,9 @@ typedef int (*snapshot_entry_fn)(void *ctx, const struct record_entry *entry, st
 int snapshot_load(struct wal_files *files, snapshot_entry_fn on_entry, void *ctx, struct snapshot_head *ret_head,
                   unsigned *ret_skipped, struct err *err);
 
+/* What the snapshots in the folder take of the disk, as far as it can be told. */
+uint64_t snapshot_disk_bytes(struct wal_files *files);
+
 /*
  * Reads the snapshot in a file, which is checked as a whole first. on_entry NULL: no more than that. 0; -ENOENT;
  * -EBADMSG: damaged, with the offset in err; -ENOTSUP; -errno.

@@ -203,6 +203,33 @@ int snapshot_read(struct wal_files *files, const char *name, snapshot_entry_fn o
     return read_file(files, name, on_entry, ctx, ret_head, &is_whole, err);
 }
 
+/* ------------------------------------------------------------------------------------------------ their size */
+
+struct measuring {
+    struct wal_files *files;
+    uint64_t bytes;
+};
+
+static void measure_file(void *ctx, const char *name)
+{
+    struct measuring *measuring = ctx;
+    struct wal_files *files = measuring->files;
+    struct wal_file *file;
+    uint64_t number, bytes;
+    if (!segment_name_parse(name, "snapshot", &number) || files->ops->open(files->ctx, name, false, &file) < 0)
+        return;
+    if (files->ops->size(files->ctx, file, &bytes) == 0)
+        measuring->bytes += bytes;
+    files->ops->close(files->ctx, file);
+}
+
+uint64_t snapshot_disk_bytes(struct wal_files *files)
+{
+    struct measuring measuring = {.files = files};
+    (void)files->ops->list(files->ctx, measure_file, &measuring);
+    return measuring.bytes;
+}
+
 /* ------------------------------------------------------------------------------------------------ the newest one */
 
 /* The highest number below a limit. */

@@ -42,6 +42,8 @@ static int compare_target(const struct store_compare *compare, const struct stor
         return compare_sign(kv->mod_revision, compare->number);
     case STORE_CMP_LEASE:
         return compare_sign(kv->lease, compare->number);
+    case STORE_CMP_NOTHING:
+        return 0;
     case STORE_CMP_VALUE:
         break;
     }
@@ -58,6 +60,8 @@ static bool compare_holds(const struct store_compare *compare, const struct stor
         return order > 0;
     case STORE_CMP_LESS:
         return order < 0;
+    case STORE_CMP_ANY:
+        return true;
     case STORE_CMP_NOT_EQUAL:
         break;
     }

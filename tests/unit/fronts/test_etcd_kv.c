@@ -209,6 +209,26 @@ static void a_transaction_answers_with_its_branch(void)
     etcd_kit_free(kit);
 }
 
+static void a_version_of_the_api_must_be_a_text(void)
+{
+    static const struct {
+        struct slice version;
+        bool is_good;
+    } calls[] = {{SLICE_LIT("3.6"), true}, {SLICE_LIT("\xc3\xa4"), true}, {SLICE_LIT("3.6\xff"), false}};
+    struct etcd_kit *kit = etcd_kit_new();
+    for (unsigned i = 0; i < ARRAY_LEN(calls); i++) {
+        struct etcd_call *call = etcd_call_prepare(kit, "KV/Range");
+        call->fields.items[call->fields.n++] =
+            (struct http_field){.name = SLICE_LIT("client-api-version"), .value = calls[i].version};
+        etcd_call_open(call);
+        if (!calls[i].is_good)
+            expect_error(call, GRPC_INVALID_ARGUMENT, "etcdserver: invalid client api version");
+        else
+            expect_int(call->status, ETCD_NO_STATUS);
+    }
+    etcd_kit_free(kit);
+}
+
 static void bad_puts_get_their_error(void)
 {
     struct etcd_kit *kit = etcd_kit_new();
@@ -357,6 +377,7 @@ static void an_answer_after_the_deadline_is_thrown_away(void)
 }
 
 static const struct test_case cases[] = {
+    {"a version of the API must be a text", a_version_of_the_api_must_be_a_text},
     {"a put is answered with header and previous pair", a_put_is_answered_with_header_and_previous_pair},
     {"a range tells pairs, count and more", a_range_tells_pairs_count_and_more},
     {"everything is a range from zero to zero", everything_is_a_range_from_zero_to_zero},

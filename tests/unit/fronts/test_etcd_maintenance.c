@@ -63,11 +63,13 @@ static Etcdserverpb__AlarmResponse *ask_alarms(struct etcd_kit *kit)
 static void status_is_what_tools_expect(void)
 {
     struct etcd_kit *kit = etcd_kit_new();
+    expect_int(ask_status(kit)->dbsizeinuse, 0);
     fake_store_put(kit->store, "k", "v");
     Etcdserverpb__StatusResponse *answer = ask_status(kit);
     expect_str(answer->version, "3.6.0");
     expect_int(answer->leader, answer->header->member_id);
-    expect_true(answer->dbsize > 0 && answer->dbsizeinuse > 0 && answer->dbsizequota > 0);
+    expect_int(answer->dbsize, 123456);
+    expect_true(answer->dbsizeinuse > 0 && answer->dbsizequota > 0);
     expect_int(answer->raftterm, 1);
     expect_int(answer->raftindex, 2);
     expect_int(answer->raftappliedindex, 2);
@@ -157,6 +159,26 @@ static void equal_states_have_equal_hashes(void)
     etcd_kit_free(other);
 }
 
+static void the_past_is_hashed_however_much_is_gone(void)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    int64_t one = fake_store_put(kit->store, "z", "v");
+    uint32_t first = hash_kv(kit, 0)->hash;
+    fill(kit);
+    int64_t then = fake_store_delete(kit->store, "k17");
+    uint32_t hash = hash_kv(kit, 0)->hash;
+    for (unsigned i = 0; i < 5000; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "k%u", i);
+        if (i != 17)
+            fake_store_delete(kit->store, key);
+    }
+    expect_int(hash_kv(kit, 0)->hash, first);
+    expect_int(hash_kv(kit, one)->hash, first);
+    expect_int(hash_kv(kit, then)->hash, hash);
+    etcd_kit_free(kit);
+}
+
 static void hashes_of_other_times_get_their_error(void)
 {
     struct etcd_kit *kit = etcd_kit_new();
@@ -178,6 +200,7 @@ static void hashes_of_other_times_get_their_error(void)
 }
 
 static const struct test_case cases[] = {
+    {"the past is hashed, however much is gone", the_past_is_hashed_however_much_is_gone},
     {"the member list has addresses that can be reached", the_member_list_has_addresses_that_can_be_reached},
     {"the one member cannot be changed", the_one_member_cannot_be_changed},
     {"status is what tools expect", status_is_what_tools_expect},

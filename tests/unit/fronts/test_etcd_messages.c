@@ -424,15 +424,25 @@ static void bad_requests_get_their_error(void)
     expect_int(etcd_read_put(SLICE_LIT("\x0a\x01k\x12\x01v\x28\x01"), &put), ETCD_VALUE_PROVIDED);
     expect_int(etcd_read_put(SLICE_LIT("\x0a\x01k\x18\x01\x30\x01"), &put), ETCD_LEASE_PROVIDED);
     expect_int(etcd_read_txn(SLICE_LIT("\x0a\x00"), &arena, &txn), ETCD_EMPTY_KEY);
-    expect_int(etcd_read_txn(SLICE_LIT("\x0a\x05\x08\x04\x1a\x01k"), &arena, &txn), ETCD_INVALID_COMPARE);
-    expect_int(etcd_read_txn(SLICE_LIT("\x0a\x05\x10\x05\x1a\x01k"), &arena, &txn), ETCD_INVALID_COMPARE);
     expect_int(etcd_read_txn(SLICE_LIT("\x12\x00"), &arena, &txn), ETCD_KEY_NOT_FOUND);
     expect_int(etcd_read_txn(SLICE_LIT("\x12\x02\x0a\x00"), &arena, &txn), ETCD_EMPTY_KEY);
     expect_int(etcd_read_txn(SLICE_LIT("\x10\x01"), &arena, &txn), ETCD_MALFORMED);
     arena_deinit(&arena);
 }
 
+static void unknown_compares_are_read(void)
+{
+    struct arena arena = {0};
+    struct store_txn txn;
+    expect_int(etcd_read_txn(SLICE_LIT("\x0a\x05\x08\x04\x1a\x01k"), &arena, &txn), ETCD_OK);
+    expect_int(txn.compares[0].test, STORE_CMP_ANY);
+    expect_int(etcd_read_txn(SLICE_LIT("\x0a\x05\x10\x05\x1a\x01k"), &arena, &txn), ETCD_OK);
+    expect_int(txn.compares[0].target, STORE_CMP_NOTHING);
+    arena_deinit(&arena);
+}
+
 static const struct test_case cases[] = {
+    {"compares of an unknown kind are read", unknown_compares_are_read},
     {"ranges, puts and deletions are read as protobuf-c wrote them", flat_requests_are_read},
     {"transactions are read as protobuf-c wrote them", transactions_are_read},
     {"transactions nested too deep are refused", deep_transactions_are_refused},

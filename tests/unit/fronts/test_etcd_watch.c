@@ -30,6 +30,35 @@ static void a_watch_sees_its_range_and_nothing_else(void)
     etcd_kit_free(kit);
 }
 
+static void commits_wake_only_loops_that_watch(void)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    struct etcd_call *call = watch_open_range(kit, "k", "");
+    etcd_put(kit, "k", "1");
+    watch_expect_event(call, 0, "k", "1", 2);
+    etcd_abort(call);
+    etcd_put(kit, "k", "2"); /* shows that nobody watches any more */
+    unsigned n_news = fake_store_n_news(kit->store);
+    etcd_put(kit, "k", "3");
+    etcd_put(kit, "k", "4");
+    expect_int(fake_store_n_news(kit->store), n_news);
+
+    call = watch_open_range(kit, "k", "");
+    etcd_put(kit, "k", "5");
+    watch_expect_event(call, 0, "k", "5", 6);
+    Etcdserverpb__WatchCreateRequest create = watch_request("k", "");
+    create.start_revision = 3;
+    struct etcd_call *late = watch_open(kit, &create);
+    etcd_put(kit, "k", "6");
+    watch_expect_event(call, 0, "k", "6", 7);
+    int64_t next = 3;
+    for (Etcdserverpb__WatchResponse *answer; (answer = watch_hear(late)) != NULL;)
+        for (size_t i = 0; i < answer->n_events; i++)
+            expect_int(answer->events[i]->kv->mod_revision, next++);
+    expect_int(next, 8);
+    etcd_kit_free(kit);
+}
+
 static void single_keys_open_ranges_and_everything(void)
 {
     struct etcd_kit *kit = etcd_kit_new();
@@ -335,6 +364,7 @@ static void the_stream_ends_with_its_client_or_its_server(void)
 }
 
 static const struct test_case cases[] = {
+    {"commits wake only loops that watch", commits_wake_only_loops_that_watch},
     {"a watch sees its range and nothing else", a_watch_sees_its_range_and_nothing_else},
     {"single keys, open ranges and everything are watched", single_keys_open_ranges_and_everything},
     {"previous pairs are given to those who ask", previous_pairs_are_given_to_those_who_ask},
