@@ -44,7 +44,7 @@ peers_of() {
 go_client() {
     local sources=usr/share/gocode/src
     command -v go >/dev/null ||
-        printf '%s\n' "golang-1.19-src usr/share/go-1.19/VERSION" "golang-1.19-go usr/lib/go-1.19/bin/go"
+        printf '%s\n' "golang-1.19-src usr/share/go-1.19/src/fmt/print.go" "golang-1.19-go usr/lib/go-1.19/bin/go"
     printf '%s\n' "golang-etcd-server-dev $sources/go.etcd.io/etcd/clientv3/client.go" \
         "golang-github-coreos-go-semver-dev $sources/github.com/coreos/go-semver/semver/semver.go" \
         "golang-github-coreos-go-systemd-dev $sources/github.com/coreos/go-systemd/journal/journal.go" \

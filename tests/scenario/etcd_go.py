@@ -88,7 +88,8 @@ def compaction(server):
 def restart(server):
     process = begin(server, "restart")
     tap.expect(process.stdout.readline(), "restart\n")
-    server.kill_and_start_again()
+    server.kill()
+    server.start_again()
     print("#", finish(process, "restarted\n").strip())
 
 

@@ -81,13 +81,15 @@ class Server:
 
 
 class MusterServer(Server):
-    def __init__(self, stack):
-        self.muster = stack.enter_context(Muster())
+    def __init__(self, stack, *arguments):
+        self.muster = stack.enter_context(Muster(*arguments))
         self.port = int(self.muster.address().rsplit(":", 1)[1])
 
-    def kill_and_start_again(self):
+    def kill(self):
         self.muster.process.kill()
         self.muster.end()
+
+    def start_again(self):
         self.muster.start_again()
 
 
@@ -103,9 +105,9 @@ class EtcdServer(Server):
         self.words += ["--initial-cluster", f"default=http://127.0.0.1:{peer}"]
         self.process = None
         stack.callback(self.kill)
-        self.start()
+        self.start_again()
 
-    def start(self):
+    def start_again(self):
         self.process = subprocess.Popen(self.words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + SECONDS
         while subprocess.run(
@@ -121,10 +123,6 @@ class EtcdServer(Server):
         if self.process:
             self.process.kill()
             self.process.wait(SECONDS)
-
-    def kill_and_start_again(self):
-        self.kill()
-        self.start()
 
 
 def free_port():

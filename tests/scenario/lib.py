@@ -65,15 +65,15 @@ def wait_for(ask_again, value):
 class Muster:
     """`muster serve` on ports that the system chooses."""
 
-    def __init__(self, *arguments, listen=("127.0.0.1:0",), gateway=("127.0.0.1:0",), env=None, wrapper=(), **popen):
+    def __init__(self, *arguments, listen=("127.0.0.1:0",), gateway=("127.0.0.1:0",), env=None, **popen):
         self.folder = tempfile.TemporaryDirectory(prefix="muster-scenario-")
         self.path = pathlib.Path(self.folder.name)
         self.log_path = self.path / "log"
-        self.arguments, self.env, self.wrapper, self.popen = arguments, env, wrapper, popen
+        self.arguments, self.env, self.popen = arguments, env, popen
         self.start(listen, gateway)
 
     def start(self, listen, gateway):
-        words = [*self.wrapper, BINARY, "serve", "--data", str(self.path / "data")]
+        words = [BINARY, "serve", "--data", str(self.path / "data")]
         for address in listen:
             words += ["--listen", address]
         for address in gateway:
