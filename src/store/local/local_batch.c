@@ -35,6 +35,13 @@ struct local_batch *local_seal(struct local *local)
 
 typedef void (*note_fn)(void *ctx, const struct store_note *note);
 
+static void give_note(struct store_note note, note_fn fn, void *ctx)
+{
+    note.actor.len = min_size(note.actor.len, STORE_NOTE_TEXT_MAX);
+    note.cause.len = min_size(note.cause.len, STORE_NOTE_TEXT_MAX);
+    fn(ctx, &note);
+}
+
 /* Why the keys are gone that a commit deleted. */
 static void removal_notes(const struct store_commit *commit, note_fn fn, void *ctx)
 {
@@ -48,7 +55,7 @@ static void removal_notes(const struct store_commit *commit, note_fn fn, void *c
         if (note.kind == STORE_NOTE_CHANGED)
             note.kind = STORE_NOTE_DELETED;
         note.subject = kv->key;
-        fn(ctx, &note);
+        give_note(note, fn, ctx);
     }
 }
 
@@ -59,9 +66,7 @@ static void asked_notes(const struct batch_step *step, note_fn fn, void *ctx)
         struct store_note note = step->notes[i];
         note.revision = note.revision ? note.revision : step->revision;
         note.wall_ms = note.wall_ms ? note.wall_ms : step->wall_ms;
-        note.actor.len = min_size(note.actor.len, STORE_NOTE_TEXT_MAX);
-        note.cause.len = min_size(note.cause.len, STORE_NOTE_TEXT_MAX);
-        fn(ctx, &note);
+        give_note(note, fn, ctx);
     }
 }
 
@@ -71,7 +76,7 @@ static void step_notes(const struct batch_step *step, note_fn fn, void *ctx)
     if (step->type == STEP_COMMIT)
         removal_notes(step->commit, fn, ctx);
     else if (step->type == STEP_GONE)
-        fn(ctx, &step->why);
+        give_note(step->why, fn, ctx);
     else if (step->type == STEP_NOTES)
         asked_notes(step, fn, ctx);
 }

@@ -78,6 +78,8 @@ struct asked {
     struct bench *bench;
     bool is_done;
     char key[32], value[32];
+    struct store_note note;
+    int64_t expected_version; /* of the document that it changes */
 };
 
 static void asked_done(struct store_request *request)
@@ -475,8 +477,47 @@ static void commits_tell_who_made_them(void)
 /* -------- many requests under way, against a model, through restarts and snapshots */
 
 #define KEYS   40
+#define DOCS   6
 #define ROUNDS 60
 #define BURST  50
+
+struct model {
+    int values[KEYS];       /* 0: the key is not there */
+    int64_t versions[DOCS]; /* of documents; 0: it is not there */
+    int n_notes;            /* their numbers count up from 1 */
+};
+
+static void ask_for_doc(struct model *model, struct asked *asked, uint64_t *seed)
+{
+    int d = (int)(test_random(seed) % DOCS);
+    bool is_removal = test_random(seed) % 4 == 0;
+    model->versions[d] = is_removal ? 0 : model->versions[d] + 1;
+    snprintf(asked->key, sizeof(asked->key), "doc-%d", d);
+    snprintf(asked->value, sizeof(asked->value), "%d", (int)model->versions[d]);
+    asked->request = (struct store_request){.type = STORE_DOC};
+    asked->request.doc.name = slice_from_str(asked->key);
+    asked->request.doc.value = slice_from_str(asked->value);
+    asked->request.doc.remove = is_removal;
+    asked->request.doc.expected_version = -1;
+    asked->expected_version = model->versions[d];
+}
+
+static void ask_for_note(struct model *model, struct asked *asked)
+{
+    asked->note = (struct store_note){.kind = STORE_NOTE_FREE, .revision = ++model->n_notes};
+    asked->request = (struct store_request){.type = STORE_NOTES, .notes = {&asked->note, 1}};
+}
+
+static void ask_for_key(struct model *model, struct asked *asked, uint64_t *seed)
+{
+    char key[16], value[16];
+    int k = (int)(test_random(seed) % KEYS), v = 1 + (int)(test_random(seed) % 999);
+    bool is_put = test_random(seed) % 3;
+    snprintf(key, sizeof(key), "key-%02d", k);
+    snprintf(value, sizeof(value), "%d", v);
+    lone_op(asked, key, is_put ? value : NULL, 0);
+    model->values[k] = is_put ? v : 0;
+}
 
 static bool add_pair(void *ctx, const struct store_kv *kv)
 {
@@ -484,28 +525,63 @@ static bool add_pair(void *ctx, const struct store_kv *kv)
     return true;
 }
 
+static bool count_note(void *ctx, const struct store_note *note)
+{
+    int *n = ctx;
+    if (note->kind >= STORE_NOTE_FREE)
+        expect_int(note->revision, ++*n);
+    return true;
+}
+
+static void expect_model(struct bench *bench, const struct model *model)
+{
+    struct buf expected = {0}, got = {0};
+    for (int k = 0; k < KEYS; k++)
+        if (model->values[k])
+            buf_printf(&expected, "key-%02d=%d ", k, model->values[k]);
+    for (int d = 0; d < DOCS; d++)
+        if (model->versions[d])
+            buf_printf(&expected, "doc-%d=%d@%d ", d, (int)model->versions[d], (int)model->versions[d]);
+
+    struct store_view view;
+    struct store_range all = {.key = SLICE_LIT("\0"), .end = SLICE_LIT("\0")};
+    struct store_range_result result;
+    int n_notes = 0;
+    loop_settle(bench->loop);
+    store_view(bench->store, true, &view);
+    expect_int(store_range(bench->store, &view, &all, add_pair, &got, &result), STORE_OK);
+    store_release(bench->store, &view);
+    expect_int(store_docs(bench->store, (struct slice){0}, see_doc, &got), 0);
+    expect_bytes(buf_slice(&got), buf_slice(&expected));
+    store_notes(bench->store, count_note, &n_notes);
+    expect_int(n_notes, model->n_notes);
+    buf_deinit(&got);
+    buf_deinit(&expected);
+}
+
 static void agrees_with_a_model_through_restarts(void)
 {
     uint64_t seed = test_seed();
     struct bench bench;
     bench_init(&bench);
-    int model[KEYS] = {0}; /* 0: not there, else value */
+    struct model model = {0};
     static struct asked asked[BURST];
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < BURST; i++) {
-            char key[16], value[16];
-            int k = (int)(test_random(&seed) % KEYS), v = 1 + (int)(test_random(&seed) % 999);
-            bool is_put = test_random(&seed) % 3;
-            snprintf(key, sizeof(key), "key-%02d", k);
-            snprintf(value, sizeof(value), "%d", v);
             asked[i] = (struct asked){0};
-            lone_op(&asked[i], key, is_put ? value : NULL, 0);
+            uint64_t what = test_random(&seed) % 8;
+            if (what == 0)
+                ask_for_doc(&model, &asked[i], &seed);
+            else if (what == 1)
+                ask_for_note(&model, &asked[i]);
+            else
+                ask_for_key(&model, &asked[i], &seed);
             submit(&bench, &asked[i]);
-            model[k] = is_put ? v : 0;
         }
         for (int i = 0; i < BURST; i++) {
             await(&bench, &asked[i]);
             expect_int(asked[i].request.outcome, STORE_OK);
+            expect_int(asked[i].request.doc_version, asked[i].expected_version);
             store_request_deinit(&asked[i].request);
         }
         if (test_random(&seed) % 10 == 0) {
@@ -517,23 +593,7 @@ static void agrees_with_a_model_through_restarts(void)
             enum store_outcome outcome = ask(&bench, &compact);
             expect_true(outcome == STORE_OK || outcome == STORE_COMPACTED);
         }
-        struct buf expected = {0};
-        struct store_view view;
-        loop_settle(bench.loop);
-        store_view(bench.store, true, &view);
-        for (int k = 0; k < KEYS; k++) {
-            if (model[k])
-                buf_printf(&expected, "key-%02d=%d ", k, model[k]);
-        }
-        struct buf got = {0};
-        struct store_range all = {.key = SLICE_LIT("\0"), .end = SLICE_LIT("\0")};
-        struct store_range_result result;
-        expect_int(store_range(bench.store, &view, &all, add_pair, &got, &result), STORE_OK);
-        store_release(bench.store, &view);
-        buf_append_char(&expected, 0);
-        expect_slice(buf_slice(&got), expected.ptr);
-        buf_deinit(&got);
-        buf_deinit(&expected);
+        expect_model(&bench, &model);
     }
     bench_deinit(&bench);
 }

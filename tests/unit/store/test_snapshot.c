@@ -173,6 +173,47 @@ static void a_newer_format_is_left_alone(void)
     sim_disk_free(loading.disk);
 }
 
+/* A file that the first version of the format has: ten entries, none of them of the kinds that came later. */
+static const char of_version_1[] = "\x6d\x75\x73\x74\x65\x72\x2d\x73\x01\x00\x00\x00\x00\x00\x00\x00"
+                                   "\x09\x00\x00\x00\x00\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00"
+                                   "\x05\x00\x00\x00\x00\x00\x00\x00\x00\x68\xe5\xcf\x8b\x01\x00\x00"
+                                   "\x09\x19\x0b\x7a\xe9\x19\x9b\xd7\x00\x00\x00\x00\x9a\x85\xc0\xd1"
+                                   "\x1f\x01\x68\x1c\x80\x00\x00\x00\x01\x00\x00\x00\x0a\x00\x00\x00"
+                                   "\x00\x00\x00\x00\x00\x00\x00\x00\x01\x0e\x80\xa0\xab\xfe\xf9\x62"
+                                   "\x02\x0e\x73\x65\x72\x76\x69\x63\x65\x73\x2f\x77\x65\x62\x2f\x31"
+                                   "\x0b\x7b\x22\x70\x6f\x72\x74\x22\x3a\x38\x30\x7d\x53\x0e\x02\x03"
+                                   "\x0e\x73\x65\x72\x76\x69\x63\x65\x73\x2f\x77\x65\x62\x2f\x31\x04"
+                                   "\x9a\x01\xa0\x9c\x01\x05\x9a\x01\xd0\x8c\x01\x06\x9a\x01\x07\x0a"
+                                   "\x08\x01\x10\x80\xa0\xab\xfe\xf9\x62\x9a\x01\xc0\xbb\x01\x01\x6b"
+                                   "\x0d\x65\x74\x63\x64\x20\x31\x30\x2e\x30\x2e\x30\x2e\x37\x0d\x6c"
+                                   "\x65\x61\x73\x65\x20\x72\x61\x6e\x20\x6f\x75\x74\x09\x01\x02\x0a"
+                                   "\x01\x6b\x01\x76\x00\x04\x04\x06\x19\x51\x82\xae\x10\x00\x00\x00"
+                                   "\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+                                   "\x0a\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00";
+
+static int count_type(void *ctx, const struct record_entry *entry, struct err *err)
+{
+    unsigned *counts = ctx;
+    (void)err;
+    counts[entry->type]++;
+    return 0;
+}
+
+static void the_first_format_is_read(void)
+{
+    struct sim_disk *disk = sim_disk_new(test_seed());
+    sim_disk_put(disk, "0000000000000009.snapshot", slice_from(of_version_1, sizeof(of_version_1) - 1));
+    struct snapshot_head head;
+    unsigned counts[RECORD_DOC_GONE + 1] = {0}, n_skipped;
+    expect_int(snapshot_load(sim_disk_files(disk), count_type, counts, &head, &n_skipped, NULL), 0);
+    expect_int(head.next_record, 9);
+    expect_int(head.revision, 8);
+    expect_int(head.compacted, 5);
+    for (unsigned type = RECORD_COMMIT; type <= RECORD_BASE; type++)
+        expect_int(counts[type], 1);
+    sim_disk_free(disk);
+}
+
 static void power_may_go_at_every_change(void)
 {
     uint64_t seed = test_seed();
@@ -263,6 +304,7 @@ static const struct test_case cases[] = {
     {"a damaged one is passed over, as a whole", a_damaged_one_is_passed_over},
     {"a cut or lengthened one is passed over", a_cut_or_lengthened_one_is_passed_over},
     {"a newer format is left alone", a_newer_format_is_left_alone},
+    {"the first format is read", the_first_format_is_read},
     {"the power may go at every change of the disk", power_may_go_at_every_change},
     {"what fails leaves the one before", what_fails_leaves_the_one_before},
     {"a full disk is told and left as it was", a_full_disk_is_told_and_left_as_it_was},

@@ -256,6 +256,33 @@ static void a_newer_format_is_left_alone(void)
     wal_kit_deinit(&kit);
 }
 
+static void the_first_format_is_read_and_not_written_to(void)
+{
+    struct wal_kit kit;
+    wal_kit_init(&kit, test_seed());
+    expect_int(wal_kit_open(&kit), 0);
+    wal_kit_append_some(&kit, 5);
+    wal_kit_close(&kit);
+    char head[SEGMENT_HEAD_BYTES];
+    static char bytes[WAL_KIT_SEGMENT_BYTES];
+    struct slice segment = sim_disk_bytes(kit.disk, "0000000000000001.log");
+    expect_true(segment.len <= sizeof(bytes));
+    memcpy(bytes, segment.ptr, segment.len);
+    put_le32(bytes + 8, 1);
+    put_le32(bytes + 60, crc32c(0, slice_from(bytes, 60)));
+    memcpy(head, bytes, sizeof(head));
+    sim_disk_put(kit.disk, "0000000000000001.log", slice_from(bytes, segment.len));
+
+    expect_int(wal_kit_open(&kit), 0);
+    wal_kit_append_some(&kit, 5);
+    expect_bytes(slice_from(sim_disk_bytes(kit.disk, "0000000000000001.log").ptr, sizeof(head)),
+                 slice_from(head, sizeof(head)));
+    expect_int(get_le32(sim_disk_bytes(kit.disk, "0000000000000002.log").ptr + 8), SEGMENT_VERSION);
+    wal_kit_close(&kit);
+    expect_int(wal_kit_open(&kit), 0);
+    wal_kit_deinit(&kit);
+}
+
 /* On one disk again and again: every allocation of opening, appending, rolling, forgetting fails once. */
 static int live_a_little(void *arg)
 {
@@ -291,6 +318,7 @@ static const struct test_case cases[] = {
     {"missing segments are missed", missing_segments_are_missed},
     {"a gap that nobody needs is passed over", a_gap_that_nobody_needs_is_passed_over},
     {"a newer format is left alone", a_newer_format_is_left_alone},
+    {"the first format is read and not written to", the_first_format_is_read_and_not_written_to},
     {"running out of memory is an ordinary error", running_out_of_memory_is_an_ordinary_error},
 };
 
