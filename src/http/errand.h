@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An errand: one small request to another program, on a connection of its own, whole, within one deadline. For what the
+ * registry asks by itself: checks, heartbeats, notices. Names are resolved; "unix:/path" and addresses are taken.
+ *
+ * Owned by the caller, who zeroes it, fills in his part and waits for on_done, which comes exactly once, never from
+ * inside a call of his. All on one loop.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "http/pool.h"
+#include "io/resolver.h"
+
+#define ERRAND_HEADERS_MAX 8
+
+struct errand;
+typedef void (*errand_done_fn)(struct errand *errand);
+
+/* What the errands of a loop share. The pool's connections are used once. */
+struct errand_office {
+    struct loop *loop;
+    struct pool *pool;
+    struct resolver *resolver;
+};
+
+/* Slices must stay until on_done. */
+struct errand_request {
+    struct slice host; /* name, address without brackets, or "unix:/path" */
+    uint16_t port;
+    struct tls_config *tls; /* NULL: plain */
+    struct slice method, target;
+    const struct header *headers; /* at most ERRAND_HEADERS_MAX; host and connection are added */
+    unsigned n_headers;
+    struct slice body;
+    nsec_t timeout_ns;
+    size_t body_max_bytes; /* of the answer: what is beyond is cut off */
+};
+
+enum errand_state {
+    ERRAND_RESTS,
+    ERRAND_RESOLVES,
+    ERRAND_CONNECTS,
+    ERRAND_ASKS,
+};
+
+struct errand {
+    /* the caller's */
+    struct errand_request request;
+    errand_done_fn on_done; /* may free it, or start it again */
+    /* the answer */
+    int result;      /* 0, or -errno: -ENOENT no such host, -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EBADMSG, … */
+    bool was_sent;   /* something of the request had left: it may have been acted upon */
+    unsigned status; /* with result 0 */
+    struct buf body;
+    /* the errand's */
+    enum errand_state state;
+    struct errand_office *office;
+    struct resolve_request resolve;
+    struct pool_wait wait;
+    struct client_call call;
+    struct timer timer;
+    struct loop_task done;
+};
+
+/* The errand must rest. */
+void errand_start(struct errand_office *office, struct errand *errand);
+/* Ends it now: on_done comes with -ECANCELED. Harmless when it rests or is done already. */
+void errand_cancel(struct errand *errand);
+/* Frees the answer. The errand must rest. */
+void errand_deinit(struct errand *errand);
+
+/* Why it failed, for people: "connection refused", "no such host". Static. */
+const char *errand_failure(const struct errand *errand);
