@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/util.h"
+#include "http/grpc.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -159,6 +160,8 @@ static struct slice shown(struct slice text)
 static void respond_not_found(struct exchange *exchange)
 {
     const struct http_request *request = exchange->request;
+    if (grpc_refuse_unclaimed(exchange))
+        return;
     exchange_respond_text(exchange, 404, "nothing here answers %.*s %.*s\n", SLICE_ARG(shown(request->method_text)),
                           SLICE_ARG(shown(request->path)));
 }

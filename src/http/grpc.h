@@ -71,6 +71,12 @@ void grpc_serve(const struct grpc_service *service, void *ctx, struct exchange *
 /* Answers the exchange with an error instead, in on_request. */
 void grpc_refuse(struct exchange *exchange, enum grpc_status status, const char *text);
 
+/*
+ * For a path that nobody serves, in on_request: answers a gRPC call with UNIMPLEMENTED, as its client makes little of a
+ * 404. False, and nothing done: it is no gRPC call.
+ */
+bool grpc_refuse_unclaimed(struct exchange *exchange);
+
 /* A message to the client. 0: go on; EXCHANGE_FULL: taken, but stop until on_drain; negative: on_close follows. */
 int grpc_send(struct grpc_call *call, struct slice message);
 

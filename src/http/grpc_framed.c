@@ -154,17 +154,21 @@ static struct slice known_value(const struct exchange *exchange, enum http_field
     return field ? field->value : (struct slice){0};
 }
 
-/* What is no gRPC request at all gets an HTTP answer. True when it was refused. */
-static bool refuse_http(struct exchange *exchange)
+static bool is_grpc(const struct exchange *exchange)
 {
-    const struct http_request *request = exchange->request;
     struct slice type;
     struct slice parameters = slice_split(known_value(exchange, HTTP_FIELD_CONTENT_TYPE), ';', &type);
     (void)parameters;
     type = slice_trim(type);
-    bool is_grpc = slice_equal_nocase(type, SLICE_LIT("application/grpc")) ||
-                   slice_equal_nocase(type, SLICE_LIT("application/grpc+proto"));
-    if (!is_grpc)
+    return slice_equal_nocase(type, SLICE_LIT("application/grpc")) ||
+           slice_equal_nocase(type, SLICE_LIT("application/grpc+proto"));
+}
+
+/* What is no gRPC request at all gets an HTTP answer. True when it was refused. */
+static bool refuse_http(struct exchange *exchange)
+{
+    const struct http_request *request = exchange->request;
+    if (!is_grpc(exchange))
         exchange_respond_text(exchange, 415, "this path takes gRPC: content-type application/grpc\n");
     else if (request->version_major != 2)
         exchange_respond_text(exchange, 505, "gRPC needs HTTP/2\n");
@@ -192,16 +196,39 @@ static bool read_head(struct framed_call *framed)
     return true;
 }
 
+/* The words are those of other servers: "/package.Service/Method" is split at the last slash. */
+static void refuse_path(struct exchange *exchange, bool has_service)
+{
+    char text[TEXT_MAX];
+    struct slice service = slice_skip(exchange->request->path, 1);
+    size_t len = service.len;
+    while (len > 0 && service.ptr[len - 1] != '/')
+        len--;
+    struct slice method = slice_skip(service, len);
+    service.len = len > 0 ? len - 1 : service.len;
+    if (has_service)
+        (void)snprintf(text, sizeof(text), "unknown method %.*s for service %.*s", SLICE_ARG(method),
+                       SLICE_ARG(service));
+    else
+        (void)snprintf(text, sizeof(text), "unknown service %.*s", SLICE_ARG(service));
+    grpc_refuse(exchange, GRPC_UNIMPLEMENTED, text);
+}
+
+bool grpc_refuse_unclaimed(struct exchange *exchange)
+{
+    bool is_call = exchange->request->version_major == 2 && is_grpc(exchange);
+    if (is_call)
+        refuse_path(exchange, false);
+    return is_call;
+}
+
 void grpc_serve(const struct grpc_service *service, void *ctx, struct exchange *exchange)
 {
     if (refuse_http(exchange))
         return;
-    struct slice path = exchange->request->path;
-    const struct grpc_method *method = grpc_find_method(service, path);
+    const struct grpc_method *method = grpc_find_method(service, exchange->request->path);
     if (!method) {
-        char text[TEXT_MAX];
-        (void)snprintf(text, sizeof(text), "unknown method %.*s", SLICE_ARG(path));
-        grpc_refuse(exchange, GRPC_UNIMPLEMENTED, text);
+        refuse_path(exchange, true);
         return;
     }
     struct framed_call *framed = calloc(1, sizeof(*framed));

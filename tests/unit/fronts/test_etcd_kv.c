@@ -314,7 +314,7 @@ static void what_is_no_message_gets_its_error_on_every_method(void)
         expect_error(call, GRPC_INTERNAL, "grpc: error unmarshalling request: the message is malformed");
     }
     struct etcd_call *call = etcd_call_new(kit, "KV/Steal");
-    expect_error(call, GRPC_UNIMPLEMENTED, "unknown method /etcdserverpb.KV/Steal");
+    expect_error(call, GRPC_UNIMPLEMENTED, "unknown method Steal for service etcdserverpb.KV");
     etcd_kit_free(kit);
 }
 

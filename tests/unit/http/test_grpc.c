@@ -165,8 +165,36 @@ static void errors_come_in_the_head_alone(void)
     id = call(kit, "/test.T/Nothing");
     send_message(kit, id, "you", true);
     expect_status_only(kit, id,
-                       "grpc-status: 12\ngrpc-message: unknown method /test.T/Nothing\n"
+                       "grpc-status: 12\ngrpc-message: unknown method Nothing for service test.T\n"
                        "grpc-accept-encoding: identity\n");
+    kit_free(kit);
+}
+
+static void refuse(struct kit *kit, struct exchange *exchange)
+{
+    (void)kit;
+    if (!grpc_refuse_unclaimed(exchange))
+        exchange_respond_text(exchange, 404, "nothing\n");
+}
+
+static void a_path_of_nobody_is_an_unknown_service(void)
+{
+    struct kit *kit = make_kit();
+    kit->serve = refuse;
+    int32_t id = call(kit, "/test.Nobody/Upper");
+    send_message(kit, id, "you", true);
+    expect_status_only(kit, id,
+                       "grpc-status: 12\ngrpc-message: unknown service test.Nobody\n"
+                       "grpc-accept-encoding: identity\n");
+    id = call(kit, "/Upper");
+    send_message(kit, id, "you", true);
+    expect_status_only(kit, id,
+                       "grpc-status: 12\ngrpc-message: unknown service Upper\n"
+                       "grpc-accept-encoding: identity\n");
+    id = kit_request(kit, "POST", "/test.Nobody/Upper", false,
+                     (const char *const[]){"content-type", "application/json", NULL});
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->status, 404);
     kit_free(kit);
 }
 
@@ -419,6 +447,7 @@ static void memory_may_run_out(void)
 static const struct test_case cases[] = {
     {"a unary call is answered in one send", answers_a_unary_call_in_one_send},
     {"an error comes in the head alone", errors_come_in_the_head_alone},
+    {"a path of nobody is an unknown service to gRPC, and 404 to others", a_path_of_nobody_is_an_unknown_service},
     {"messages go both ways at any time", streams_both_ways},
     {"many messages share a frame and a send", many_messages_share_a_frame},
     {"a pause holds messages back", a_pause_holds_messages_back},
