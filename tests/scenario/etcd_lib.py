@@ -81,8 +81,8 @@ class Server:
 
 
 class MusterServer(Server):
-    def __init__(self, stack, *arguments):
-        self.muster = stack.enter_context(Muster(*arguments))
+    def __init__(self, stack, *arguments, env=None):
+        self.muster = stack.enter_context(Muster(*arguments, env=env))
         self.port = int(self.muster.address().rsplit(":", 1)[1])
 
     def kill(self):
