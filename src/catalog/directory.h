@@ -39,7 +39,7 @@ struct directory_cell {
     uint64_t hash;
     struct directory_service *_Atomic current; /* NULL: not published yet */
     struct directory_service *draft;           /* the writer's; NULL: nothing has changed */
-    struct list changed;                       /* the writer's: among the cells that have a draft */
+    struct list link;                          /* the writer's: among those with a draft, or the empty ones */
     unsigned name_len;
     char name[];
 };

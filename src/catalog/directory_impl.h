@@ -22,6 +22,7 @@ struct directory {
     /* the writer's */
     size_t n_slots_used; /* by cells and marks */
     struct list changed; /* cells with a draft */
+    struct list empty;   /* cells without one whose service has no instance, those emptied last behind */
     uint64_t generation; /* the last one given */
 };
 

@@ -101,7 +101,8 @@ static int draft_begin(struct directory *directory, struct directory_cell *cell)
     cell->draft = service_draft(cell);
     if (!cell->draft)
         return -ENOMEM;
-    list_push_back(&directory->changed, &cell->changed);
+    list_remove(&cell->link);
+    list_push_back(&directory->changed, &cell->link);
     return 0;
 }
 
@@ -268,7 +269,7 @@ static struct directory_cell *cell_new(uint64_t hash, struct slice name)
     if (!cell)
         return NULL;
     cell->hash = hash;
-    list_init(&cell->changed);
+    list_init(&cell->link);
     cell->name_len = (unsigned)name.len;
     memcpy(cell->name, name.ptr, name.len);
     return cell;
@@ -276,7 +277,7 @@ static struct directory_cell *cell_new(uint64_t hash, struct slice name)
 
 static void cell_free(struct directory_cell *cell)
 {
-    list_remove(&cell->changed);
+    list_remove(&cell->link);
     service_free(cell->draft);
     service_free(atomic_load_explicit(&cell->current, memory_order_relaxed));
     free(cell);
@@ -302,6 +303,7 @@ int directory_new(struct rcu_domain *rcu, struct directory **ret_directory)
     directory->rcu = rcu;
     atomic_init(&directory->table, table);
     list_init(&directory->changed);
+    list_init(&directory->empty);
     *ret_directory = directory;
     return 0;
 }
@@ -426,8 +428,10 @@ const struct directory_service *directory_find_draft(const struct directory *dir
 void directory_publish(struct directory *directory)
 {
     for (struct list *link; (link = list_pop_front(&directory->changed));) {
-        struct directory_cell *cell = container_of(link, struct directory_cell, changed);
+        struct directory_cell *cell = container_of(link, struct directory_cell, link);
         struct directory_service *old = atomic_load_explicit(&cell->current, memory_order_relaxed);
+        if (cell->draft->n_instances == 0)
+            list_push_back(&directory->empty, &cell->link);
         cell->draft->generation = ++directory->generation;
         rcu_publish(&cell->current, TAKE(cell->draft));
         if (old)
@@ -435,17 +439,24 @@ void directory_publish(struct directory *directory)
     }
 }
 
-void directory_forget(struct directory *directory, int64_t before_ms)
+static void forget(struct directory *directory, struct directory_cell *cell)
 {
     struct directory_table *table = table_of(directory);
-    for (size_t i = 0; i <= table->mask; i++) {
-        struct directory_cell *cell = atomic_load_explicit(&table->slots[i], memory_order_relaxed);
-        const struct directory_service *service =
-            cell ? atomic_load_explicit(&cell->current, memory_order_relaxed) : NULL;
-        if (!service || cell->draft || service->n_instances > 0 || service->emptied_ms >= before_ms)
-            continue;
-        rcu_publish(&table->slots[i], &directory->forgotten);
-        atomic_fetch_sub_explicit(&directory->n_services, 1, memory_order_relaxed);
-        rcu_retire(directory->rcu, &cell->retired, cell_retired);
+    size_t i = cell->hash & table->mask;
+    while (atomic_load_explicit(&table->slots[i], memory_order_relaxed) != cell)
+        i = (i + 1) & table->mask;
+    rcu_publish(&table->slots[i], &directory->forgotten);
+    atomic_fetch_sub_explicit(&directory->n_services, 1, memory_order_relaxed);
+    list_remove(&cell->link);
+    rcu_retire(directory->rcu, &cell->retired, cell_retired);
+}
+
+void directory_forget(struct directory *directory, int64_t before_ms)
+{
+    while (!list_is_empty(&directory->empty)) {
+        struct directory_cell *cell = container_of(directory->empty.next, struct directory_cell, link);
+        if (atomic_load_explicit(&cell->current, memory_order_relaxed)->emptied_ms >= before_ms)
+            return;
+        forget(directory, cell);
     }
 }

@@ -39,6 +39,6 @@ void directory_publish(struct directory *directory);
 
 /*
  * Forgets the published services that have no instance and had offered none since before that time (wall clock). Looks
- * at all of them.
+ * at no others.
  */
 void directory_forget(struct directory *directory, int64_t before_ms);
