@@ -19,6 +19,7 @@
 
 enum config_role { ROLE_REGISTRY, ROLE_GATEWAY, ROLE_ALL };
 enum config_durability { DURABILITY_DISK, DURABILITY_RELAXED };
+enum config_trace { TRACE_OFF, TRACE_CHANGES, TRACE_ALL };
 enum config_client_auth { CLIENT_AUTH_NONE, CLIENT_AUTH_OPTIONAL, CLIENT_AUTH_REQUIRE };
 
 /* Strings owned by the config. */
@@ -74,6 +75,7 @@ struct config {
         nsec_t history;
         size_t history_bytes, snapshot_bytes, notes_bytes, timeline_bytes;
         nsec_t min_ttl;
+        unsigned trace; /* enum config_trace */
     } store;
 
     struct {

@@ -29,6 +29,7 @@ static const char *const roles[] = {"registry", "gateway", "all", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "text", "logfmt", "json", NULL};
 static const char *const durabilities[] = {"disk", "relaxed", NULL};
+static const char *const traces[] = {"off", "changes", "all", NULL};
 static const char *const client_auths[] = {"none", "optional", "require", NULL};
 
 const struct config_key config_keys[] = {
@@ -95,6 +96,9 @@ const struct config_key config_keys[] = {
      .help = "most memory for the timelines of instances; beyond: the oldest entries are forgotten"},
     {"store.min_ttl", CONFIG_DURATION, RESTARTS, AT(store.min_ttl), "1s", 10 * MS, H,
      .help = "shorter leases are granted this long"},
+    {"store.trace", CONFIG_CHOICE, RESTARTS, AT(store.trace), "off", .words = traces,
+     .help = "what the log tells of the store's work, without values: each request with its outcome, or reads and "
+             "heartbeats too"},
 
     {"tls.cert", CONFIG_TEXTS, RELOADS, AT(tls.cert), "",
      .help = "certificate files (PEM, with their chain); clients get the one that has the name they ask for, else the "

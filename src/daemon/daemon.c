@@ -21,6 +21,7 @@
 #include "daemon/shutdown.h"
 #include "daemon/signals.h"
 #include "daemon/stations.h"
+#include "daemon/store_trace.h"
 #include "daemon/system.h"
 #include "gateway/gateway.h"
 #include "keeper/keeper.h"
@@ -46,8 +47,10 @@ struct daemon {
     struct rcu_domain rcu;
     struct worker_group *group;
     struct endpoints *endpoints;
-    struct keeper *keeper;  /* NULL: the role needs none */
-    struct tls_config *tls; /* NULL: none */
+    struct keeper *keeper;     /* NULL: the role needs none */
+    struct store_trace *trace; /* NULL: off */
+    struct store *store;       /* the keeper's, or the trace in front of it; NULL: the role needs none */
+    struct tls_config *tls;    /* NULL: none */
     struct system system;
     struct metrics *metrics;
     struct http_metrics *http_metrics;
@@ -128,7 +131,14 @@ static int open_store(struct daemon *daemon, struct err *err)
     options.local.notes_bytes = config->store.notes_bytes;
     options.local.timeline_bytes = config->store.timeline_bytes;
     options.local.min_ttl_ms = config->store.min_ttl / NSEC_PER_MSEC;
-    return keeper_new(&options, &daemon->keeper, err);
+    int r = keeper_new(&options, &daemon->keeper, err);
+    if (r < 0)
+        return r;
+    r = store_trace_new(config, keeper_store(daemon->keeper), &daemon->trace);
+    if (r < 0)
+        return err_set_errno(err, r, "store.trace");
+    daemon->store = daemon->trace ? store_trace_store(daemon->trace) : keeper_store(daemon->keeper);
+    return 0;
 }
 
 static int open_metrics(struct daemon *daemon)
@@ -150,7 +160,7 @@ static int open_fronts(struct daemon *daemon, struct err *err)
         .log = daemon->log,
         .metrics = daemon->metrics,
         .system = &daemon->system.view,
-        .store = daemon->keeper ? keeper_store(daemon->keeper) : NULL,
+        .store = daemon->store,
     };
     return fronts_new(&env, &daemon->fronts, err);
 }
@@ -356,6 +366,7 @@ void daemon_close(struct daemon *daemon)
     (void)tls_config_unref(daemon->tls);
     endpoints_close(daemon->endpoints);
     worker_group_free(daemon->group);
+    store_trace_free(daemon->trace);
     keeper_free(daemon->keeper);
     rcu_deinit(&daemon->rcu);
     data_dir_close(daemon->data_dir);

@@ -19,6 +19,19 @@ static void engine_release(struct store *store, struct store_view *view)
     mvcc_release(local_mvcc(keeper_of(store)->local), view);
 }
 
+static int engine_range(struct store *store, const struct store_view *view, const struct store_range *range,
+                        store_kv_fn on_kv, void *ctx, struct store_range_result *ret_result)
+{
+    (void)store;
+    return mvcc_view_range(view, range, on_kv, ctx, ret_result);
+}
+
+static const struct store_commit *engine_commit(struct store *store, const struct store_view *view, int64_t revision)
+{
+    (void)store;
+    return mvcc_view_commit(view, revision);
+}
+
 static void answer_at_once(struct store_request *request, enum store_outcome outcome)
 {
     request->outcome = outcome;
@@ -98,10 +111,10 @@ const struct store_engine keeper_engine = {
     .name = "local",
     .view = engine_view,
     .release = engine_release,
-    .range = mvcc_view_range,
+    .range = engine_range,
     .submit = engine_submit,
     .lease_touch = engine_lease_touch,
-    .commit = mvcc_view_commit,
+    .commit = engine_commit,
     .subscribe = engine_subscribe,
     .unsubscribe = engine_unsubscribe,
     .identify = engine_identify,

@@ -1,6 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all engines share: the order of keys, the meaning of ranges, and what is known about a key. */
+/* What all engines share: names of outcomes, the order of keys, the meaning of ranges, what is known about a key. */
 #include "store/store.h"
+
+#include "base/util.h"
+
+const char *store_outcome_name(int outcome)
+{
+    static const char *const names[] = {
+        [STORE_OK] = "ok",
+        [STORE_COMPACTED] = "compacted",
+        [STORE_FUTURE_REVISION] = "future revision",
+        [STORE_NO_LEASE] = "no lease",
+        [STORE_LEASE_EXISTS] = "lease exists",
+        [STORE_TTL_TOO_LARGE] = "ttl too large",
+        [STORE_NO_KEY] = "no key",
+        [STORE_DUPLICATE_KEY] = "duplicate key",
+        [STORE_TOO_MANY_OPS] = "too many operations",
+        [STORE_TOO_LARGE] = "too large",
+        [STORE_DOCS_FULL] = "documents full",
+        [STORE_CONFLICT] = "conflict",
+        [STORE_NO_SPACE] = "no space",
+        [STORE_READ_ONLY] = "read-only",
+        [STORE_OUT_OF_MEMORY] = "out of memory",
+        [STORE_BACKUP_FAILED] = "backup failed",
+        [STORE_STOPPED] = "stopped",
+    };
+    bool is_known = outcome >= 0 && (size_t)outcome < ARRAY_LEN(names);
+    return is_known ? names[outcome] : "failed";
+}
 
 int store_key_compare(struct slice a, struct slice b)
 {

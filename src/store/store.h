@@ -15,8 +15,8 @@
  * Semantics are etcd's (revision, create and mod revision, version, lease; transactions with compares; compaction).
  * TTLs are milliseconds. Every request carries who asks (actor) and why (cause); removals remember both.
  *
- * An engine fills struct store_engine. `local` (memory, log, snapshot) is the embedded one. Wrappers for tests stand in
- * front of any engine: fault (fails the n-th request) and trace (writes down what passes).
+ * An engine fills struct store_engine. `local` (memory, log, snapshot) is the embedded one. Wrappers stand in front of
+ * any engine as engines of their own: fault/ (lets things go wrong, for tests) and trace/ (writes down what passes).
  */
 #pragma once
 
@@ -58,6 +58,9 @@ enum store_outcome {
     STORE_BACKUP_FAILED, /* its file could not be written: see the log */
     STORE_STOPPED,
 };
+
+/* "ok", "compacted", …: for logs; of an -errno "failed". */
+const char *store_outcome_name(int outcome);
 
 struct store_kv {
     struct slice key, value;
@@ -350,11 +353,11 @@ struct store_engine {
     const char *name;
     void (*view)(struct store *store, bool counted, struct store_view *ret_view);
     void (*release)(struct store *store, struct store_view *view);
-    int (*range)(const struct store_view *view, const struct store_range *range, store_kv_fn on_kv, void *ctx,
-                 struct store_range_result *ret_result);
+    int (*range)(struct store *store, const struct store_view *view, const struct store_range *range, store_kv_fn on_kv,
+                 void *ctx, struct store_range_result *ret_result);
     void (*submit)(struct store *store, struct store_request *request);
     int64_t (*lease_touch)(struct store *store, int64_t lease, nsec_t now_ns);
-    const struct store_commit *(*commit)(const struct store_view *view, int64_t revision);
+    const struct store_commit *(*commit)(struct store *store, const struct store_view *view, int64_t revision);
     void (*subscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*unsubscribe)(struct store *store, struct store_subscriber *subscriber);
     void (*identify)(struct store *store, struct store_identity *ret_identity);
@@ -386,7 +389,7 @@ static inline void store_release(struct store *store, struct store_view *view)
 static inline int store_range(struct store *store, const struct store_view *view, const struct store_range *range,
                               store_kv_fn on_kv, void *ctx, struct store_range_result *ret_result)
 {
-    return store->engine->range(view, range, on_kv, ctx, ret_result);
+    return store->engine->range(store, view, range, on_kv, ctx, ret_result);
 }
 
 /* Any thread that has a loop. */
@@ -416,7 +419,7 @@ static inline int64_t store_lease_touch(struct store *store, int64_t lease, nsec
 static inline const struct store_commit *store_commit(struct store *store, const struct store_view *view,
                                                       int64_t revision)
 {
-    return store->engine->commit(view, revision);
+    return store->engine->commit(store, view, revision);
 }
 
 /* On the subscriber's loop, at any time; unsubscribing delivers what mail of the loop is under way. */

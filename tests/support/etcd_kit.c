@@ -137,7 +137,9 @@ int etcd_kit_try_new(struct etcd_kit **ret_kit)
     kit->listeners[2] = (struct system_listener){.role = "registry", .address = "[::]:9999"};
     kit->facts = (struct system_facts){.n_listeners = ARRAY_LEN(kit->listeners), .listeners = kit->listeners};
     kit->system = (struct system_view){.facts = &kit->facts, .memory_bytes = memory_bytes};
-    const struct front_env env = {.store = kit->store, .system = &kit->system};
+    if (r == 0)
+        r = fault_store_new(kit->store, &kit->faulty);
+    const struct front_env env = {.store = kit->faulty, .system = &kit->system};
     struct err err;
     if (r == 0)
         r = etcd_front.create(&env, &kit->front, &err);
@@ -184,6 +186,7 @@ void etcd_kit_free(struct etcd_kit *kit)
         etcd_front.destroy(kit->front);
     list_for_each (link, &kit->calls)
         free_call(container_of(link, struct etcd_call, link));
+    fault_store_free(kit->faulty);
     if (kit->store)
         fake_store_free(kit->store);
     if (kit->stream) {

@@ -15,6 +15,7 @@
 #include "fronts/etcd/rpc.pb-c.h"
 #include "fronts/system_view.h"
 #include "http/grpc.h"
+#include "store/fault/fault.h"
 #include "support/fake_store.h"
 #include "support/sim.h"
 #include "support/test.h"
@@ -26,6 +27,7 @@ struct etcd_kit {
     struct sim *sim;
     struct loop *loop;
     struct store *store;
+    struct store *faulty; /* what the front end sees of it: with what a test lets go wrong (fault_store_add) */
     struct stream *stream, *far_stream; /* said to be below every call */
     struct system_listener listeners[3];
     struct system_facts facts;
@@ -89,8 +91,9 @@ void *etcd_hear(struct etcd_call *call, const ProtobufCMessageDescriptor *type);
 /* The call ended with this error. */
 #define expect_error(call, code, text)                                                                                 \
     do {                                                                                                               \
-        expect_int((call)->status, code);                                                                              \
-        expect_str((call)->message, text);                                                                             \
+        const struct etcd_call *refused = (call);                                                                      \
+        expect_int(refused->status, code);                                                                             \
+        expect_str(refused->message, text);                                                                            \
     } while (0)
 
 static inline ProtobufCBinaryData etcd_bytes(const char *text)

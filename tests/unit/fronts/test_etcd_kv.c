@@ -3,6 +3,8 @@
 #include "fronts/etcd/etcd_impl.h"
 #include "support/etcd_kit.h"
 
+#include <errno.h>
+
 #define NO_KEY "etcdserver: key is not provided"
 
 static Etcdserverpb__PutResponse *put(struct etcd_kit *kit, const char *key, const char *value)
@@ -318,6 +320,7 @@ static void what_is_no_message_gets_its_error_on_every_method(void)
     etcd_kit_free(kit);
 }
 
+/* Every outcome that a request can have, in etcd's words. */
 static void what_the_store_refuses_is_told(void)
 {
     static const struct {
@@ -325,6 +328,15 @@ static void what_the_store_refuses_is_told(void)
         int status;
         const char *text;
     } refusals[] = {
+        {STORE_COMPACTED, GRPC_OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"},
+        {STORE_FUTURE_REVISION, GRPC_OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"},
+        {STORE_NO_LEASE, GRPC_NOT_FOUND, "etcdserver: requested lease not found"},
+        {STORE_LEASE_EXISTS, GRPC_FAILED_PRECONDITION, "etcdserver: lease already exists"},
+        {STORE_TTL_TOO_LARGE, GRPC_OUT_OF_RANGE, "etcdserver: too large lease TTL"},
+        {STORE_NO_KEY, GRPC_INVALID_ARGUMENT, "etcdserver: key not found"},
+        {STORE_DUPLICATE_KEY, GRPC_INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request"},
+        {STORE_TOO_MANY_OPS, GRPC_INVALID_ARGUMENT, "etcdserver: too many operations in txn request"},
+        {STORE_TOO_LARGE, GRPC_INVALID_ARGUMENT, "etcdserver: request is too large"},
         {STORE_NO_SPACE, GRPC_RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded"},
         {STORE_READ_ONLY, GRPC_RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded"},
         {STORE_OUT_OF_MEMORY, GRPC_RESOURCE_EXHAUSTED, "etcdserver: too many requests"},
@@ -334,8 +346,35 @@ static void what_the_store_refuses_is_told(void)
     Etcdserverpb__PutRequest request = ETCDSERVERPB__PUT_REQUEST__INIT;
     request.key = etcd_bytes("k");
     for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
-        fake_store_refuse(kit->store, refusals[i].outcome);
+        fault_store_clear(kit->faulty);
+        fault_store_add(kit->faulty, &(struct fault){.kind = i % 2 ? FAULT_LOSE : FAULT_REFUSE,
+                                                     .request_type = FAULT_EVERY_REQUEST,
+                                                     .times = 1,
+                                                     .outcome = (int)refusals[i].outcome});
         expect_error(etcd_ask(kit, "KV/Put", &request.base), refusals[i].status, refusals[i].text);
+        expect_error(etcd_ask(kit, "KV/Put", &request.base), GRPC_OK, "");
+    }
+    etcd_kit_free(kit);
+}
+
+static void a_read_that_fails_is_told(void)
+{
+    static const struct {
+        int outcome, status;
+        const char *text;
+    } failures[] = {
+        {STORE_COMPACTED, GRPC_OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted"},
+        {STORE_FUTURE_REVISION, GRPC_OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"},
+        {-ENOMEM, GRPC_RESOURCE_EXHAUSTED, "etcdserver: too many requests"},
+    };
+    struct etcd_kit *kit = etcd_kit_new();
+    put(kit, "k", "1");
+    Etcdserverpb__RangeRequest request = range_request("k", "");
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+        fault_store_clear(kit->faulty);
+        fault_store_add(kit->faulty, &(struct fault){.kind = FAULT_RANGE, .times = 1, .outcome = failures[i].outcome});
+        expect_error(etcd_ask(kit, "KV/Range", &request.base), failures[i].status, failures[i].text);
+        expect_int(range(kit, &request)->count, 1);
     }
     etcd_kit_free(kit);
 }
@@ -388,7 +427,8 @@ static const struct test_case cases[] = {
     {"bad transactions get their error", bad_transactions_get_their_error},
     {"requests beyond 1.5 MiB are refused", requests_beyond_the_limit_are_refused},
     {"what is no message gets its error on every method", what_is_no_message_gets_its_error_on_every_method},
-    {"what the store refuses is told", what_the_store_refuses_is_told},
+    {"whatever the store refuses is told in etcd's words", what_the_store_refuses_is_told},
+    {"a read that fails is told", a_read_that_fails_is_told},
     {"a client that leaves before the answer harms nobody", a_client_that_leaves_before_the_answer_harms_nobody},
     {"an answer after the deadline is thrown away", an_answer_after_the_deadline_is_thrown_away},
 };

@@ -102,6 +102,18 @@ static void a_kept_lease_lives_and_a_left_one_dies_with_its_keys(void)
     etcd_kit_free(kit);
 }
 
+static void a_heartbeat_that_is_dropped_is_told(void)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    fault_store_add(kit->faulty, &(struct fault){.kind = FAULT_TOUCH, .skip = 1, .times = 1});
+    grant(kit, 5, 60);
+    struct etcd_call *stream = etcd_call_new(kit, "Lease/LeaseKeepAlive");
+    expect_int(keep_alive(stream, 5)->ttl, 60);
+    expect_int(keep_alive(stream, 5)->ttl, 0);
+    expect_int(keep_alive(stream, 5)->ttl, 60);
+    etcd_kit_free(kit);
+}
+
 static void keep_alives_are_answered_in_order(void)
 {
     struct etcd_kit *kit = etcd_kit_new();
@@ -188,6 +200,7 @@ static const struct test_case cases[] = {
     {"a grant tells id and TTL; the least is a second", a_grant_tells_id_and_ttl},
     {"bad grants get their error", bad_grants_get_their_error},
     {"a kept lease lives, a left one dies with its keys", a_kept_lease_lives_and_a_left_one_dies_with_its_keys},
+    {"a heartbeat that is dropped is told", a_heartbeat_that_is_dropped_is_told},
     {"keep-alives are answered in order", keep_alives_are_answered_in_order},
     {"a client that does not read is not listened to", a_client_that_does_not_read_is_not_listened_to},
     {"a revoked lease is gone with its keys", a_revoked_lease_is_gone_with_its_keys},

@@ -5,6 +5,7 @@
 #include "support/etcd_kit.h"
 #include "support/fault_alloc.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* ------------------------------------------------------------------------------------------------ the store */
@@ -250,6 +251,83 @@ static void what_the_store_refuses_is_said(void)
     etcd_kit_free(kit);
 }
 
+static void let_fail(struct etcd_kit *kit, enum fault_kind kind, unsigned skip, enum store_outcome outcome)
+{
+    fault_store_clear(kit->faulty);
+    fault_store_add(
+        kit->faulty,
+        &(struct fault){
+            .kind = kind, .request_type = FAULT_EVERY_REQUEST, .skip = skip, .times = 1, .outcome = (int)outcome});
+}
+
+/* At its first request (the lease), its second (the key), its third (the value). */
+static void a_campaign_may_fail_at_each_request(void)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    for (unsigned n = 0; n < 2; n++) {
+        let_fail(kit, FAULT_REFUSE, n, STORE_NO_SPACE);
+        expect_error(campaign(kit, 0, "v"), GRPC_UNKNOWN, "etcdserver: mvcc: database space exceeded");
+        expect_str(keys_of(kit), "");
+    }
+    grant(kit, 1, 60);
+    V3electionpb__LeaderKey *leader = expect_elected(campaign(kit, 1, "a"), "e/1");
+    let_fail(kit, FAULT_REFUSE, 0, STORE_OUT_OF_MEMORY);
+    expect_error(proclaim(kit, leader, "b"), GRPC_UNKNOWN, "etcdserver: too many requests");
+    expect_int(proclaim(kit, leader, "b")->status, GRPC_OK);
+    let_fail(kit, FAULT_REFUSE, 1, STORE_STOPPED);
+    expect_error(campaign(kit, 1, "c"), GRPC_UNAVAILABLE, "etcdserver: server stopped");
+    expect_str(keys_of(kit), ""); /* who cannot set its value resigns, as with etcd */
+    etcd_kit_free(kit);
+}
+
+/* The key was written, and who asked was told that it was not: with the same lease it is still the same place. */
+static void a_lock_whose_answer_was_lost_can_be_asked_for_again(void)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    grant(kit, 1, 60);
+    grant(kit, 2, 60);
+    let_fail(kit, FAULT_LOSE, 0, STORE_STOPPED);
+    expect_error(lock(kit, "l", 1), GRPC_UNAVAILABLE, "etcdserver: server stopped");
+    struct etcd_call *second = lock(kit, "l", 2);
+    expect_int(second->status, ETCD_NO_STATUS);
+    expect_locked(lock(kit, "l", 1), "l/1");
+    unlock(kit, "l/1");
+    expect_locked(second, "l/2");
+    etcd_kit_free(kit);
+}
+
+static void a_line_that_cannot_be_read_is_told(void)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    grant(kit, 1, 60);
+    fault_store_add(kit->faulty, &(struct fault){.kind = FAULT_RANGE, .times = 1, .outcome = -ENOMEM});
+    expect_error(lock(kit, "l", 1), GRPC_UNKNOWN, "etcdserver: too many requests");
+    expect_str(keys_of(kit), "");
+    expect_locked(lock(kit, "l", 1), "l/1");
+    etcd_kit_free(kit);
+}
+
+/* The answer is on its way when the client goes. */
+static void who_goes_away_before_a_late_answer_leaves_no_key(void)
+{
+    struct etcd_kit *kit = etcd_kit_new();
+    grant(kit, 1, 60);
+    fault_store_add(kit->faulty,
+                    &(struct fault){.kind = FAULT_DELAY, .request_type = STORE_TXN, .times = 1, .n_turns = 3});
+    V3lockpb__LockRequest request = V3LOCKPB__LOCK_REQUEST__INIT;
+    request.name = etcd_bytes("l");
+    request.lease = 1;
+    fake_store_hold(kit->store, true);
+    struct etcd_call *call = etcd_ask(kit, "/v3lockpb.Lock/Lock", &request.base);
+    fake_store_hold(kit->store, false);
+    expect_str(keys_of(kit), "l/1 ");
+    etcd_abort(call);
+    etcd_kit_run(kit);
+    expect_str(keys_of(kit), "");
+    expect_int(fault_store_hits(kit->faulty), 1);
+    etcd_kit_free(kit);
+}
+
 static void malformed_messages_are_refused(void)
 {
     static const char *const methods[] = {
@@ -466,6 +544,10 @@ static const struct test_case cases[] = {
     {"who goes away leaves no key", who_goes_away_leaves_no_key},
     {"a server that stops says so", a_server_that_stops_says_so},
     {"what the store refuses is said", what_the_store_refuses_is_said},
+    {"a campaign may fail at each of its requests", a_campaign_may_fail_at_each_request},
+    {"a lock whose answer was lost can be asked for again", a_lock_whose_answer_was_lost_can_be_asked_for_again},
+    {"a line that cannot be read is told", a_line_that_cannot_be_read_is_told},
+    {"who goes away before a late answer leaves no key", who_goes_away_before_a_late_answer_leaves_no_key},
     {"malformed messages are refused", malformed_messages_are_refused},
     {"a leader proves itself by its revision", a_leader_proves_itself},
     {"a proposal keeps the lease of its key", a_proposal_keeps_the_lease},
