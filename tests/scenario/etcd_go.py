@@ -68,6 +68,7 @@ TOGETHER = {
     "stm": "software transactional memory loses no update",
     "naming": "gRPC's resolver follows a service",
     "maintenance": "members, status, alarms, hashes",
+    "snapshot": "a snapshot has a hash, and does not stop who writes",
 }
 
 

@@ -3,7 +3,10 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"io"
 
 	"go.etcd.io/etcd/clientv3"
 	"go.etcd.io/etcd/etcdserver/api/v3rpc/rpctypes"
@@ -109,4 +112,33 @@ func maintenance(p *probe) {
 	must(p.Sync(p.ctx))
 	expect(p.Endpoints(), []string{"http://" + p.address})
 	p.put("maintenance/k", "by the address that it told")
+}
+
+// snapshot: the store as it is at one moment, while others write, and behind it the hash that tools check.
+func snapshot(p *probe) {
+	p.put("snapshot/k", "is in it")
+	done := make(chan bool)
+	writing := make(chan bool)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				close(writing)
+				return
+			default:
+				p.put("snapshot/other", fmt.Sprint(i))
+			}
+		}
+	}()
+	stream, err := p.Snapshot(p.ctx)
+	must(err)
+	saved, err := io.ReadAll(stream)
+	must(err)
+	must(stream.Close())
+	close(done)
+	<-writing
+	content := saved[:len(saved)-sha256.Size]
+	hash := sha256.Sum256(content)
+	expect(saved[len(content):], hash[:])
+	expect(bytes.Contains(content, []byte("is in it")), true)
 }

@@ -48,6 +48,7 @@ var cases = map[string]func(*probe){
 	"stm":               stm,
 	"naming":            naming,
 	"maintenance":       maintenance,
+	"snapshot":          snapshot,
 	"restart":           restart,
 	"child-register":    childRegister,
 	"child-count":       childCount,
