@@ -106,7 +106,7 @@ static int replay_compact(struct replay *replay, int64_t revision, struct err *e
 {
     struct local *local = replay->local;
     if (replay->is_snapshot) {
-        bool is_first = mvcc_revision(local->mvcc) == 1 && revision > 1;
+        bool is_first = mvcc_revision(local->mvcc) == 1 && mvcc_compacted(local->mvcc) == 0 && revision >= 1;
         int result = is_first ? mvcc_restore_revision(local->mvcc, revision) : -EBADMSG;
         return result < 0 ? err_set_errno(err, result, "the revision of the snapshot's keys") : 0;
     }
