@@ -75,6 +75,13 @@ static void on_snapshot(struct mail *mail)
     loop_defer(keeper->loop, &keeper->tick);
 }
 
+static void on_spare(struct mail *mail)
+{
+    struct keeper *keeper = container_of(mail, struct keeper, spare_mail);
+    keeper->space_is_made = true;
+    loop_defer(keeper->loop, &keeper->tick);
+}
+
 static void on_stop(struct mail *mail)
 {
     struct keeper *keeper = container_of(mail, struct keeper, stop_mail);
@@ -193,6 +200,10 @@ static void work_at_rest(struct keeper *keeper, unsigned n_applied)
 {
     if (keeper->snapshot_done)
         keeper_end_snapshot(keeper);
+    if (keeper->space_is_made)
+        keeper_end_space(keeper);
+    if (keeper_wants_space(keeper))
+        keeper_begin_space(keeper);
     if (local_refusal(keeper->local) == STORE_NO_SPACE)
         local_prove_room(keeper->local);
     write_open_batch(keeper, n_applied);
@@ -208,7 +219,8 @@ static bool may_stop(const struct keeper *keeper)
     for (unsigned i = 0; i < keeper->n_nudges; i++)
         if (keeper->nudges[i].is_under_way)
             return false;
-    return keeper->is_stopping && keeper->log_state != LOG_WRITES && !keeper->first_waiting && !keeper->snapshot;
+    return keeper->is_stopping && keeper->log_state != LOG_WRITES && !keeper->first_waiting && !keeper->snapshot &&
+           !keeper->is_making_space;
 }
 
 static void keeper_tick(struct loop_task *task)
@@ -257,6 +269,7 @@ static void init_parts(struct keeper *keeper)
     keeper->stop_mail.deliver = on_stop;
     keeper->written_mail.deliver = on_written;
     keeper->snapshot_mail.deliver = on_snapshot;
+    keeper->spare_mail.deliver = on_spare;
 }
 
 static int open_store(struct keeper *keeper, const struct keeper_options *options, struct err *err)

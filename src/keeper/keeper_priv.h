@@ -49,6 +49,9 @@ struct keeper {
     bool snapshot_done;
     struct store_request *waiting_backups; /* for the next one to be begun */
     struct store_request *served_backups;  /* by the one being written; NULL: it is the store's own snapshot */
+    bool is_making_space, space_is_made;
+    nsec_t space_retry_ns;
+    pthread_t space_thread;
     struct nudge *nudges;
     unsigned n_nudges;
 
@@ -68,6 +71,10 @@ struct keeper {
     uint64_t backup_bytes;
     _Atomic bool backup_is_canceled;
 
+    /* between the keeper and the thread that makes space */
+    struct mail spare_mail;
+    struct wal_spare_job spare;
+
     /* subscribers, told by whoever publishes */
     pthread_mutex_t subscribers_lock;
     struct list subscribers;
@@ -86,6 +93,11 @@ void keeper_add_backup(struct keeper *keeper, struct store_request *request);
 bool keeper_wants_snapshot(const struct keeper *keeper);
 void keeper_begin_snapshot(struct keeper *keeper); /* with the log at rest */
 void keeper_end_snapshot(struct keeper *keeper);   /* the thread has answered */
+
+/* keeper_space.c; as keeper_snapshot.c */
+bool keeper_wants_space(const struct keeper *keeper);
+void keeper_begin_space(struct keeper *keeper);
+void keeper_end_space(struct keeper *keeper);
 
 /* keeper.c */
 int64_t keeper_wall_ms(struct keeper *keeper);

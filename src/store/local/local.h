@@ -117,6 +117,14 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
 void local_prove_room(struct local *local);
 
 /*
+ * The same ahead of time, so that no batch waits for it: between begin and end any thread does wal_spare_make. The
+ * keeper's thread, with none being written.
+ */
+bool local_wants_spare(const struct local *local);
+void local_spare_begin(struct local *local, struct wal_spare_job *ret_job);
+void local_spare_end(struct local *local, const struct wal_spare_job *job);
+
+/*
  * With relaxed durability: makes durable what has waited its time, and gives the moment when it must be called again;
  * NSEC_NEVER when all is on the disk. As local_write.
  */

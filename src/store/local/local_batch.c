@@ -12,7 +12,9 @@
 #include <stdlib.h>
 
 /* Room on disk that is proved after each write, for the batches that are made meanwhile. */
-#define ROOM_BYTES (8 * 1024 * 1024)
+#define ROOM_BYTES (512 * 1024)
+/* A longer record's memory is not kept for the next one. */
+#define RECORD_BYTES_KEPT (32 * 1024 * 1024)
 
 struct local_batch *local_seal(struct local *local)
 {
@@ -147,6 +149,21 @@ void local_prove_room(struct local *local)
         refuse(local, wal_prepare(local->wal, ROOM_BYTES, NULL) == 0 ? STORE_OK : STORE_NO_SPACE);
 }
 
+bool local_wants_spare(const struct local *local)
+{
+    return local_refusal(local) == STORE_OK && wal_wants_spare(local->wal);
+}
+
+void local_spare_begin(struct local *local, struct wal_spare_job *ret_job)
+{
+    wal_spare_begin(local->wal, ret_job);
+}
+
+void local_spare_end(struct local *local, const struct wal_spare_job *job)
+{
+    wal_spare_end(local->wal, job);
+}
+
 int local_write(struct local *local, struct local_batch *batch, struct err *err)
 {
     if (local_refusal(local) == STORE_READ_ONLY)
@@ -167,7 +184,7 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
         return result;
     }
     atomic_fetch_add_explicit(&local->logged_bytes, local->record.len, memory_order_relaxed);
-    if (local->record.cap > 4 * ROOM_BYTES)
+    if (local->record.cap > RECORD_BYTES_KEPT)
         buf_deinit(&local->record);
     return 0;
 }

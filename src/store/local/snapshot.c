@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing a snapshot. Entries are collected in one buffer, in front of which the frame's head has its place, so a frame
- * is one write. The file is synced every few megabytes: a large amount of unwritten pages would make the syncs of the
- * log, on the same disk, wait for all of them.
+ * is one write.
  */
 #include "store/local/snapshot.h"
 
@@ -17,7 +16,7 @@
 /* What it is called until it is whole. */
 #define UNFINISHED "snapshot.new"
 
-enum { SYNC_BYTES = 8 * 1024 * 1024, KEPT = 2 };
+enum { KEPT = 2 };
 
 struct snapshot_writer {
     struct wal_files *files; /* NULL: the bytes go to the sink */
@@ -50,7 +49,7 @@ static int write_bytes(struct snapshot_writer *writer, struct slice bytes)
     if (result < 0)
         return result;
     writer->offset += bytes.len;
-    if (writer->offset - writer->synced < SYNC_BYTES)
+    if (writer->offset - writer->synced < SNAPSHOT_SYNC_BYTES)
         return 0;
     writer->synced = writer->offset;
     return writer->files->ops->sync(writer->files->ctx, writer->file);

@@ -75,6 +75,22 @@ int wal_append(struct wal *wal, const struct iovec *iov, int n_iov, struct err *
  */
 int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err);
 
+/*
+ * The same beside the log's work, so that no batch waits for it: a file is zeroed for the segment after this one, larger
+ * than it as long as the log is small. wal_spare_begin and wal_spare_end are the log's thread's, as wal_prepare is;
+ * wal_spare_make is any thread's, and takes long. Until it is done, or when it fails, wal_prepare helps
+ * itself.
+ */
+struct wal_spare_job {
+    struct wal_files *files;
+    uint64_t id, bytes;
+    int result; /* of wal_spare_make: 0 or -errno */
+};
+bool wal_wants_spare(const struct wal *wal);
+void wal_spare_begin(struct wal *wal, struct wal_spare_job *ret_job);
+void wal_spare_make(struct wal_spare_job *job);
+void wal_spare_end(struct wal *wal, const struct wal_spare_job *job);
+
 /* How many bytes of records can be appended without more space. Any thread; appending lowers it before it returns. */
 uint64_t wal_room(const struct wal *wal);
 

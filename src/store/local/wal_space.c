@@ -2,8 +2,8 @@
 /*
  * Segments of the log and the space in them.
  *
- * The last segment is made longer a step at a time, up to segment_bytes, so that a small store takes little of the disk
- * and a new one starts at once; then a spare is made ready, and becomes the next segment by a rename. Segments that are
+ * A spare is made ready beside the log's work, and becomes the next segment by a rename. Where there is none yet, or the
+ * disk had no room for it, the last segment is made longer a step at a time, up to segment_bytes. Segments that are
  * no longer needed become spares as they are: their old records need not be zeroed, since the salt of the next life
  * makes them worthless.
  *
@@ -20,6 +20,8 @@
 
 /* A segment is made longer by a 64th of its full size, in whole pages. */
 enum { STEPS = 64 };
+
+enum { SPARE_MIN_BYTES = 8 * 1024 * 1024, SPARE_PIECE_BYTES = 512 * 1024 };
 
 void wal_seal(struct wal *wal)
 {
@@ -98,11 +100,26 @@ static int grow_last_part(struct wal *wal, uint64_t to, struct err *err)
     return 0;
 }
 
-static int open_spare(struct wal *wal, uint64_t id, bool create, struct wal_file **ret_file)
+static int open_spare(struct wal_files *files, uint64_t id, bool create, struct wal_file **ret_file)
 {
     char name[SEGMENT_NAME_MAX];
     segment_name(id, "spare", name);
-    return wal->files->ops->open(wal->files->ctx, name, create, ret_file);
+    return files->ops->open(files->ctx, name, create, ret_file);
+}
+
+static void insert_spare(struct wal *wal, size_t at, const struct wal_spare *spare)
+{
+    ASSERT(wal->n_spares < WAL_SPARES_MAX && at <= wal->n_spares);
+    memmove(&wal->spares[at + 1], &wal->spares[at], (wal->n_spares - at) * sizeof(wal->spares[0]));
+    wal->spares[at] = *spare;
+    wal->n_spares++;
+}
+
+static void drop_first_spare(struct wal *wal)
+{
+    (void)wal_remove(wal->files, wal->spares[0].id, "spare");
+    wal->n_spares--;
+    memmove(wal->spares, wal->spares + 1, wal->n_spares * sizeof(wal->spares[0]));
 }
 
 /* Makes the next spare so long; without one, makes one. A spare that failed is never used. */
@@ -114,7 +131,7 @@ static int grow_spare(struct wal *wal, uint64_t to, struct err *err)
         spare = wal->spares[wal->n_spares - 1];
 
     struct wal_file *file = NULL;
-    int result = open_spare(wal, spare.id, is_new, &file);
+    int result = open_spare(wal->files, spare.id, is_new, &file);
     if (result == 0)
         result = wal->files->ops->allocate(wal->files->ctx, file, spare.bytes, to - spare.bytes);
     if (file)
@@ -159,6 +176,55 @@ int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err)
     return result;
 }
 
+/* ------------------------------------------------------------------------------------------------ room, ahead of time */
+
+/* So long the next segment should be: twice the last one, so that a log that is small takes little of the disk. */
+static uint64_t wanted_spare(const struct wal *wal)
+{
+    uint64_t bytes = 2 * last_part(wal)->bytes;
+    bytes = round_to_step(wal, bytes > SPARE_MIN_BYTES ? bytes : SPARE_MIN_BYTES);
+    return bytes < wal->options.segment_bytes ? bytes : wal->options.segment_bytes;
+}
+
+bool wal_wants_spare(const struct wal *wal)
+{
+    if (wal->is_read_only || !wal->file)
+        return false;
+    return wal->n_spares == 0 || wal->spares[wal->n_spares - 1].bytes < wanted_spare(wal);
+}
+
+void wal_spare_begin(struct wal *wal, struct wal_spare_job *ret_job)
+{
+    *ret_job = (struct wal_spare_job){.files = wal->files, .id = wal->next_spare_id++, .bytes = wanted_spare(wal)};
+}
+
+/* A piece at a time, so that no sync of the log, on the same disk, waits for more than that. */
+void wal_spare_make(struct wal_spare_job *job)
+{
+    struct wal_file *file;
+    job->result = open_spare(job->files, job->id, true, &file);
+    if (job->result < 0)
+        return;
+    for (uint64_t offset = 0; job->result == 0 && offset < job->bytes; offset += SPARE_PIECE_BYTES)
+        job->result =
+            job->files->ops->allocate(job->files->ctx, file, offset, min_size(SPARE_PIECE_BYTES, job->bytes - offset));
+    job->files->ops->close(job->files->ctx, file);
+    if (job->result < 0)
+        (void)wal_remove(job->files, job->id, "spare");
+}
+
+void wal_spare_end(struct wal *wal, const struct wal_spare_job *job)
+{
+    if (job->result < 0)
+        return;
+    if (wal->n_spares == WAL_SPARES_MAX)
+        drop_first_spare(wal);
+    /* The room that was told is that of the spare used next: a longer one only adds to it. */
+    bool is_longest = wal->n_spares == 0 || wal->spares[wal->n_spares - 1].bytes <= job->bytes;
+    insert_spare(wal, is_longest ? wal->n_spares : 0, &(struct wal_spare){job->id, job->bytes});
+    wal_show_room(wal);
+}
+
 /* ------------------------------------------------------------------------------------------------ segments */
 
 int wal_add_part(struct wal *wal, const struct wal_part *part)
@@ -195,7 +261,7 @@ static int begin_file(struct wal *wal, const struct segment_head *head, struct w
 {
     struct wal_spare *spare = &wal->spares[wal->n_spares - 1];
     struct wal_file *file;
-    int result = open_spare(wal, spare->id, false, &file);
+    int result = open_spare(wal->files, spare->id, false, &file);
     if (result == -ENOMEM)
         return result;
     wal->n_spares--;
@@ -280,9 +346,7 @@ static int recycle_first_part(struct wal *wal)
         result = wal_rename(wal->files, part->sequence, "log", id, "spare");
         if (result == 0) {
             /* In front: the spare that is used next may have been made long enough for what comes. */
-            memmove(wal->spares + 1, wal->spares, wal->n_spares * sizeof(wal->spares[0]));
-            wal->spares[0] = (struct wal_spare){id, part->bytes};
-            wal->n_spares++;
+            insert_spare(wal, 0, &(struct wal_spare){id, part->bytes});
         }
     } else {
         result = wal_remove(wal->files, part->sequence, "log");

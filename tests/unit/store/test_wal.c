@@ -72,6 +72,32 @@ static void each_append_is_one_write_and_one_sync(void)
     wal_kit_deinit(&kit);
 }
 
+static void a_spare_made_beside_it_saves_the_log_from_making_room(void)
+{
+    struct wal_kit kit;
+    wal_kit_init(&kit, test_seed());
+    expect_int(wal_kit_open(&kit), 0);
+    expect_true(!wal_wants_spare(kit.wal)); /* nothing is logged yet */
+    for (int segment = 0; segment < 5; segment++) {
+        expect_int(wal_kit_append(&kit, 100), 0);
+        expect_true(wal_wants_spare(kit.wal));
+        struct wal_spare_job job;
+        wal_spare_begin(kit.wal, &job);
+        wal_spare_make(&job);
+        expect_int(job.result, 0);
+        wal_spare_end(kit.wal, &job);
+        expect_true(!wal_wants_spare(kit.wal));
+
+        uint64_t n_allocated = sim_disk_n_ops(kit.disk, SIM_DISK_ALLOCATE);
+        while (!wal_wants_spare(kit.wal))
+            expect_int(wal_kit_append(&kit, 100), 0);
+        expect_int(sim_disk_n_ops(kit.disk, SIM_DISK_ALLOCATE), n_allocated);
+    }
+    wal_kit_close(&kit);
+    expect_int(wal_kit_open(&kit), 0);
+    wal_kit_deinit(&kit);
+}
+
 static void a_record_may_be_longer_than_a_segment(void)
 {
     struct wal_kit kit;
@@ -309,6 +335,7 @@ static const struct test_case cases[] = {
     {"records come back as they were appended", records_come_back_as_they_were_appended},
     {"replay begins where it is told to", replay_begins_where_it_is_told_to},
     {"each append is one write and one sync", each_append_is_one_write_and_one_sync},
+    {"a spare made beside it saves the log from making room", a_spare_made_beside_it_saves_the_log_from_making_room},
     {"a record may be longer than a segment", a_record_may_be_longer_than_a_segment},
     {"forgotten segments are used again", forgotten_segments_are_used_again},
     {"a relaxed log syncs when it is time", a_relaxed_log_syncs_when_it_is_time},

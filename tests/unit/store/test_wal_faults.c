@@ -163,6 +163,27 @@ static void room_that_was_proved_is_there(void)
     }
 }
 
+static void a_spare_that_does_not_fit_takes_nothing(void)
+{
+    static struct wal_kit kit;
+    wal_kit_init(&kit, test_seed());
+    expect_int(wal_kit_open(&kit), 0);
+    expect_int(wal_kit_append(&kit, 10), 0);
+    uint64_t used = sim_disk_used(kit.disk), room = wal_room(kit.wal);
+    sim_disk_limit(kit.disk, used + 1000);
+
+    struct wal_spare_job job;
+    expect_true(wal_wants_spare(kit.wal));
+    wal_spare_begin(kit.wal, &job);
+    wal_spare_make(&job);
+    expect_int(job.result, -ENOSPC);
+    wal_spare_end(kit.wal, &job);
+    expect_int(sim_disk_used(kit.disk), used);
+    expect_int(wal_room(kit.wal), room);
+    expect_int(wal_kit_append(&kit, 100), 0);
+    wal_kit_deinit(&kit);
+}
+
 /* ------------------------------------------------------------------------------------------------ anything */
 
 static void open_again(struct wal_kit *kit)
@@ -173,10 +194,28 @@ static void open_again(struct wal_kit *kit)
         wal_kit_lose_power(kit);
 }
 
+/* Beside the log's work, which goes on meanwhile. */
+static void make_spare(struct wal_kit *kit, uint64_t *seed)
+{
+    if (!wal_wants_spare(kit->wal))
+        return;
+    struct wal_spare_job job;
+    wal_spare_begin(kit->wal, &job);
+    wal_spare_make(&job);
+    int result = test_random(seed) % 2 ? wal_kit_append(kit, wal_kit_length(kit)) : 0;
+    uint64_t room = wal_room(kit->wal);
+    wal_spare_end(kit->wal, &job);
+    expect_true(wal_room(kit->wal) >= room);
+    if (result == -EROFS)
+        open_again(kit);
+}
+
 static void do_something(struct wal_kit *kit, uint64_t *seed)
 {
     uint64_t luck = test_random(seed) % 200;
-    if (luck < 150) {
+    if (luck < 10) {
+        make_spare(kit, seed);
+    } else if (luck < 150) {
         int result = wal_kit_append(kit, wal_kit_length(kit));
         expect_true(result == 0 || result == -ENOSPC || result == -EROFS);
         if (result == -EROFS)
@@ -227,6 +266,7 @@ static const struct test_case cases[] = {
     {"a full disk refuses and recovers", a_full_disk_refuses_and_recovers},
     {"a store starts on a full disk", a_store_starts_on_a_full_disk},
     {"room that was proved is there", room_that_was_proved_is_there},
+    {"a spare that does not fit takes nothing", a_spare_that_does_not_fit_takes_nothing},
     {"whatever happens, nothing acknowledged is lost", whatever_happens_nothing_acknowledged_is_lost},
 };
 
