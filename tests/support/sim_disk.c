@@ -48,7 +48,7 @@ struct sim_disk {
     uint64_t random;
     uint64_t limit;
     uint64_t n_ops[SIM_DISK_ANY + 1];
-    struct fault faults[SIM_DISK_ANY + 1];
+    struct fault faults[SIM_DISK_ANY + 1], lies;
     uint64_t cut_at; /* number of the op; 0: none */
     bool is_off;
 };
@@ -309,9 +309,10 @@ static int sim_sync(void *ctx, struct wal_file *file)
     struct sim_disk *disk = ctx;
     bool is_cut;
     int result = begin_op(disk, SIM_DISK_SYNC, &is_cut);
-    if (result < 0 && !disk->is_off)
+    bool is_lie = result == 0 && is_in(&disk->lies, disk->n_ops[SIM_DISK_SYNC]);
+    if ((result < 0 && !disk->is_off) || is_lie)
         settle_node(disk, file->node);
-    if (result == 0)
+    else if (result == 0)
         sync_node(file->node);
     return result;
 }
@@ -461,6 +462,12 @@ void sim_disk_fail(struct sim_disk *disk, enum sim_disk_op op, uint64_t n, int e
     disk->faults[op] = (struct fault){begin, times > UINT64_MAX - begin ? UINT64_MAX : begin + times, error};
 }
 
+void sim_disk_lie(struct sim_disk *disk, uint64_t n, uint64_t times)
+{
+    uint64_t begin = disk->n_ops[SIM_DISK_SYNC] + n;
+    disk->lies = (struct fault){begin, begin + times, 0};
+}
+
 void sim_disk_cut_power_at(struct sim_disk *disk, uint64_t n)
 {
     disk->cut_at = disk->n_ops[SIM_DISK_ANY] + n;
@@ -479,6 +486,7 @@ void sim_disk_lose_power(struct sim_disk *disk)
     }
     settle_folder(disk);
     memset(disk->faults, 0, sizeof(disk->faults));
+    disk->lies = (struct fault){0};
     disk->cut_at = 0;
     disk->is_off = false;
 }

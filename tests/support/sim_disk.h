@@ -30,6 +30,9 @@ uint64_t sim_disk_n_ops(const struct sim_disk *disk, enum sim_disk_op op);
 /* The n-th from now on (1: the next) fails with -error, and the `times` - 1 after it too. */
 void sim_disk_fail(struct sim_disk *disk, enum sim_disk_op op, uint64_t n, int error, uint64_t times);
 
+/* The n-th sync from now on, and the `times` - 1 after it, do what one that fails does, and say that all is well. */
+void sim_disk_lie(struct sim_disk *disk, uint64_t n, uint64_t times);
+
 /* The n-th of any kind is done in part, and then the power is gone: everything fails with -EIO. */
 void sim_disk_cut_power_at(struct sim_disk *disk, uint64_t n);
 /* The power is gone now, and comes again: what was not synced is lost, or not. Open files must have been closed. */

@@ -63,6 +63,31 @@ static void a_failed_sync_is_never_tried_again(void)
     wal_kit_deinit(&kit);
 }
 
+/* Nothing can save what it lied about, but nothing is made up: the log ends before it, or is refused as damaged. */
+static void a_sync_that_lies_is_seen_or_costs_the_end(void)
+{
+    static struct wal_kit kit;
+    uint64_t seed = test_seed();
+    unsigned n_refused = 0, n_shorter = 0;
+    for (int round = 0; round < 300; round++) {
+        wal_kit_init(&kit, test_random(&seed));
+        expect_int(wal_kit_open(&kit), 0);
+        wal_kit_append_some(&kit, 10);
+        sim_disk_lie(kit.disk, 1 + test_random(&seed) % 20, 1 + test_random(&seed) % 10);
+        wal_kit_append_some(&kit, 20);
+        sim_disk_cut_power_at(kit.disk, 1);
+        wal_close(TAKE(kit.wal));
+        sim_disk_lose_power(kit.disk);
+        kit.n_durable = 10;
+        int result = wal_kit_open(&kit);
+        expect_true(result == 0 || (result == -EBADMSG && strstr(kit.err.text, "damaged") != NULL));
+        n_refused += result < 0;
+        n_shorter += result == 0 && kit.n_appended < 30;
+        wal_kit_deinit(&kit);
+    }
+    expect_true(n_refused > 0 && n_shorter > 0);
+}
+
 static void a_disk_that_keeps_failing_makes_the_log_read_only(void)
 {
     static struct wal_kit kit;
@@ -262,6 +287,7 @@ static void whatever_happens_nothing_acknowledged_is_lost(void)
 static const struct test_case cases[] = {
     {"one failure costs a segment and nothing else", one_failure_costs_a_segment_and_nothing_else},
     {"a failed sync is never tried again", a_failed_sync_is_never_tried_again},
+    {"a sync that lies is seen, or costs the end of the log", a_sync_that_lies_is_seen_or_costs_the_end},
     {"a disk that keeps failing makes the log read-only", a_disk_that_keeps_failing_makes_the_log_read_only},
     {"a full disk refuses and recovers", a_full_disk_refuses_and_recovers},
     {"a store starts on a full disk", a_store_starts_on_a_full_disk},
