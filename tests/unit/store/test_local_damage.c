@@ -58,7 +58,7 @@ static void do_request(struct opened *opened, struct store_request *request)
 
 static void put(struct opened *opened, int64_t value)
 {
-    char text[300];
+    char text[20 + 7 * (PUTS + 1)];
     memset(text, 'x', sizeof(text));
     snprintf(text, sizeof(text), "%" PRId64, value);
     struct store_op op = {
