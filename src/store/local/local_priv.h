@@ -77,6 +77,7 @@ struct replay {
     bool is_snapshot; /* a compaction tells the revision of the keys before it */
     bool in_commit;   /* puts and deletes belong to the commit begun */
     int64_t revision, wall_ms;
+    int64_t newest_base; /* mod_revision: the revision of the snapshot's keys is not below it */
     uint64_t n_records;
 };
 int local_replay_entry(struct replay *replay, const struct record_entry *entry, struct err *err);

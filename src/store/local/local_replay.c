@@ -26,7 +26,7 @@ static int close_commit(struct replay *replay, struct err *err)
 static int begin_commit(struct replay *replay, const struct record_entry *entry, struct err *err)
 {
     int64_t next = mvcc_revision(replay->local->mvcc) + 1;
-    if (entry->commit.revision != next)
+    if (entry->commit.revision != next || replay->newest_base >= next)
         return err_set(err, -EBADMSG, "revision %" PRId64 " where %" PRId64 " must come", entry->commit.revision, next);
     mvcc_begin(replay->local->mvcc, false, NULL);
     replay->in_commit = true;
@@ -60,10 +60,12 @@ static int replay_delete(struct replay *replay, struct slice key, struct err *er
 static int replay_grant(struct local *local, const struct record_entry *entry, struct err *err)
 {
     struct lease *lease;
-    int result = lease_grant(local->leases, entry->lease.id, entry->lease.ttl_ms, 0, &lease);
+    int result = STORE_NO_LEASE;
+    if (entry->lease.id != 0 && entry->lease.ttl_ms > 0)
+        result = lease_grant(local->leases, entry->lease.id, entry->lease.ttl_ms, 0, &lease);
     if (result < 0)
         return err_set_errno(err, result, "reading the store");
-    if (result != STORE_OK || entry->lease.id == 0)
+    if (result != STORE_OK)
         return err_set(err, -EBADMSG, "lease %" PRIx64 " was granted twice or is not possible", entry->lease.id);
     return 0;
 }
@@ -83,8 +85,20 @@ static int replay_gone(struct local *local, int64_t id, struct err *err)
     return 0;
 }
 
-static int replay_base(struct local *local, const struct store_kv *kv, struct err *err)
+/* Nothing but keys of the snapshot so far. */
+static bool is_before_revisions(const struct mvcc *mvcc)
 {
+    return mvcc_revision(mvcc) == 1 && mvcc_compacted(mvcc) == 0;
+}
+
+static int replay_base(struct replay *replay, const struct store_kv *kv, struct err *err)
+{
+    struct local *local = replay->local;
+    bool comes_first = replay->is_snapshot && is_before_revisions(local->mvcc);
+    if (!comes_first || kv->version < 1 || kv->create_revision < 2 || kv->mod_revision < kv->create_revision)
+        return err_set(err, -EBADMSG, "a key as it was at revision %" PRId64 " that is not possible", kv->mod_revision);
+    if (kv->mod_revision > replay->newest_base)
+        replay->newest_base = kv->mod_revision;
     int result = mvcc_restore_kv(local->mvcc, kv);
     if (result < 0)
         return err_set_errno(err, result == -EEXIST ? -EBADMSG : result, "a key of the snapshot");
@@ -97,8 +111,11 @@ static int replay_base(struct local *local, const struct store_kv *kv, struct er
 static int replay_left(struct local *local, const struct record_entry *entry)
 {
     struct lease *lease = lease_find(local->leases, entry->lease.id);
-    if (lease && lease_ttl_ms(lease) > LOCAL_FULL_TTL_MS)
-        lease_set_left(lease, entry->lease.left_ms);
+    int64_t left_ms = entry->lease.left_ms > 0 ? entry->lease.left_ms : 0;
+    if (!lease || lease_ttl_ms(lease) <= LOCAL_FULL_TTL_MS)
+        return 0;
+    /* A heartbeat may have been a moment ahead of the clock that the checkpoint was made by. */
+    lease_set_left(lease, left_ms < lease_ttl_ms(lease) ? left_ms : lease_ttl_ms(lease));
     return 0;
 }
 
@@ -106,7 +123,7 @@ static int replay_compact(struct replay *replay, int64_t revision, struct err *e
 {
     struct local *local = replay->local;
     if (replay->is_snapshot) {
-        bool is_first = mvcc_revision(local->mvcc) == 1 && mvcc_compacted(local->mvcc) == 0 && revision >= 1;
+        bool is_first = is_before_revisions(local->mvcc) && revision >= 1 && revision >= replay->newest_base;
         int result = is_first ? mvcc_restore_revision(local->mvcc, revision) : -EBADMSG;
         return result < 0 ? err_set_errno(err, result, "the revision of the snapshot's keys") : 0;
     }
@@ -141,6 +158,8 @@ static int replay_doc_gone(struct replay *replay, struct slice name, struct err 
 
 int local_replay_end(struct replay *replay, struct err *err)
 {
+    if (replay->newest_base > mvcc_revision(replay->local->mvcc))
+        return err_set(err, -EBADMSG, "the revision of the snapshot's keys is missing");
     return close_commit(replay, err);
 }
 
@@ -171,7 +190,7 @@ int local_replay_entry(struct replay *replay, const struct record_entry *entry, 
     case RECORD_COMPACT:
         return replay_compact(replay, entry->compact_revision, err);
     case RECORD_BASE:
-        return replay_base(local, &entry->kv, err);
+        return replay_base(replay, &entry->kv, err);
     case RECORD_DOC:
         return replay_doc(replay, &entry->kv, err);
     case RECORD_DOC_GONE:

@@ -264,10 +264,25 @@ static void documents_that_do_not_follow_are_refused(void)
                    "record 2 of the log: the removal of a document that was not there");
 }
 
+static void what_belongs_into_snapshots_is_refused_in_a_log(void)
+{
+    expect_refused(SLICE_LIT("\x0a\x01"
+                             "a\x01v\x00\x04\x02\x04"),
+                   "record 2 of the log: a key as it was at revision 2 that is not possible");
+}
+
+static void leases_that_are_not_possible_are_refused(void)
+{
+    expect_refused(SLICE_LIT("\x04\x0a\x01"), "record 2 of the log: lease 5 was granted twice or is not possible");
+    expect_refused(SLICE_LIT("\x04\x00\x0a"), "record 2 of the log: lease 0 was granted twice or is not possible");
+}
+
 static const struct test_case cases[] = {
     {"the power may go at every change of the disk", power_may_go_at_every_change},
     {"what fails for want of memory leaves nothing behind", what_fails_for_want_of_memory_leaves_nothing_behind},
     {"documents that do not follow from what was before are refused", documents_that_do_not_follow_are_refused},
+    {"what belongs into snapshots is refused in a log", what_belongs_into_snapshots_is_refused_in_a_log},
+    {"leases that are not possible are refused", leases_that_are_not_possible_are_refused},
 };
 
 int main(int argc, char **argv)

@@ -23,6 +23,9 @@ struct cell {
     int value;
 };
 
+/* Of actors. */
+static const char words[STORE_NOTE_TEXT_MAX + 20];
+
 static struct cell model[REVISIONS + 2][KEYS];
 
 static struct slice key_of(int i, char *room)
@@ -145,6 +148,13 @@ static void expect_history(const struct store_view *view, int64_t from, int64_t 
     }
 }
 
+static void expect_why(const struct store_commit *commit, const struct store_note *expected)
+{
+    struct store_note why;
+    store_commit_why(commit, &why);
+    expect_bytes(why.actor, slice_from(expected->actor.ptr, min_size(expected->actor.len, STORE_NOTE_TEXT_MAX)));
+}
+
 static void agrees_with_the_model(void)
 {
     uint64_t seed = test_seed();
@@ -158,13 +168,16 @@ static void agrees_with_the_model(void)
     while (revision < REVISIONS) {
         memcpy(model[revision + 1], model[revision], sizeof(model[0]));
         bool undo = test_random(&seed) % 5 == 0;
-        mvcc_begin(mvcc, undo, NULL);
+        struct store_note why = {.actor = slice_from(words, test_random(&seed) % sizeof(words))};
+        mvcc_begin(mvcc, undo, &why);
         int n_changes = write_some(mvcc, model[revision + 1], revision + 1, &seed);
         if (undo) {
             mvcc_rollback(mvcc);
         } else {
             const struct store_commit *commit = mvcc_commit(mvcc, 1000 + revision);
             expect_true((commit != NULL) == (n_changes > 0));
+            if (commit)
+                expect_why(commit, &why);
             revision += n_changes > 0;
         }
         expect_int(mvcc_revision(mvcc), revision);
