@@ -63,6 +63,7 @@ struct instance_check {
     enum instance_check_type type;
     struct slice target; /* HTTP: path or URL; gRPC: service name; TCP: "" or host:port */
     uint32_t interval_ms, timeout_ms;
+    uint32_t retry_ms;         /* the interval after a failure; 0: the same */
     uint16_t to_fail, to_pass; /* so many in a row */
     uint32_t remove_after_ms;  /* failing for so long: deregistered; 0: never */
 };

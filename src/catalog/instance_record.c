@@ -223,6 +223,11 @@ static int read_check_to_pass(struct reader *reader, const char *name, json_t *v
     return read_number16(reader, name, value, 1, 1000, &reader->check->to_pass);
 }
 
+static int read_check_retry(struct reader *reader, const char *name, json_t *value)
+{
+    return read_number(reader, name, value, 0, 24 * 3600 * 1000, &reader->check->retry_ms);
+}
+
 static int read_check_remove_after(struct reader *reader, const char *name, json_t *value)
 {
     return read_number(reader, name, value, 0, UINT32_MAX, &reader->check->remove_after_ms);
@@ -234,6 +239,7 @@ static int read_check(struct reader *reader, const char *name, json_t *value)
         {"type", read_check_type},
         {"target", read_check_target},
         {"interval_ms", read_check_interval},
+        {"retry_ms", read_check_retry},
         {"timeout_ms", read_check_timeout},
         {"to_fail", read_check_to_fail},
         {"to_pass", read_check_to_pass},
@@ -390,6 +396,8 @@ static void write_check(struct json_writer *json, const struct instance_check *c
     write_text(json, SLICE_LIT("type"), slice_from_str(check_types[check->type]));
     write_filled(json, SLICE_LIT("target"), check->target);
     write_number(json, SLICE_LIT("interval_ms"), check->interval_ms);
+    if (check->retry_ms > 0)
+        write_number(json, SLICE_LIT("retry_ms"), check->retry_ms);
     write_number(json, SLICE_LIT("timeout_ms"), check->timeout_ms);
     write_number(json, SLICE_LIT("to_fail"), check->to_fail);
     write_number(json, SLICE_LIT("to_pass"), check->to_pass);
@@ -445,8 +453,8 @@ static bool checks_equal(const struct instance_check *a, const struct instance_c
     if (!a || !b)
         return a == b;
     return a->type == b->type && slice_equal(a->target, b->target) && a->interval_ms == b->interval_ms &&
-           a->timeout_ms == b->timeout_ms && a->to_fail == b->to_fail && a->to_pass == b->to_pass &&
-           a->remove_after_ms == b->remove_after_ms;
+           a->retry_ms == b->retry_ms && a->timeout_ms == b->timeout_ms && a->to_fail == b->to_fail &&
+           a->to_pass == b->to_pass && a->remove_after_ms == b->remove_after_ms;
 }
 
 bool instance_record_equal(const struct instance_record *a, const struct instance_record *b)

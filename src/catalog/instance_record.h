@@ -7,8 +7,8 @@
  *
  *     {"address": "http@10.0.0.7:8080", "protocol": "http", "host": "10.0.0.7", "port": 8080, "weight": 1, "zone": "a",
  *      "tags": ["v2"], "needs": ["db", "log"], "metadata": {"expose": "true"},
- *      "check": {"type": "http", "target": "/health", "interval_ms": 5000, "timeout_ms": 1000,
- *                "to_fail": 3, "to_pass": 1, "remove_after_ms": 0},
+ *      "check": {"type": "http", "target": "/health", "interval_ms": 5000, "retry_ms": 1000,
+ *                "timeout_ms": 1000, "to_fail": 3, "to_pass": 1, "remove_after_ms": 0},
  *      "origin": "rest", "owner": "alice", "session": "f3…"}
  *
  * An address is "SCHEME@HOST:PORT", "SCHEME://HOST:PORT…", "HOST:PORT", "[V6]:PORT" or "unix@/PATH". Protocol, host and

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One state machine: RESTS -> RESOLVES -> CONNECTS -> ASKS -> RESTS, with one deadline over all of it. Whatever ends it
- * (the answer, a failure, the deadline, the caller) records the result and goes through `finish`; on_done is called
- * from a task of its own, so that a caller is never called back from inside his own call.
+ * One state machine: RESTS -> RESOLVES -> CONNECTS -> ASKS -> ENDS -> RESTS, with one deadline over all of it. Whatever
+ * ends it (the answer, a failure, the deadline, the caller) records the result and goes through `finish`; on_done is
+ * called from a task of its own, so that a caller is never called back from inside his own call.
  *
  * While a name is being resolved, the request belongs to the resolver: ending the errand then means cancelling there
  * and waiting for its mail.
@@ -16,8 +16,8 @@
 
 static void finish(struct errand *errand, int result)
 {
-    ASSERT(errand->state != ERRAND_RESTS);
-    errand->state = ERRAND_RESTS;
+    ASSERT(errand->state != ERRAND_RESTS && errand->state != ERRAND_ENDS);
+    errand->state = ERRAND_ENDS;
     errand->result = result;
     loop_cancel(errand->office->loop, &errand->timer);
     loop_defer(errand->office->loop, &errand->done);
@@ -26,6 +26,7 @@ static void finish(struct errand *errand, int result)
 static void run_done(struct loop_task *task)
 {
     struct errand *errand = container_of(task, struct errand, done);
+    errand->state = ERRAND_RESTS;
     errand->on_done(errand);
 }
 
@@ -144,6 +145,7 @@ static void end(struct errand *errand, int result)
 {
     switch (errand->state) {
     case ERRAND_RESTS:
+    case ERRAND_ENDS:
         return;
     case ERRAND_RESOLVES:
         errand->result = result;

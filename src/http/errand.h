@@ -42,6 +42,7 @@ enum errand_state {
     ERRAND_RESOLVES,
     ERRAND_CONNECTS,
     ERRAND_ASKS,
+    ERRAND_ENDS, /* on_done is on its way */
 };
 
 struct errand {

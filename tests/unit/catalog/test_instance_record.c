@@ -15,7 +15,8 @@
     "{\"address\":\"http@[::]:8080\",\"host\":\"10.0.0.7\",\"weight\":3,\"zone\":\"a\",\"tags\":[\"v2\",\"canary\"],"  \
     "\"needs\":[\"db\",\"log\"],\"metadata\":{\"expose\":\"true\"},\"check\":{\"type\":\"http\",\"target\":\"/"        \
     "health\","                                                                                                        \
-    "\"interval_ms\":5000,\"timeout_ms\":1000,\"to_fail\":3,\"to_pass\":1,\"remove_after_ms\":60000},"                 \
+    "\"interval_ms\":5000,\"retry_ms\":250,\"timeout_ms\":1000,\"to_fail\":3,\"to_pass\":1,\"remove_after_ms\":60000}" \
+    ","                                                                                                                \
     "\"origin\":\"rest\",\"owner\":\"alice\",\"session\":\"f3\"}"
 
 static void addresses_are_taken_apart(void)
@@ -79,6 +80,7 @@ static void json_is_read_and_written_back(void)
     expect_slice(record.needs[1], "log");
     expect_slice(record.metadata[0].name, "expose");
     expect_int(record.check->type, INSTANCE_CHECK_HTTP);
+    expect_int(record.check->retry_ms, 250);
     expect_int(record.check->remove_after_ms, 60000);
     expect_slice(record.session, "f3");
     instance_record_write(&out, &record);
