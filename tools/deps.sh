@@ -11,7 +11,7 @@ packages_of() {
     build)
         # make is what the compiler runs the parts of link-time optimisation with.
         echo gcc libc6-dev make meson ninja-build pkg-config protobuf-c-compiler \
-            libjansson-dev libnghttp2-dev libprotobuf-c-dev libssl-dev libyaml-dev
+            libcrypt-dev libjansson-dev libnghttp2-dev libprotobuf-c-dev libssl-dev libyaml-dev
         ;;
     test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio strace ;;
     check) echo clang-format clang-tidy git python3 ;;
@@ -67,7 +67,7 @@ go_client() {
 needs_of() {
     case $1 in
     build)
-        echo cc make meson ninja pkg-config protoc-c pc:jansson pc:libnghttp2 pc:libprotobuf-c pc:openssl \
+        echo cc make meson ninja pkg-config protoc-c pc:jansson pc:libcrypt pc:libnghttp2 pc:libprotobuf-c pc:openssl \
             pc:yaml-0.1
         ;;
     test) echo c++ curl git go h2load nghttp openssl promtool python3 strace ;;

@@ -70,6 +70,11 @@ struct config {
     } tls;
 
     struct {
+        bool ignore;
+        unsigned bcrypt_cost;
+    } auth;
+
+    struct {
         unsigned durability; /* enum config_durability */
         nsec_t relaxed_interval;
         nsec_t history;

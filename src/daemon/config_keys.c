@@ -100,6 +100,11 @@ const struct config_key config_keys[] = {
      .help = "what the log tells of the store's work, without values: each request with its outcome, or reads and "
              "heartbeats too"},
 
+    {"auth.ignore", CONFIG_BOOL, RESTARTS, AT(auth.ignore), "false",
+     .help = "serve everybody although etcd's auth is enabled: to get back in when root's password is lost"},
+    {"auth.bcrypt_cost", CONFIG_NUMBER, RESTARTS, AT(auth.bcrypt_cost), "10", 4, 16,
+     .help = "work of hashing a new password; one more takes twice as long"},
+
     {"tls.cert", CONFIG_TEXTS, RELOADS, AT(tls.cert), "",
      .help = "certificate files (PEM, with their chain); clients get the one that has the name they ask for, else the "
              "first; empty: no TLS"},

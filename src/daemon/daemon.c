@@ -161,6 +161,8 @@ static int open_fronts(struct daemon *daemon, struct err *err)
         .metrics = daemon->metrics,
         .system = &daemon->system.view,
         .store = daemon->store,
+        .rcu = &daemon->rcu,
+        .auth = {daemon->config->auth.ignore, daemon->config->auth.bcrypt_cost},
     };
     return fronts_new(&env, &daemon->fronts, err);
 }
@@ -278,6 +280,8 @@ static void warn(const struct daemon *daemon)
     for (const char *name; (name = config_misspelt_variable(daemon->environment, &index, text, sizeof(text)));)
         log_warn(daemon->log, "environment variable is no setting",
                  log_str("name", slice_from(name, strcspn(name, "="))), log_text("meant", text));
+    if (daemon->config->auth.ignore)
+        log_warn(daemon->log, "auth.ignore is set: nobody is asked for a token, whether etcd's auth is enabled or not");
     endpoints_list_exposed(daemon->endpoints, text, sizeof(text));
     if (*text && !(daemon->tls && daemon->config->tls.client_auth == CLIENT_AUTH_REQUIRE))
         log_warn(daemon->log,

@@ -19,6 +19,7 @@ static const struct front *const all_fronts[] = {
 struct fronts {
     struct router *router;
     struct front_env env;
+    struct access access;
     unsigned n; /* created so far */
     void *instances[ARRAY_LEN(all_fronts)];
 };
@@ -42,6 +43,7 @@ int fronts_new(const struct front_env *env, struct fronts **ret_fronts, struct e
     if (!fronts)
         return -ENOMEM;
     fronts->env = *env;
+    fronts->env.access = &fronts->access;
     int r = create(fronts, err);
     if (r < 0) {
         fronts_free(fronts);

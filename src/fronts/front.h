@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "fronts/access.h"
 #include "http/exchange.h"
 #include "store/store.h"
 
@@ -33,12 +34,21 @@ struct front_path {
     void (*on_request)(void *instance, struct exchange *exchange);
 };
 
+/* How etcd's auth runs. */
+struct front_auth {
+    bool is_ignored;      /* nobody is asked for a token, though auth is enabled */
+    unsigned bcrypt_cost; /* of new passwords */
+};
+
 /* What a front end is given. What it must show of the daemon comes through small read-only vtables. */
 struct front_env {
     struct log *log;
     struct metrics *metrics;
     const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
     struct store *store;              /* NULL in a process that keeps none */
+    struct rcu_domain *rcu;           /* of which the workers are readers */
+    struct access *access;            /* whom to ask before data is shown or changed */
+    struct front_auth auth;
 };
 
 struct front {

@@ -180,8 +180,10 @@ int grpc_call_read_timeout(struct grpc_call *call)
     return r;
 }
 
-void grpc_call_open(struct grpc_call *call)
+void grpc_call_open(const struct grpc_service *service, struct grpc_call *call)
 {
+    if (service->admit && !service->admit(call))
+        return;
     call->is_open = true;
     if (call->method->on_open)
         call->method->on_open(call);

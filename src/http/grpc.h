@@ -34,6 +34,7 @@ struct grpc_method {
     struct slice path;   /* "/package.Service/Method" */
     bool client_streams; /* any number of messages, else exactly one */
     bool server_streams; /* any number of answers; with either, the call may last for ever */
+    unsigned access;     /* the front end's to use: what its `admit` asks of the caller */
     void (*on_open)(struct grpc_call *call);
     void (*on_message)(struct grpc_call *call, struct slice message);
     void (*on_end)(struct grpc_call *call);
@@ -45,6 +46,11 @@ struct grpc_service {
     const struct grpc_method *methods;
     unsigned n_methods;
     size_t max_message_bytes; /* of the client; longer: RESOURCE_EXHAUSTED */
+    /*
+     * Called first of all, when the request's head is there. False: it has finished the call, and none of the method's
+     * callbacks comes. NULL: all are admitted.
+     */
+    bool (*admit)(struct grpc_call *call);
 };
 
 struct grpc_call {
@@ -52,6 +58,7 @@ struct grpc_call {
     struct exchange *exchange; /* its request is valid in on_open only */
     void *ctx;                 /* as given to grpc_serve */
     void *state;               /* the front end's to use */
+    uint64_t caller;           /* the same: who calls, as `admit` has found; 0 at first */
     /* grpc.c's */
     const struct grpc_transport *transport;
     struct timer deadline;

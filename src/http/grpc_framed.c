@@ -239,5 +239,5 @@ void grpc_serve(const struct grpc_service *service, void *ctx, struct exchange *
     grpc_frames_init(&framed->frames, service->max_message_bytes);
     grpc_call_init(&framed->call, &transport, method, ctx, exchange);
     if (read_head(framed))
-        grpc_call_open(&framed->call);
+        grpc_call_open(service, &framed->call);
 }

@@ -290,5 +290,5 @@ void grpc_json_serve(const struct grpc_json_service *service, void *ctx, struct 
     if (grpc_call_read_timeout(&json->call) < 0)
         grpc_finish(&json->call, GRPC_INVALID_ARGUMENT, "grpc-timeout is malformed");
     else
-        grpc_call_open(&json->call);
+        grpc_call_open(service->service, &json->call);
 }

@@ -37,7 +37,7 @@ void grpc_call_init(struct grpc_call *call, const struct grpc_transport *transpo
 int grpc_call_read_timeout(struct grpc_call *call);
 
 /* Tells the front end of the call. When it is not called, the call must have been finished. */
-void grpc_call_open(struct grpc_call *call);
+void grpc_call_open(const struct grpc_service *service, struct grpc_call *call);
 
 /* The value of a field of the request's head, empty when it is not there; in on_request only. */
 struct slice grpc_field_value(const struct exchange *exchange, struct slice name);

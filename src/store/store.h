@@ -52,6 +52,7 @@ enum store_outcome {
     STORE_TOO_LARGE, /* a document's name or value, a note's subject */
     STORE_DOCS_FULL, /* all documents together would be too large */
     STORE_CONFLICT,  /* the document has another version than expected */
+    STORE_FORBIDDEN, /* by the request's guard */
     STORE_NO_SPACE,  /* the disk is full: reads and heartbeats go on */
     STORE_READ_ONLY, /* a sync failed and there was nowhere to go on: see the log */
     STORE_OUT_OF_MEMORY,
@@ -214,6 +215,14 @@ struct store_note {
     struct slice actor, cause;
 };
 
+/*
+ * Asked, on a thread that is an RCU reader, about each key of a lease before a request revokes that or puts another key
+ * on it: whoever can take a lease away takes its keys along. False: STORE_FORBIDDEN, and nothing is done.
+ */
+struct store_guard {
+    bool (*allows)(const struct store_guard *guard, struct slice key);
+};
+
 struct store_request;
 typedef void (*store_done_fn)(struct store_request *request);
 
@@ -237,6 +246,7 @@ struct store_request {
     struct loop *loop;
     store_done_fn done;
     struct store_origin origin;
+    const struct store_guard *guard; /* NULL: none */
     union {
         struct store_txn txn; /* a lone put is a transaction of one operation */
         int64_t compact_revision;

@@ -8,6 +8,7 @@
 #include "http/grpc_frames.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -139,7 +140,13 @@ int etcd_kit_try_new(struct etcd_kit **ret_kit)
     kit->system = (struct system_view){.facts = &kit->facts, .memory_bytes = memory_bytes};
     if (r == 0)
         r = fault_store_new(kit->store, &kit->faulty);
-    const struct front_env env = {.store = kit->faulty, .system = &kit->system};
+    const struct front_env env = {
+        .store = kit->faulty,
+        .system = &kit->system,
+        .rcu = &kit->rcu,
+        .access = &kit->access,
+        .auth.bcrypt_cost = 4,
+    };
     struct err err;
     if (r == 0)
         r = etcd_front.create(&env, &kit->front, &err);
@@ -241,6 +248,12 @@ struct etcd_call *etcd_call_prepare(struct etcd_kit *kit, const char *method)
     return call;
 }
 
+void etcd_call_add_field(struct etcd_call *call, const char *name, const char *value)
+{
+    struct slice key = slice_from_str(name);
+    call->fields.items[call->fields.n++] = (struct http_field){key, slice_from_str(value), http_field_find(key)};
+}
+
 /* As the router would find it. */
 void etcd_call_open(struct etcd_call *call)
 {
@@ -308,6 +321,22 @@ struct etcd_call *etcd_ask(struct etcd_kit *kit, const char *method, const Proto
     struct etcd_call *call = etcd_call_new(kit, method);
     etcd_say(call, message);
     etcd_end(call);
+    return call;
+}
+
+struct etcd_call *etcd_ask_as(struct etcd_kit *kit, const char *token, const char *method,
+                              const ProtobufCMessage *message)
+{
+    struct etcd_call *call = etcd_call_prepare(kit, method);
+    if (token)
+        etcd_call_add_field(call, "token", token);
+    etcd_call_open(call);
+    etcd_say(call, message);
+    etcd_end(call);
+    while (call->status == ETCD_NO_STATUS) {
+        (void)sched_yield();
+        etcd_kit_run(kit);
+    }
     return call;
 }
 

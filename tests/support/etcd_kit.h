@@ -32,6 +32,7 @@ struct etcd_kit {
     struct system_listener listeners[3];
     struct system_facts facts;
     struct system_view system;
+    struct access access;
     void *front;
     struct list calls;
 };
@@ -72,6 +73,8 @@ struct etcd_call *etcd_call_new(struct etcd_kit *kit, const char *method);
 /* The same in two steps, for tests of failing allocations: the first one is the kit's own. */
 struct etcd_call *etcd_call_prepare(struct etcd_kit *kit, const char *method);
 void etcd_call_open(struct etcd_call *call);
+/* In between: a field of the request's head. Both must stay. */
+void etcd_call_add_field(struct etcd_call *call, const char *name, const char *value);
 /* Sends a message; bytes as they are. */
 void etcd_say(struct etcd_call *call, const ProtobufCMessage *message);
 void etcd_say_bytes(struct etcd_call *call, struct slice message);
@@ -84,6 +87,10 @@ void etcd_drain(struct etcd_call *call);
 
 /* A whole call with one message. */
 struct etcd_call *etcd_ask(struct etcd_kit *kit, const char *method, const ProtobufCMessage *message);
+
+/* The same by one who shows a token; NULL: none. Waits for the end of the call, in which other threads may have part. */
+struct etcd_call *etcd_ask_as(struct etcd_kit *kit, const char *token, const char *method,
+                              const ProtobufCMessage *message);
 
 /* The next message of the answer, which must be there; NULL: there is none. It lives as long as the call. */
 void *etcd_hear(struct etcd_call *call, const ProtobufCMessageDescriptor *type);

@@ -159,6 +159,11 @@ void etcd_on_leader(struct grpc_call *call, struct slice message)
         etcd_refuse(call, error);
         return;
     }
+    error = etcd_may_read(call, buf_slice(&begin), buf_slice(&end));
+    if (error != ETCD_OK) {
+        etcd_refuse_unknown(call, error);
+        return;
+    }
     const struct store_range range = {
         .key = buf_slice(&begin),
         .end = buf_slice(&end),

@@ -49,9 +49,11 @@ enum etcd_error etcd_error_from(enum store_outcome outcome)
         return ETCD_NO_SPACE;
     case STORE_OUT_OF_MEMORY:
         return ETCD_TOO_MANY_REQUESTS;
+    case STORE_FORBIDDEN:
+        return ETCD_PERMISSION_DENIED;
     case STORE_BACKUP_FAILED:
         return ETCD_SNAPSHOT_FAILED;
-    case STORE_CONFLICT: /* of documents, which none of etcd's requests writes */
+    case STORE_CONFLICT: /* of documents: whoever writes one sees to it before this is asked */
     case STORE_STOPPED:
         break;
     }

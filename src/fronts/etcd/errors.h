@@ -20,6 +20,14 @@
     X(TOO_LARGE, INVALID_ARGUMENT, "etcdserver: request is too large")                                                 \
     X(BAD_MEMBER_URLS, INVALID_ARGUMENT, "etcdserver: given member URLs are invalid")                                  \
     X(BAD_DOWNGRADE, INVALID_ARGUMENT, "etcdserver: invalid downgrade target version")                                 \
+    X(USER_EMPTY, INVALID_ARGUMENT, "etcdserver: user name is empty")                                                  \
+    X(ROLE_EMPTY, INVALID_ARGUMENT, "etcdserver: role name is empty")                                                  \
+    X(AUTH_FAILED, INVALID_ARGUMENT, "etcdserver: authentication failed, invalid user ID or password")                 \
+    X(NO_PERMISSION_GIVEN, INVALID_ARGUMENT, "etcdserver: permission not given")                                       \
+    X(INVALID_AUTH_MGMT, INVALID_ARGUMENT, "etcdserver: invalid auth management")                                      \
+    X(BAD_PASSWORD, INVALID_ARGUMENT, "etcdserver: a password has at most 72 bytes, and no zero byte")                 \
+    X(BAD_HASH, INVALID_ARGUMENT, "etcdserver: the hashed password is not a bcrypt hash in base64")                    \
+    X(AUTH_OLD_REVISION, INVALID_ARGUMENT, "etcdserver: revision of auth store is old")                                \
     X(COMPACTED, OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")                               \
     X(FUTURE_REVISION, OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision")                       \
     X(TTL_TOO_LARGE, OUT_OF_RANGE, "etcdserver: too large lease TTL")                                                  \
@@ -32,6 +40,17 @@
     X(NO_LEARNER, FAILED_PRECONDITION, "etcdserver: can only promote a learner member")                                \
     X(BAD_TRANSFEREE, FAILED_PRECONDITION, "etcdserver: bad leader transferee")                                        \
     X(NO_DOWNGRADE, FAILED_PRECONDITION, "etcdserver: no inflight downgrade job")                                      \
+    X(NO_ROOT_USER, FAILED_PRECONDITION, "etcdserver: root user does not exist")                                       \
+    X(NO_ROOT_ROLE, FAILED_PRECONDITION, "etcdserver: root user does not have root role")                              \
+    X(USER_EXISTS, FAILED_PRECONDITION, "etcdserver: user name already exists")                                        \
+    X(USER_NOT_FOUND, FAILED_PRECONDITION, "etcdserver: user name not found")                                          \
+    X(ROLE_EXISTS, FAILED_PRECONDITION, "etcdserver: role name already exists")                                        \
+    X(ROLE_NOT_FOUND, FAILED_PRECONDITION, "etcdserver: role name not found")                                          \
+    X(ROLE_NOT_GRANTED, FAILED_PRECONDITION, "etcdserver: role is not granted to the user")                            \
+    X(PERMISSION_NOT_GRANTED, FAILED_PRECONDITION, "etcdserver: permission is not granted to the role")                \
+    X(AUTH_NOT_ENABLED, FAILED_PRECONDITION, "etcdserver: authentication is not enabled")                              \
+    X(INVALID_TOKEN, UNAUTHENTICATED, "etcdserver: invalid auth token")                                                \
+    X(PERMISSION_DENIED, PERMISSION_DENIED, "etcdserver: permission denied")                                           \
     X(NO_LEADER_KEY, UNKNOWN, "\"leader\" field must be provided")                                                     \
     X(NOT_LEADER, UNKNOWN, "election: not leader")                                                                     \
     X(NO_ELECTED, UNKNOWN, "election: no leader")                                                                      \

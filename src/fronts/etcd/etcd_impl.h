@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "fronts/etcd/auth.h"
 #include "fronts/etcd/messages.h"
 #include "fronts/front.h"
 #include "http/grpc.h"
@@ -46,6 +47,7 @@ struct etcd {
     const struct system_view *system;
     struct store_identity identity;
     struct buf header; /* etcd_header_init */
+    struct auth auth;
     _Atomic(struct etcd_worker *) workers;
     _Atomic bool is_stopping; /* no new streams */
     _Atomic unsigned n_backups;
@@ -122,6 +124,32 @@ void etcd_on_hash_close(struct grpc_call *call, enum exchange_end end);
 void etcd_on_snapshot(struct grpc_call *call, struct slice message);
 void etcd_on_snapshot_drain(struct grpc_call *call);
 void etcd_on_snapshot_close(struct grpc_call *call, enum exchange_end end);
+
+/* auth_switch.c */
+void etcd_on_auth_enable(struct grpc_call *call, struct slice message);
+void etcd_on_auth_disable(struct grpc_call *call, struct slice message);
+void etcd_on_auth_status(struct grpc_call *call, struct slice message);
+
+/* auth_login.c */
+void etcd_on_authenticate(struct grpc_call *call, struct slice message);
+void etcd_on_authenticate_close(struct grpc_call *call, enum exchange_end end);
+
+/* auth_users.c */
+void etcd_on_user_add(struct grpc_call *call, struct slice message);
+void etcd_on_user_get(struct grpc_call *call, struct slice message);
+void etcd_on_user_list(struct grpc_call *call, struct slice message);
+void etcd_on_user_delete(struct grpc_call *call, struct slice message);
+void etcd_on_user_change_password(struct grpc_call *call, struct slice message);
+void etcd_on_user_grant_role(struct grpc_call *call, struct slice message);
+void etcd_on_user_revoke_role(struct grpc_call *call, struct slice message);
+
+/* auth_roles.c */
+void etcd_on_role_add(struct grpc_call *call, struct slice message);
+void etcd_on_role_get(struct grpc_call *call, struct slice message);
+void etcd_on_role_list(struct grpc_call *call, struct slice message);
+void etcd_on_role_delete(struct grpc_call *call, struct slice message);
+void etcd_on_role_grant_permission(struct grpc_call *call, struct slice message);
+void etcd_on_role_revoke_permission(struct grpc_call *call, struct slice message);
 
 /* lock.c */
 void etcd_on_lock(struct grpc_call *call, struct slice message);

@@ -20,6 +20,9 @@
 #define ELECTION(path, name, type)                                                                                     \
     ROUTE_OF(path, "v3electionpb.Election/" name, v3electionpb__##type##_request, v3electionpb__##type##_response)
 
+#define AUTH(path, name, type)                                                                                         \
+    ROUTE_OF(path, "etcdserverpb.Auth/" name, etcdserverpb__auth_##type##_request, etcdserverpb__auth_##type##_response)
+
 static const struct grpc_json_route routes[] = {
     ROUTE("kv/range", "KV/Range", range),
     ROUTE("kv/put", "KV/Put", put),
@@ -57,6 +60,23 @@ static const struct grpc_json_route routes[] = {
     ELECTION("election/leader", "Leader", leader),
     ELECTION("election/observe", "Observe", leader),
     ELECTION("election/resign", "Resign", resign),
+    AUTH("auth/enable", "AuthEnable", enable),
+    AUTH("auth/disable", "AuthDisable", disable),
+    AUTH("auth/status", "AuthStatus", status),
+    ROUTE("auth/authenticate", "Auth/Authenticate", authenticate),
+    AUTH("auth/user/add", "UserAdd", user_add),
+    AUTH("auth/user/get", "UserGet", user_get),
+    AUTH("auth/user/list", "UserList", user_list),
+    AUTH("auth/user/delete", "UserDelete", user_delete),
+    AUTH("auth/user/changepw", "UserChangePassword", user_change_password),
+    AUTH("auth/user/grant", "UserGrantRole", user_grant_role),
+    AUTH("auth/user/revoke", "UserRevokeRole", user_revoke_role),
+    AUTH("auth/role/add", "RoleAdd", role_add),
+    AUTH("auth/role/get", "RoleGet", role_get),
+    AUTH("auth/role/list", "RoleList", role_list),
+    AUTH("auth/role/delete", "RoleDelete", role_delete),
+    AUTH("auth/role/grant", "RoleGrantPermission", role_grant_permission),
+    AUTH("auth/role/revoke", "RoleRevokePermission", role_revoke_permission),
 };
 
 static const struct grpc_json_service service = {&etcd_service, routes, ARRAY_LEN(routes)};

@@ -35,6 +35,8 @@ void etcd_on_range(struct grpc_call *call, struct slice message)
     struct store_range range;
     enum etcd_error error = etcd_read_range(message, &range);
     if (error == ETCD_OK)
+        error = etcd_may_read(call, range.key, range.end);
+    if (error == ETCD_OK)
         answer_range(call, &range);
     else
         etcd_refuse(call, error);

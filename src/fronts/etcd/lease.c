@@ -56,6 +56,17 @@ void etcd_on_lease_revoke(struct grpc_call *call, struct slice message)
     submission_send(submission, error);
 }
 
+/* The names of keys are told to those who may read them. */
+static enum etcd_error judge_time_to_live(const struct submission *submission)
+{
+    const struct store_request *request = &submission->request;
+    enum etcd_error error = ETCD_OK;
+    if (submission->wants_keys && request->n_results > 0)
+        for (size_t i = 0; error == ETCD_OK && i < request->results[0].n_kvs; i++)
+            error = etcd_may_read(submission->call, request->results[0].kvs[i].key, (struct slice){0});
+    return error;
+}
+
 /* A lease that is not there is no error here, but has -1 seconds left. */
 static void add_time_to_live_answer(struct buf *answer, const struct submission *submission)
 {
@@ -75,6 +86,7 @@ void etcd_on_lease_time_to_live(struct grpc_call *call, struct slice message)
         return;
     struct etcd_lease_request asked;
     enum etcd_error error = etcd_read_lease(submission->message, &asked);
+    submission->judge = judge_time_to_live;
     submission->request.type = STORE_LEASE_INFO;
     submission->request.lease.id = asked.id;
     submission->wants_keys = asked.wants_keys;
@@ -129,6 +141,8 @@ void etcd_on_keep_alive(struct grpc_call *call, struct slice message)
     struct etcd *etcd = call->ctx;
     struct etcd_lease_request asked;
     enum etcd_error error = etcd_read_lease(message, &asked);
+    if (error == ETCD_OK)
+        error = etcd_may_ask(call, AUTH_NEEDS_USER); /* as it was when the stream began, perhaps long ago */
     if (error != ETCD_OK) {
         etcd_refuse(call, error);
         return;

@@ -49,12 +49,16 @@ void etcd_on_status(struct grpc_call *call, struct slice message)
 /* Alarms come and go by themselves: asking for one or putting one out changes nothing. */
 void etcd_on_alarm(struct grpc_call *call, struct slice message)
 {
-    struct pb_field field;
-    int r;
-    while ((r = pb_next(&message, &field)) > 0)
-        ;
-    if (r < 0) {
-        etcd_refuse(call, ETCD_MALFORMED);
+    static const struct pb_member members[] = {[1] = {PB_INT64, 0}};
+    enum { GET = 0 };
+    int64_t action = GET;
+    enum etcd_error error = ETCD_OK;
+    if (pb_read(message, members, ARRAY_LEN(members), &action) < 0)
+        error = ETCD_MALFORMED;
+    else if (action != GET)
+        error = etcd_may_ask(call, AUTH_NEEDS_ROOT);
+    if (error != ETCD_OK) {
+        etcd_refuse(call, error);
         return;
     }
     const struct etcd *etcd = call->ctx;

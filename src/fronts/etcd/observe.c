@@ -173,14 +173,15 @@ void etcd_on_observe_close(struct grpc_call *call, enum exchange_end end)
     observer_free(observer);
 }
 
-/* 0 or -errno. */
-static int observe(struct observer *observer, struct slice name)
+static enum etcd_error observe(struct observer *observer, struct slice name)
 {
-    int r = observer->worker ? ticket_range(name, &observer->begin, &observer->end) : -ENOMEM;
-    if (r < 0)
-        return r;
-    return await_begin(observer->worker, &observer->await, buf_slice(&observer->begin), buf_slice(&observer->end),
-                       on_change);
+    if (!observer->worker || ticket_range(name, &observer->begin, &observer->end) < 0)
+        return ETCD_TOO_MANY_REQUESTS;
+    struct slice begin = buf_slice(&observer->begin), end = buf_slice(&observer->end);
+    enum etcd_error error = etcd_may_read(observer->stream.call, begin, end);
+    if (error == ETCD_OK && await_begin(observer->worker, &observer->await, begin, end, on_change) < 0)
+        error = ETCD_TOO_MANY_REQUESTS;
+    return error;
 }
 
 void etcd_on_observe(struct grpc_call *call, struct slice message)
@@ -202,8 +203,9 @@ void etcd_on_observe(struct grpc_call *call, struct slice message)
         return;
     }
     call->state = observer;
-    if (observe(observer, name) < 0) {
-        etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);
+    error = observe(observer, name);
+    if (error != ETCD_OK) {
+        etcd_refuse_unknown(call, error);
         return;
     }
     struct store_view view;

@@ -67,12 +67,22 @@ struct submission *submission_new(struct grpc_call *call, struct slice message, 
     return submission;
 }
 
+/* What the caller may be known to may not before the store is asked; the guard says the rest. */
+static enum etcd_error check(struct submission *submission)
+{
+    struct store_request *request = &submission->request;
+    request->guard = auth_guard_init(&submission->guard, submission->call);
+    return request->type == STORE_TXN ? etcd_may_run(submission->call, &request->txn) : ETCD_OK;
+}
+
 void submission_send(struct submission *submission, enum etcd_error error)
 {
     struct grpc_call *call = submission->call;
     struct etcd *etcd = call->ctx;
     if (error == ETCD_OK && submission->message.len > ETCD_WRITE_MAX)
         error = ETCD_TOO_LARGE;
+    if (error == ETCD_OK && auth_is_on(&etcd->auth))
+        error = check(submission);
     if (error != ETCD_OK) {
         submission->refuse(call, error);
         submission_free(submission);

@@ -7,6 +7,8 @@
  *     if (submission)
  *         submission_send(submission, read(submission->message, &submission->request…));
  *
+ * While auth is on, transactions and the keys of leases are checked here; the rest is the method's to check.
+ *
  * A method that uses it has submission_on_close as its on_close.
  */
 #pragma once
@@ -36,6 +38,7 @@ struct submission {
     struct arena arena;                                          /* parts of a transaction */
     struct store_op op;                                          /* of a lone operation */
     struct store_compare compare;                                /* … and what it depends on */
+    struct auth_guard guard;                                     /* while auth is on */
     bool wants_keys;                                             /* LeaseTimeToLive */
     struct slice message;                                        /* behind the struct, as is the actor's name */
     char bytes[];

@@ -37,6 +37,7 @@ struct ticket {
     struct store_request request;
     struct store_compare compare;
     struct store_op success, failure;
+    struct auth_guard guard;
     char actor[ETCD_ACTOR_MAX];
     char bytes[];
 };
@@ -122,6 +123,14 @@ static struct store_op put_op(const struct ticket *ticket)
     };
 }
 
+/* Who stands in line sees who stands before. */
+static enum etcd_error may_join(const struct ticket *ticket)
+{
+    const struct grpc_call *call = ticket->stream.call;
+    enum etcd_error error = etcd_may_write(call, ticket_key(ticket), (struct slice){0});
+    return error == ETCD_OK ? etcd_may_read(call, buf_slice(&ticket->begin), buf_slice(&ticket->end)) : error;
+}
+
 static void join(struct ticket *ticket)
 {
     char digits[LEASE_DIGITS + 1];
@@ -130,6 +139,11 @@ static void join(struct ticket *ticket)
     (void)buf_append(&ticket->key, buf_slice(&ticket->begin));
     if (buf_append(&ticket->key, slice_from(digits, (size_t)len)) < 0) {
         fail(ticket, ETCD_TOO_MANY_REQUESTS);
+        return;
+    }
+    enum etcd_error error = may_join(ticket);
+    if (error != ETCD_OK) {
+        fail(ticket, error);
         return;
     }
     ticket->success = put_op(ticket);
@@ -376,6 +390,7 @@ void ticket_take(struct grpc_call *call, const struct ticket_request *request)
         return;
     }
     call->state = ticket;
+    ticket->request.guard = auth_guard_init(&ticket->guard, call);
     exchange_set_idle_timeout(call->exchange, NSEC_NEVER);
     if (ticket->lease != 0) {
         join(ticket);

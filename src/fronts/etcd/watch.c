@@ -176,9 +176,25 @@ static struct watch *watch_new(struct watch_stream *stream, const struct watch_r
 
 /* ------------------------------------------------------------------------------------------------ requests */
 
+/* With the words that the error has in Go, which clients look for here. */
+static const char *denial(enum etcd_error error)
+{
+    switch (error) {
+    case ETCD_USER_EMPTY:
+        return "rpc error: code = InvalidArgument desc = etcdserver: user name is empty";
+    case ETCD_INVALID_TOKEN:
+        return "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token";
+    default:
+        return "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+    }
+}
+
 /* Why the watch cannot be; NULL when it can. */
 static const char *refusal(const struct watch_stream *stream, const struct watch_request *request)
 {
+    enum etcd_error error = etcd_may_read(stream->base.call, request->key, request->end);
+    if (error != ETCD_OK)
+        return denial(error);
     if (request->start_revision < 0)
         return etcd_error_text(ETCD_COMPACTED);
     if (!slice_is_empty(request->end) && !store_range_is_open(request->end) &&

@@ -6,6 +6,7 @@
  * batch, so that memory and log never disagree. A request that fails leaves nothing behind but its answer.
  */
 #include "base/assert.h"
+#include "store/local/guard.h"
 #include "store/local/local_priv.h"
 #include "store/local/txn.h"
 
@@ -316,7 +317,9 @@ int local_apply(struct local *local, struct store_request *request, nsec_t now_n
     struct local_batch *batch = local_batch_open(local);
     if (!batch)
         return -ENOMEM;
-    request->outcome = apply(local, request, now_ns, wall_ms);
+    request->outcome = guard_check(request, local->leases);
+    if (request->outcome == STORE_OK)
+        request->outcome = apply(local, request, now_ns, wall_ms);
     request->revision = mvcc_revision(local->mvcc);
     request->next = NULL;
     *batch->last_request = request;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may touch which keys, for every front end. Users, roles and tokens are etcd's (fronts/etcd/auth.h); when its auth
+ * is enabled, a front end that shows or changes the registry's data must not be a way around it. Before it does either
+ * on behalf of a request, it asks with the keys that it is about to touch:
+ *
+ *     unsigned status = access_check(env->access, exchange, ACCESS_WRITE, key, (struct slice){0});
+ *     if (status) {
+ *         exchange_respond_text(exchange, status, "%s\n", access_text(status));
+ *         return;
+ *     }
+ *
+ * A request says who it is as with etcd's JSON: by a token in the field `authorization`, or by a client certificate
+ * whose common name is a user. What is not about keys (health, metrics, the state of the process) is free.
+ */
+#pragma once
+
+#include "http/exchange.h"
+
+enum access_touch {
+    ACCESS_READ,
+    ACCESS_WRITE,
+    ACCESS_ADMIN, /* what only root may: copies of the whole store, compaction; there are no keys to it */
+};
+
+/* Filled in by the front end that keeps the users, while it is created; afterwards it does not change. */
+struct access {
+    unsigned (*check)(void *ctx, const struct exchange *exchange, enum access_touch touch, struct slice key,
+                      struct slice end);
+    void *ctx;
+};
+
+/*
+ * 0, or the status to answer with: 401 (no token, or one that is not good any more) or 403. Keys are as in store_range.
+ * In on_request only, on any worker.
+ */
+static inline unsigned access_check(const struct access *access, const struct exchange *exchange,
+                                    enum access_touch touch, struct slice key, struct slice end)
+{
+    return access && access->check ? access->check(access->ctx, exchange, touch, key, end) : 0;
+}
+
+static inline const char *access_text(unsigned status)
+{
+    return status == 401 ? "this needs the token of a user: POST /v3/auth/authenticate, then send it as authorization"
+                         : "permission denied";
+}
