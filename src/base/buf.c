@@ -58,7 +58,7 @@ static int grow(struct buf *buf, size_t n)
     return 0;
 }
 
-int buf_reserve(struct buf *buf, size_t n, char **ret_room)
+int buf_reserve_more(struct buf *buf, size_t n, char **ret_room)
 {
     ASSERT(buf->len <= buf->cap);
     if (buf->error)
@@ -71,12 +71,6 @@ int buf_reserve(struct buf *buf, size_t n, char **ret_room)
     }
     *ret_room = buf->ptr + buf->len;
     return 0;
-}
-
-void buf_commit(struct buf *buf, size_t n)
-{
-    ASSERT(n <= buf->cap - buf->len);
-    buf->len += n;
 }
 
 int buf_append(struct buf *buf, struct slice bytes)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "base/assert.h"
 #include "base/slice.h"
 #include "base/util.h"
 
@@ -34,9 +35,23 @@ static inline int buf_error(const struct buf *buf)
     return buf->error;
 }
 
+/* The part of buf_reserve that allocates. */
+int buf_reserve_more(struct buf *buf, size_t n, char **ret_room);
+
 /* Room for n more bytes at ret_room; they count after buf_commit. 0, -ENOMEM, -EMSGSIZE. */
-int buf_reserve(struct buf *buf, size_t n, char **ret_room);
-void buf_commit(struct buf *buf, size_t n);
+static inline int buf_reserve(struct buf *buf, size_t n, char **ret_room)
+{
+    if (buf->error || !buf->ptr || n > buf->cap - buf->len)
+        return buf_reserve_more(buf, n, ret_room);
+    *ret_room = buf->ptr + buf->len;
+    return 0;
+}
+
+static inline void buf_commit(struct buf *buf, size_t n)
+{
+    ASSERT(n <= buf->cap - buf->len);
+    buf->len += n;
+}
 
 int buf_append(struct buf *buf, struct slice bytes);
 int buf_append_str(struct buf *buf, const char *str);

@@ -418,6 +418,12 @@ struct http_fields *http_connection_fields(const struct http_connection *connect
     return &connection->server->fields;
 }
 
+char *http_connection_room(const struct http_connection *connection, size_t *ret_bytes)
+{
+    *ret_bytes = sizeof(connection->server->room);
+    return connection->server->room;
+}
+
 bool http_connection_is_draining(const struct http_connection *connection)
 {
     return connection->server->is_draining;

@@ -90,6 +90,15 @@ int http_connection_flush(struct http_connection *connection)
     return connection->broken ? -EPIPE : 0;
 }
 
+int http_connection_send(struct http_connection *connection, struct slice bytes)
+{
+    struct http_server *server = connection->server;
+    if (server->gatherer != connection)
+        server_flush_gathered(server);
+    send_out(connection, bytes);
+    return connection->broken ? -EPIPE : 0;
+}
+
 size_t http_connection_unsent(const struct http_connection *connection)
 {
     return outq_size(&connection->queue);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The answer of a stream: its head goes to nghttp2 at once (which copies it), its body waits in stream->out until
- * nghttp2 asks for it, frame by frame, as the peer's windows and the socket allow; trailers follow the last byte.
+ * The answer of a stream. Its head becomes a frame at once, and so does its body while the peer takes it: windows are
+ * open, nothing waits in the socket, and there is room for one more send. What is beyond that waits in stream->out and
+ * is framed bit by bit as there is room, each stream in its turn; trailers follow the last byte.
  */
 #include "http/h2_fields.h"
 #include "http/h2_stream.h"
@@ -11,25 +12,9 @@
 
 enum {
     TRAILERS_MAX = 16,
-    /* An empty queue up to this size is kept for the next message, so that a steady stream of small ones allocates
-       nothing; a larger one is given back. */
+    /* An empty queue up to this size is kept for the next message; a larger one is given back. */
     OUT_KEPT_BYTES = 512,
-    OWN_FIELDS = 3, /* :status, date, content-length */
-    /* Payload of a DATA frame which, with its head of 9 bytes, the connection still gathers with others. */
-    FRAME_BYTES_MAX = HTTP_PUT_COPIED_MAX - 10,
 };
-
-static nghttp2_nv nv_of(struct slice name, struct slice value)
-{
-    value = slice_trim(value); /* RFC 9113 8.2.1 */
-    /* nghttp2 has no const here, but only reads. */
-    return (nghttp2_nv){
-        .name = (uint8_t *)(uintptr_t)name.ptr,
-        .value = (uint8_t *)(uintptr_t)value.ptr,
-        .namelen = name.len,
-        .valuelen = value.len,
-    };
-}
 
 size_t h2_answer_queued(const struct h2_stream *stream)
 {
@@ -39,49 +24,97 @@ size_t h2_answer_queued(const struct h2_stream *stream)
 void h2_answer_drop(struct h2_stream *stream)
 {
     stream->session->n_queued -= h2_answer_queued(stream);
+    list_remove(&stream->writer_link);
     buf_deinit(&stream->out);
     buf_deinit(&stream->trailers);
     stream->out_framed = 0;
 }
 
-/*
- * Values come from front ends, and from instances behind a gateway. What must not be in one becomes a blank, as on
- * HTTP/1. `cleaned` holds the copies; nothing is copied in the ordinary case.
- */
-static int clean_values(nghttp2_nv *nv, size_t n, struct buf *cleaned)
+/* ------------------------------------------------------------------------------------------------ windows */
+
+uint32_t h2_answer_open_window(int32_t *window, int32_t step)
 {
-    size_t total = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!http_is_field_value(slice_from(nv[i].value, nv[i].valuelen)))
-            total += nv[i].valuelen;
-    char *room;
-    if (total == 0)
-        return 0;
-    int r = buf_reserve(cleaned, total, &room);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < n; i++) {
-        if (http_is_field_value(slice_from(nv[i].value, nv[i].valuelen)))
-            continue;
-        for (size_t k = 0; k < nv[i].valuelen; k++)
-            room[k] = (char)(nv[i].value[k] < ' ' || nv[i].value[k] == 0x7f ? ' ' : nv[i].value[k]);
-        nv[i].value = (uint8_t *)room;
-        room += nv[i].valuelen;
-    }
-    return 0;
+    if (step == 0)
+        return H2_PROTOCOL_ERROR;
+    if ((int64_t)*window + step > H2_NUMBER_MAX)
+        return H2_FLOW_CONTROL_ERROR;
+    *window += step;
+    return H2_NO_ERROR;
 }
 
-static void submit_trailers(struct h2_stream *stream)
+/* More of it may be framed when there is time. */
+static void join_writers(struct h2_stream *stream)
 {
-    nghttp2_nv nv[TRAILERS_MAX];
-    size_t n = 0;
-    CLEANUP(buf_deinit) struct buf cleaned = {0};
+    if (h2_answer_queued(stream) == 0 || stream->send_window <= 0 || list_is_linked(&stream->writer_link))
+        return;
+    list_push_back(&stream->session->writers, &stream->writer_link);
+    h2_session_schedule(stream->session);
+}
+
+void h2_stream_on_window(struct h2_stream *stream, int32_t step)
+{
+    uint32_t error = h2_answer_open_window(&stream->send_window, step);
+    if (error != H2_NO_ERROR)
+        h2_stream_reset(stream, error, EXCHANGE_ABORTED);
+    else
+        join_writers(stream);
+}
+
+uint32_t h2_answer_set_first_window(struct h2_session *session, uint32_t size)
+{
+    if (size > H2_NUMBER_MAX)
+        return H2_FLOW_CONTROL_ERROR;
+    int64_t change = (int64_t)size - session->first_window;
+    session->first_window = (int32_t)size;
+    list_for_each (link, &session->streams) {
+        struct h2_stream *stream = container_of(link, struct h2_stream, link);
+        if (stream->send_window + change > H2_NUMBER_MAX)
+            return H2_FLOW_CONTROL_ERROR;
+        stream->send_window = (int32_t)(stream->send_window + change);
+        join_writers(stream);
+    }
+    return H2_NO_ERROR;
+}
+
+/* ------------------------------------------------------------------------------------------------ frames */
+
+/* Bytes of `n` that may become frames now. */
+static size_t n_allowed(const struct h2_stream *stream, size_t n)
+{
+    const struct h2_session *session = stream->session;
+    if (session->send_window <= 0 || stream->send_window <= 0 || session->out.len >= H2_OUT_BYTES_MAX)
+        return 0;
+    n = min_size(n, (size_t)session->send_window);
+    n = min_size(n, (size_t)stream->send_window);
+    return min_size(n, H2_OUT_BYTES_MAX - session->out.len);
+}
+
+static void write_data(struct h2_stream *stream, struct slice bytes)
+{
+    struct h2_session *session = stream->session;
+    h2_output_data(session, stream->id, bytes);
+    session->send_window -= (int32_t)bytes.len;
+    stream->send_window -= (int32_t)bytes.len;
+    h2_guard_credit(&session->guard);
+}
+
+static void write_kept_trailers(struct h2_stream *stream)
+{
     struct slice rest = buf_slice(&stream->trailers), name, value;
+    size_t at = h2_output_head(stream->session, stream->id, 0, true);
     while (h2_fields_next(&rest, &name, &value))
-        nv[n++] = nv_of(name, value);
-    int r = clean_values(nv, n, &cleaned) < 0 ? NGHTTP2_ERR_NOMEM
-                                              : nghttp2_submit_trailer(stream->session->ng, stream->id, nv, n);
-    h2_session_check(stream->session, r);
+        h2_output_field(stream->session, name, value);
+    h2_output_head_end(stream->session, at);
+}
+
+/* All of the body is framed, and the front end has given its last. */
+static void write_end(struct h2_stream *stream)
+{
+    if (stream->trailers.len > 0)
+        write_kept_trailers(stream);
+    else
+        h2_output_data_end(stream->session, stream->id);
+    h2_stream_on_answered(stream);
 }
 
 /* Forgets what was framed, and tells a waiting writer when there is room again. */
@@ -98,71 +131,55 @@ static void note_framed(struct h2_stream *stream, size_t n)
     if (stream->is_full && h2_answer_queued(stream) <= h2_session_options(stream->session)->send_low_bytes)
         h2_stream_note(stream);
     h2_stream_touch(stream);
-    h2_guard_credit(&stream->session->guard);
 }
 
-/* nghttp2 asks for the payload of the next DATA frame. */
-static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *ret_bytes, size_t len, uint32_t *ret_flags,
-                       nghttp2_data_source *source, void *ctx)
+/* A frame of what waits; the stream goes to the end of the row if there is more that may follow. */
+static void frame_some(struct h2_stream *stream)
 {
-    struct h2_stream *stream = source->ptr;
-    (void)ng, (void)id, (void)ctx;
-    size_t n = min_size(min_size(len, FRAME_BYTES_MAX), h2_answer_queued(stream));
-    if (n == 0 && !stream->has_answer) {
-        stream->is_deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    if (n > 0) {
-        memcpy(ret_bytes, stream->out.ptr + stream->out_framed, n);
-        note_framed(stream, n);
-    }
-    if (stream->has_answer && h2_answer_queued(stream) == 0) {
-        *ret_flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (stream->trailers.len > 0) {
-            *ret_flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-            submit_trailers(stream);
-        }
-    }
-    return (ssize_t)n;
+    size_t n = n_allowed(stream, min_size(h2_answer_queued(stream), H2_FRAME_BYTES_MAX));
+    write_data(stream, slice_from(stream->out.ptr + stream->out_framed, n));
+    note_framed(stream, n);
+    if (h2_answer_queued(stream) > 0)
+        join_writers(stream);
+    else if (stream->has_answer)
+        write_end(stream);
 }
+
+void h2_answer_frame_more(struct h2_session *session)
+{
+    struct list *link;
+    while (!session->is_terminated && session->send_window > 0 && session->out.len < H2_OUT_BYTES_MAX &&
+           (link = list_pop_front(&session->writers)))
+        frame_some(container_of(link, struct h2_stream, writer_link));
+}
+
+/* ------------------------------------------------------------------------------------------------ what is given */
 
 /* stream->has_body: frames of DATA follow the head, else it ends the stream. */
-static void submit_head(struct h2_stream *stream, unsigned status, const struct header *headers, unsigned n_headers,
-                        uint64_t content_length)
+static void write_head(struct h2_stream *stream, unsigned status, const struct header *headers, unsigned n_headers,
+                       uint64_t content_length)
 {
     struct h2_session *session = stream->session;
-    nghttp2_nv nv[HTTP_FIELDS_MAX + OWN_FIELDS];
-    const char status_text[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
-    char length_text[24];
-    size_t n = 0;
-    CLEANUP(buf_deinit) struct buf cleaned = {0};
     ASSERT(stream->status == 0 && status >= 200 && status <= 999 && n_headers <= HTTP_FIELDS_MAX);
-
-    nv[n++] = nv_of(SLICE_LIT(":status"), slice_from(status_text, sizeof(status_text)));
-    nv[n++] = nv_of(SLICE_LIT("date"), loop_http_date(h2_session_loop(session)));
+    size_t at = h2_output_head(session, stream->id, status, !stream->has_body);
+    h2_output_field(session, SLICE_LIT("date"), loop_http_date(h2_session_loop(session)));
     if (content_length != EXCHANGE_LENGTH_UNKNOWN) {
-        (void)snprintf(length_text, sizeof(length_text), "%llu", (unsigned long long)content_length);
-        nv[n++] = nv_of(SLICE_LIT("content-length"), slice_from_str(length_text));
+        char text[24];
+        int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)content_length);
+        h2_output_field(session, SLICE_LIT("content-length"), slice_from(text, (size_t)n));
     }
     for (unsigned i = 0; i < n_headers; i++)
-        nv[n++] = nv_of(headers[i].name, headers[i].value);
-
-    const nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = on_read};
-    int r = clean_values(nv, n, &cleaned) < 0
-                ? NGHTTP2_ERR_NOMEM
-                : nghttp2_submit_response(session->ng, stream->id, nv, n, stream->has_body ? &provider : NULL);
-    h2_session_check(session, r);
+        h2_output_field(session, headers[i].name, headers[i].value);
+    h2_output_head_end(session, at);
     stream->status = (uint16_t)status;
+    if (!stream->has_body)
+        h2_stream_on_answered(stream);
     h2_stream_touch(stream);
-    h2_session_schedule(session);
 }
 
 void h2_answer_continue(struct h2_stream *stream)
 {
-    nghttp2_nv nv = nv_of(SLICE_LIT(":status"), SLICE_LIT("100"));
-    h2_session_check(stream->session,
-                     nghttp2_submit_headers(stream->session->ng, NGHTTP2_FLAG_NONE, stream->id, NULL, &nv, 1, NULL));
-    h2_session_schedule(stream->session);
+    h2_output_head_end(stream->session, h2_output_head(stream->session, stream->id, 100, false));
 }
 
 /* RFC 9110 6.4.1. */
@@ -183,21 +200,27 @@ static int enqueue(struct h2_stream *stream, struct slice bytes)
     if (r < 0)
         return r;
     stream->session->n_queued += bytes.len;
-    if (stream->answer_left != EXCHANGE_LENGTH_UNKNOWN)
-        stream->answer_left -= bytes.len;
+    join_writers(stream);
     return 0;
 }
 
-/* There is more for nghttp2 to ask for. */
-static void resume(struct h2_stream *stream)
+/* Frames what may be, keeps the rest. 0, or -ENOMEM and the stream is reset. */
+static int give(struct h2_stream *stream, struct slice bytes)
 {
     struct h2_session *session = stream->session;
-    if (stream->is_deferred) {
-        stream->is_deferred = false;
-        h2_session_check(session, nghttp2_session_resume_data(session->ng, stream->id));
+    if (stream->answer_left != EXCHANGE_LENGTH_UNKNOWN)
+        stream->answer_left -= bytes.len;
+    if (h2_answer_queued(stream) == 0 && http_connection_unsent(session->session.connection) == 0) {
+        size_t n = n_allowed(stream, bytes.len);
+        if (n > 0)
+            write_data(stream, slice_from(bytes.ptr, n));
+        bytes = slice_skip(bytes, n);
     }
     h2_stream_touch(stream);
-    h2_session_schedule(session);
+    int r = bytes.len > 0 ? enqueue(stream, bytes) : 0;
+    if (r < 0)
+        h2_stream_reset(stream, H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+    return r;
 }
 
 void h2_answer_respond(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
@@ -208,14 +231,12 @@ void h2_answer_respond(struct exchange *exchange, unsigned status, const struct 
     stream->has_answer = true;
     if (h2_stream_is_dead(stream))
         return;
-    stream->has_body = stream->has_body && status_has_body(status) && body.len > 0;
-    if (stream->has_body && enqueue(stream, body) < 0) {
-        h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR, EXCHANGE_ABORTED);
-        return;
-    }
+    bool has_body = body.len > 0 && status_has_body(status);
+    stream->has_body = stream->has_body && has_body;
     /* Without a body the head ends the stream, which says the length as well. */
-    bool tell_length = body.len > 0 && status_has_body(status);
-    submit_head(stream, status, headers, n_headers, tell_length ? body.len : EXCHANGE_LENGTH_UNKNOWN);
+    write_head(stream, status, headers, n_headers, has_body ? body.len : EXCHANGE_LENGTH_UNKNOWN);
+    if (stream->has_body && give(stream, body) == 0 && h2_answer_queued(stream) == 0)
+        write_end(stream);
 }
 
 int h2_answer_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
@@ -227,7 +248,7 @@ int h2_answer_begin(struct exchange *exchange, unsigned status, const struct hea
         return 0; /* on_close is about to tell */
     stream->has_body = stream->has_body && status_has_body(status);
     stream->answer_left = content_length;
-    submit_head(stream, status, headers, n_headers, content_length);
+    write_head(stream, status, headers, n_headers, content_length);
     return 0;
 }
 
@@ -236,17 +257,14 @@ int h2_answer_write(struct exchange *exchange, struct slice bytes)
     struct h2_stream *stream = h2_stream_of(exchange);
     ASSERT(!stream->has_answer || stream->is_reset);
     if (h2_stream_is_dead(stream))
-        return -ECONNRESET;
+        return stream->has_body ? -ECONNRESET : 0;
     ASSERT(stream->status != 0);
     if (!stream->has_body)
         return 0;
     ASSERT(bytes.len <= stream->answer_left);
-    int r = enqueue(stream, bytes);
-    if (r < 0) {
-        h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+    int r = give(stream, bytes);
+    if (r < 0)
         return r;
-    }
-    resume(stream);
     if (h2_answer_queued(stream) >= h2_session_options(stream->session)->send_high_bytes)
         stream->is_full = true;
     return stream->is_full ? EXCHANGE_FULL : 0;
@@ -261,6 +279,16 @@ static int keep_trailers(struct h2_stream *stream, const struct header *trailers
     return r;
 }
 
+/* With nothing in front of them, trailers are written as they are given. */
+static void write_trailers(struct h2_stream *stream, const struct header *trailers, unsigned n_trailers)
+{
+    size_t at = h2_output_head(stream->session, stream->id, 0, true);
+    for (unsigned i = 0; i < n_trailers; i++)
+        h2_output_field(stream->session, trailers[i].name, trailers[i].value);
+    h2_output_head_end(stream->session, at);
+    h2_stream_on_answered(stream);
+}
+
 void h2_answer_end(struct exchange *exchange, const struct header *trailers, unsigned n_trailers)
 {
     struct h2_stream *stream = h2_stream_of(exchange);
@@ -270,9 +298,12 @@ void h2_answer_end(struct exchange *exchange, const struct header *trailers, uns
         h2_stream_note(stream); /* the head was all there was to send */
     if (h2_stream_is_dead(stream) || !stream->has_body)
         return;
+    h2_stream_touch(stream);
     bool is_short = stream->answer_left != EXCHANGE_LENGTH_UNKNOWN && stream->answer_left > 0;
-    if (is_short || keep_trailers(stream, trailers, n_trailers) < 0)
-        h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR, EXCHANGE_ABORTED);
-    else
-        resume(stream);
+    if (!is_short && h2_answer_queued(stream) == 0 && n_trailers > 0)
+        write_trailers(stream, trailers, n_trailers);
+    else if (is_short || keep_trailers(stream, trailers, n_trailers) < 0)
+        h2_stream_reset(stream, H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+    else if (h2_answer_queued(stream) == 0)
+        write_end(stream);
 }

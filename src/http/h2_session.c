@@ -15,38 +15,87 @@ static struct h2_session *session_of(struct session *session)
     return container_of(session, struct h2_session, session);
 }
 
-/* While nghttp2 runs there is no need: whoever runs it sends and settles afterwards. */
+/* The hash of a number: spread over all bits, since the numbers of a connection's streams go in steps of two. */
+static uint64_t hash_id(int32_t id)
+{
+    uint64_t hash = (uint64_t)id * 0x9e3779b97f4a7c15;
+    return hash ^ hash >> 32;
+}
+
+struct h2_stream *h2_session_find(const struct h2_session *session, int32_t id)
+{
+    if (session->by_id.len == 0)
+        return NULL;
+    htab_for_each_match (node, &session->by_id, hash_id(id)) {
+        struct h2_stream *stream = container_of(node, struct h2_stream, by_id);
+        if (stream->id == id)
+            return stream;
+    }
+    return NULL;
+}
+
+int h2_session_link(struct h2_session *session, struct h2_stream *stream)
+{
+    int r = htab_insert(&session->by_id, &stream->by_id, hash_id(stream->id));
+    if (r < 0)
+        return r;
+    list_push_back(&session->streams, &stream->link);
+    session->n_streams++;
+    return 0;
+}
+
+void h2_session_unlink(struct h2_session *session, struct h2_stream *stream)
+{
+    htab_remove(&session->by_id, &stream->by_id);
+    list_remove(&stream->link);
+    session->n_streams--;
+}
+
+/* While it is busy there is no need: it sends and settles afterwards. */
 void h2_session_schedule(struct h2_session *session)
 {
     if (!session->is_busy && !session->is_done)
         http_connection_wake(session->session.connection);
 }
 
-int h2_session_check(struct h2_session *session, int ng_result)
+void h2_session_fail(struct h2_session *session, int error)
 {
-    if (ng_result < 0 && nghttp2_is_fatal(ng_result) && session->error == 0) {
-        session->error = ng_result == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPROTO;
-        h2_session_schedule(session);
-    }
-    return ng_result;
+    ASSERT(error < 0);
+    if (session->error != 0)
+        return;
+    session->error = error;
+    h2_session_schedule(session);
 }
 
-static void say_goodbye(struct h2_session *session, uint32_t code)
+void h2_session_terminate(struct h2_session *session, uint32_t code)
 {
-    h2_session_check(session, nghttp2_session_terminate_session(session->ng, code));
+    if (session->is_terminated)
+        return;
+    h2_output_goaway(session, session->last_id, code);
+    session->is_terminated = true;
 }
 
 void h2_session_charge(struct h2_session *session, enum h2_offence offence)
 {
     if (!h2_guard_charge(&session->guard, offence, h2_session_now(session)))
-        say_goodbye(session, NGHTTP2_ENHANCE_YOUR_CALM);
+        h2_session_terminate(session, H2_ENHANCE_YOUR_CALM);
 }
 
 static void settle_news(struct h2_session *session)
 {
     struct list *link;
+    session->is_busy = true;
     while ((link = list_pop_front(&session->news)))
         h2_stream_settle(container_of(link, struct h2_stream, news_link));
+    session->is_busy = false;
+}
+
+/* Front ends may have written more on being told the news. */
+static bool may_send_more(const struct h2_session *session)
+{
+    return http_connection_unsent(session->session.connection) == 0 &&
+           (session->out.len > 0 ||
+            (!session->is_terminated && session->send_window > 0 && !list_is_empty(&session->writers)));
 }
 
 static nsec_t after(nsec_t moment, nsec_t timeout)
@@ -64,9 +113,9 @@ static nsec_t send_deadline(const struct h2_session *session)
     return after(session->blocked_ns, h2_session_options(session)->send_timeout_ns);
 }
 
-static nsec_t block_deadline(const struct h2_session *session)
+static nsec_t input_deadline(const struct h2_session *session)
 {
-    return after(session->block_began_ns, h2_session_options(session)->head_timeout_ns);
+    return after(session->begun_ns, h2_session_options(session)->head_timeout_ns);
 }
 
 static nsec_t drain_deadline(const struct h2_session *session)
@@ -85,7 +134,9 @@ static nsec_t silence_deadline(const struct h2_session *session)
 
 static nsec_t next_deadline(const struct h2_session *session)
 {
-    return earlier(earlier(send_deadline(session), block_deadline(session)),
+    if (session->is_terminated)
+        return send_deadline(session);
+    return earlier(earlier(send_deadline(session), input_deadline(session)),
                    earlier(drain_deadline(session), silence_deadline(session)));
 }
 
@@ -106,6 +157,8 @@ static void wrap_up(struct h2_session *session)
         finish(session, HTTP_CLOSE_LINGER);
     else
         http_connection_set_deadline(session->session.connection, next_deadline(session));
+    if (may_send_more(session))
+        h2_session_schedule(session);
 }
 
 static void tick(struct h2_session *session)
@@ -114,7 +167,7 @@ static void tick(struct h2_session *session)
     if (h2_io_receive(session)) {
         /* What can be answered still is; but a peer that cannot open windows any more is as good as gone. */
         h2_io_send(session);
-        say_goodbye(session, NGHTTP2_NO_ERROR);
+        h2_session_terminate(session, H2_NO_ERROR);
     }
     if (session->received_ns > session->pinged_ns)
         session->pinged_ns = NSEC_NEVER;
@@ -129,14 +182,14 @@ static void on_event(struct session *base, unsigned new_bits)
 
 static void ping(struct h2_session *session, enum h2_ping kind)
 {
-    const uint8_t payload[8] = {(uint8_t)kind};
-    h2_session_check(session, nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, payload));
+    const char payload[8] = {(char)kind};
+    h2_output_ping(session, 0, payload);
 }
 
 static void on_silence(struct h2_session *session)
 {
     if (session->n_streams == 0) {
-        say_goodbye(session, NGHTTP2_NO_ERROR);
+        h2_session_terminate(session, H2_NO_ERROR);
     } else if (session->pinged_ns == NSEC_NEVER) {
         session->pinged_ns = h2_session_now(session);
         ping(session, H2_PING_LIVENESS);
@@ -151,8 +204,8 @@ static void on_deadline(struct session *base)
     nsec_t now = h2_session_now(session);
     if (now >= send_deadline(session))
         session->error = -ETIMEDOUT;
-    else if (now >= block_deadline(session))
-        say_goodbye(session, NGHTTP2_NO_ERROR);
+    else if (now >= input_deadline(session))
+        h2_session_terminate(session, H2_NO_ERROR);
     else if (now >= drain_deadline(session))
         h2_session_end_drain(session);
     else if (now >= silence_deadline(session))
@@ -170,7 +223,9 @@ void h2_session_flush(struct h2_session *session)
 
 /*
  * Two steps (RFC 9113 6.8): a GOAWAY that refuses nothing, then, when the peer has answered a PING sent behind it and
- * so has read it, one that names the last stream. Requests that were on their way are thus served.
+ * so has read it, one that names the last stream. Requests that were on their way are thus served. Where nothing runs
+ * there is no telling whether more is on its way: one GOAWAY says at once what was served, and the rest is safe to ask
+ * for again elsewhere.
  */
 static void drain(struct session *base)
 {
@@ -178,10 +233,14 @@ static void drain(struct session *base)
     if (session->is_draining || session->is_done)
         return;
     session->is_draining = true;
-    session->drain_began_ns = h2_session_now(session);
-    h2_session_check(session, nghttp2_submit_shutdown_notice(session->ng));
-    ping(session, H2_PING_DRAIN);
     h2_session_schedule(session);
+    if (session->n_streams == 0) {
+        h2_session_terminate(session, H2_NO_ERROR);
+        return;
+    }
+    session->drain_began_ns = h2_session_now(session);
+    h2_output_goaway(session, H2_NUMBER_MAX, H2_NO_ERROR);
+    ping(session, H2_PING_DRAIN);
 }
 
 void h2_session_end_drain(struct h2_session *session)
@@ -189,9 +248,8 @@ void h2_session_end_drain(struct h2_session *session)
     if (session->drain_began_ns == NSEC_NEVER)
         return;
     session->drain_began_ns = NSEC_NEVER;
-    int32_t last_id = nghttp2_session_get_last_proc_stream_id(session->ng);
-    h2_session_check(session,
-                     nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE, last_id, NGHTTP2_NO_ERROR, NULL, 0));
+    session->is_leaving = true;
+    h2_output_goaway(session, session->last_id, H2_NO_ERROR);
 }
 
 static void session_free(struct session *base, enum exchange_end end)
@@ -201,8 +259,12 @@ static void session_free(struct session *base, enum exchange_end end)
     list_for_each (link, &session->streams)
         h2_stream_free(container_of(link, struct h2_stream, link), end);
     ASSERT(list_is_empty(&session->streams) && list_is_empty(&session->news));
-    nghttp2_session_del(session->ng);
+    htab_deinit(&session->by_id);
+    hpack_table_deinit(&session->fields);
+    hpack_encoder_deinit(&session->encoder);
+    buf_deinit(&session->in);
     buf_deinit(&session->block);
+    buf_deinit(&session->out);
     free(session);
 }
 
@@ -222,16 +284,18 @@ int h2_session_new(struct http_connection *connection, struct slice early, struc
     session->session = (struct session){.ops = &ops, .connection = connection};
     list_init(&session->streams);
     list_init(&session->news);
+    list_init(&session->writers);
     h2_guard_init(&session->guard, h2_session_now(session));
+    session->fields.max = HPACK_TABLE_MAX;
+    hpack_encoder_init(&session->encoder);
+    session->window.left = H2_CONNECTION_WINDOW_BYTES;
+    session->send_window = session->first_window = H2_WINDOW_BYTES;
     session->received_ns = h2_session_now(session);
-    session->block_began_ns = session->received_ns; /* the preface is a head to wait for, too */
+    session->begun_ns = session->received_ns; /* the preface is waited for, too */
     session->blocked_ns = session->pinged_ns = session->drain_began_ns = NSEC_NEVER;
-    if (h2_io_open(session) < 0) {
-        session_free(&session->session, EXCHANGE_ABORTED);
-        return -ENOMEM;
-    }
 
     *ret_session = &session->session;
+    h2_output_open(session);
     if (http_connection_is_draining(connection))
         drain(&session->session);
     h2_io_feed(session, early);

@@ -7,15 +7,14 @@
  */
 #include "http/h2_stream.h"
 
-#include "http/h2_request.h"
-
 #include <errno.h>
 #include <stdlib.h>
 
 void h2_stream_note(struct h2_stream *stream)
 {
-    if (!list_is_linked(&stream->news_link))
-        list_push_back(&stream->session->news, &stream->news_link);
+    if (list_is_linked(&stream->news_link))
+        return;
+    list_push_back(&stream->session->news, &stream->news_link);
     h2_session_schedule(stream->session);
 }
 
@@ -34,9 +33,11 @@ static nsec_t find_timeout(const struct h2_stream *stream)
     return options->answer_timeout_ns;
 }
 
+/* Most streams are over before the turn is: their deadline is never set. */
 void h2_stream_touch(struct h2_stream *stream)
 {
-    deadline_set_in(h2_session_loop(stream->session), &stream->deadline, find_timeout(stream));
+    stream->is_touched = true;
+    h2_stream_note(stream);
 }
 
 static void on_timer(struct timer *timer)
@@ -45,20 +46,19 @@ static void on_timer(struct timer *timer)
     if (!deadline_has_passed(h2_session_loop(stream->session), &stream->deadline))
         return;
     if (stream->is_answered)
-        h2_stream_reset(stream, NGHTTP2_NO_ERROR, EXCHANGE_DONE);
+        h2_stream_reset(stream, H2_NO_ERROR, EXCHANGE_DONE);
     else
-        h2_stream_reset(stream, NGHTTP2_CANCEL, EXCHANGE_TIMEOUT);
+        h2_stream_reset(stream, H2_CANCEL, EXCHANGE_TIMEOUT);
 }
 
 void h2_stream_reset(struct h2_stream *stream, uint32_t code, enum exchange_end end)
 {
-    struct h2_session *session = stream->session;
     if (h2_stream_is_dead(stream))
         return;
     stream->is_reset = true;
     stream->end = (uint8_t)end;
-    h2_session_check(session, nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream->id, code));
-    h2_session_schedule(session);
+    h2_output_reset(stream->session, stream->id, code);
+    h2_stream_on_closed(stream);
 }
 
 static void op_flush(struct exchange *exchange)
@@ -68,7 +68,7 @@ static void op_flush(struct exchange *exchange)
 
 static void op_abort(struct exchange *exchange)
 {
-    h2_stream_reset(h2_stream_of(exchange), NGHTTP2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+    h2_stream_reset(h2_stream_of(exchange), H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
 }
 
 static void op_pause(struct exchange *exchange, bool paused)
@@ -136,11 +136,17 @@ int h2_stream_new(struct h2_session *session, int32_t id, struct h2_stream **ret
     stream->answer_left = EXCHANGE_LENGTH_UNKNOWN;
     stream->began_ns = h2_session_now(session);
     stream->end = EXCHANGE_ABORTED;
+    stream->body_left = EXCHANGE_LENGTH_UNKNOWN;
+    stream->window.left = H2_STREAM_WINDOW_BYTES;
+    stream->send_window = session->first_window;
     list_init(&stream->link);
     list_init(&stream->news_link);
+    list_init(&stream->writer_link);
     deadline_init(&stream->deadline, on_timer);
-    list_push_back(&session->streams, &stream->link);
-    session->n_streams++;
+    if (h2_session_link(session, stream) < 0) {
+        free(stream);
+        return -ENOMEM;
+    }
     *ret_stream = stream;
     return 0;
 }
@@ -165,8 +171,7 @@ void h2_stream_free(struct h2_stream *stream, enum exchange_end end)
     h2_answer_drop(stream);
     buf_deinit(&stream->held);
     list_remove(&stream->news_link);
-    list_remove(&stream->link);
-    session->n_streams--;
+    h2_session_unlink(session, stream);
     free(stream);
 }
 
@@ -176,21 +181,11 @@ static bool is_listening(const struct h2_stream *stream)
     return stream->exchange.app && !stream->is_over && !stream->has_answer && !h2_stream_is_dead(stream);
 }
 
-/* Gives the peer's windows back what was taken or dropped. */
-static void consume(struct h2_stream *stream, size_t n)
-{
-    struct h2_session *session = stream->session;
-    nghttp2_session *ng = session->ng;
-    h2_session_check(session, stream->is_closed ? nghttp2_session_consume_connection(ng, n)
-                                                : nghttp2_session_consume(ng, stream->id, n));
-    h2_session_schedule(session);
-}
-
 static void deliver(struct h2_stream *stream, struct slice bytes)
 {
     if (is_listening(stream) && stream->exchange.app->on_body)
         stream->exchange.app->on_body(&stream->exchange, bytes);
-    consume(stream, bytes.len);
+    h2_stream_consume(stream, bytes.len);
 }
 
 /* What was held back while paused. */
@@ -217,7 +212,7 @@ static void refuse_malformed(struct h2_stream *stream)
 {
     http_connection_count_malformed(stream->session->session.connection);
     stream->is_over = true;
-    h2_stream_reset(stream, NGHTTP2_PROTOCOL_ERROR, EXCHANGE_ABORTED);
+    h2_stream_reset(stream, H2_PROTOCOL_ERROR, EXCHANGE_ABORTED);
 }
 
 /* Runs the front end's on_request. */
@@ -238,19 +233,12 @@ static void hand_over(struct h2_stream *stream, struct http_request *request)
     deliver_end(stream);
 }
 
-void h2_stream_on_request(struct h2_stream *stream, bool end_stream)
+void h2_stream_on_request(struct h2_stream *stream, const struct h2_head *head, bool end_stream)
 {
-    struct h2_session *session = stream->session;
-    struct http_connection *connection = session->session.connection;
-    struct http_fields *fields = http_connection_fields(connection);
     struct http_request request;
-    struct http1_fault fault = {.status = 431, .text = "the request's fields are too large"};
-    int r = H2_REQUEST_REFUSED;
-
+    struct http1_fault fault;
     stream->is_received = end_stream;
-    if (!session->block_is_too_big)
-        r = h2_request_parse(buf_slice(&session->block), end_stream, &h2_session_options(session)->limits, fields,
-                             &request, &fault);
+    int r = h2_request_parse(head, end_stream, &request, &fault);
     if (r == H2_REQUEST_MALFORMED) {
         refuse_malformed(stream);
     } else if (r == H2_REQUEST_REFUSED) {
@@ -258,6 +246,8 @@ void h2_stream_on_request(struct h2_stream *stream, bool end_stream)
         stream->is_over = true;
     } else {
         stream->has_body = request.method != HTTP_METHOD_HEAD;
+        if (request.framing == HTTP_BODY_LENGTH)
+            stream->body_left = request.content_length;
         hand_over(stream, &request);
     }
     h2_stream_touch(stream);
@@ -269,14 +259,31 @@ void h2_stream_on_request(struct h2_stream *stream, bool end_stream)
  */
 static void drop_unwanted(struct h2_stream *stream, size_t n)
 {
-    consume(stream, n);
+    h2_stream_consume(stream, n);
     stream->n_unwanted += n;
     if (stream->is_answered && stream->n_unwanted > h2_session_options(stream->session)->body_drain_bytes)
-        h2_stream_reset(stream, NGHTTP2_NO_ERROR, EXCHANGE_DONE);
+        h2_stream_reset(stream, H2_NO_ERROR, EXCHANGE_DONE);
+}
+
+/* The body is not as long as content-length says (RFC 9113 8.1.1). */
+static bool has_wrong_length(struct h2_stream *stream, size_t n, bool is_last)
+{
+    if (stream->body_left == EXCHANGE_LENGTH_UNKNOWN)
+        return false;
+    if (n > stream->body_left || (is_last && n < stream->body_left)) {
+        h2_stream_reset(stream, H2_PROTOCOL_ERROR, EXCHANGE_ABORTED);
+        return true;
+    }
+    stream->body_left -= n;
+    return false;
 }
 
 void h2_stream_on_body(struct h2_stream *stream, struct slice bytes)
 {
+    if (has_wrong_length(stream, bytes.len, false)) {
+        h2_stream_consume(stream, bytes.len);
+        return;
+    }
     if (stream->has_answer) {
         drop_unwanted(stream, bytes.len);
         return;
@@ -285,13 +292,17 @@ void h2_stream_on_body(struct h2_stream *stream, struct slice bytes)
     if (!hold)
         deliver(stream, bytes);
     else if (buf_append(&stream->held, bytes) < 0)
-        h2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+        h2_stream_reset(stream, H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
     h2_stream_touch(stream);
 }
 
 void h2_stream_on_received(struct h2_stream *stream)
 {
+    if (has_wrong_length(stream, 0, true))
+        return;
     stream->is_received = true;
+    if (stream->is_answered)
+        h2_stream_on_closed(stream);
     deliver_end(stream);
 }
 
@@ -300,7 +311,8 @@ void h2_stream_on_answered(struct h2_stream *stream)
     stream->is_answered = true;
     stream->end = EXCHANGE_DONE;
     http_connection_count(stream->session->session.connection, stream->status);
-    h2_stream_note(stream);
+    if (stream->is_received)
+        h2_stream_on_closed(stream);
     h2_stream_touch(stream);
 }
 
@@ -331,6 +343,10 @@ void h2_stream_settle(struct h2_stream *stream)
     /* A front end that was asked by HEAD may still be writing when the head, and with it all, has gone out. */
     if (stream->is_answered ? stream->has_answer : stream->is_closed)
         close_exchange(stream, stream->end);
-    if (stream->is_closed && stream->is_over)
+    if (stream->is_closed && stream->is_over) {
         h2_stream_free(stream, stream->end);
+    } else if (stream->is_touched) {
+        stream->is_touched = false;
+        deadline_set_in(h2_session_loop(stream->session), &stream->deadline, find_timeout(stream));
+    }
 }

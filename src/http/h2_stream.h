@@ -3,43 +3,50 @@
  * One HTTP/2 stream: the exchange that a front end sees, and what is kept of it between frames.
  *
  * Two ends must come before a stream is freed: its exchange is over (on_close was called, or it had no app and was
- * answered), and nghttp2 has closed it. Either may be first.
+ * answered), and it is closed as RFC 9113 5.1 says: both sides have sent their last frame, or one has reset it. Either
+ * may be first.
  *
  *     the request:  head -> body -> is_received -> is_ended (the front end knows)
- *     the answer:   status (begun) -> has_answer (given whole) -> is_answered (sent whole)
+ *     the answer:   status (begun) -> has_answer (given whole) -> is_answered (framed whole)
  */
 #pragma once
 
 #include "http/deadline.h"
 #include "http/exchange_impl.h"
+#include "http/h2_request.h"
 #include "http/h2_session.h"
 
 struct h2_stream {
     struct exchange exchange;
     struct h2_session *session;
-    struct list link;      /* session->streams */
-    struct list news_link; /* session->news */
+    struct htab_node by_id;
+    struct list link;        /* session->streams */
+    struct list news_link;   /* session->news */
+    struct list writer_link; /* session->writers */
     struct deadline deadline;
     nsec_t began_ns;
     nsec_t idle_timeout_ns; /* the front end's; H2_TIMEOUT_DEFAULT: the server's options */
     size_t n_unwanted;      /* bytes of body that came when the answer was there */
+    uint64_t body_left;     /* of the request's content-length; EXCHANGE_LENGTH_UNKNOWN */
     uint64_t answer_left;   /* of the length that was promised; EXCHANGE_LENGTH_UNKNOWN */
     int32_t id;
-    uint16_t status;      /* of the answer's head; 0 before it */
-    uint8_t end;          /* enum exchange_end, what on_close will say */
-    bool has_body : 1;    /* the answer may have one: neither to HEAD nor 204 nor 304 */
-    bool is_received : 1; /* the peer has sent all */
-    bool is_ended : 1;    /* on_end was called */
-    bool is_paused : 1;   /* on_body must wait */
-    bool has_answer : 1;  /* the front end has given all of its answer */
-    bool is_answered : 1; /* the last frame of the answer has gone out */
-    bool is_deferred : 1; /* nghttp2 waits for more of the answer's body */
-    bool is_full : 1;     /* a writer waits for on_drain */
-    bool is_over : 1;     /* the exchange is: no front end is called any more */
-    bool is_reset : 1;    /* a RST_STREAM of ours is on its way */
-    bool is_closed : 1;   /* nghttp2 has forgotten it */
-    struct buf held;      /* body that came while paused */
-    struct buf out;       /* answer not yet framed, behind the first out_framed bytes */
+    struct h2_window window; /* what the peer may send */
+    int32_t send_window;     /* what it takes; below 0 when it has changed its mind */
+    uint16_t status;         /* of the answer's head; 0 before it */
+    uint8_t end;             /* enum exchange_end, what on_close will say */
+    bool has_body : 1;       /* the answer may have one: neither to HEAD nor 204 nor 304 */
+    bool is_received : 1;    /* the peer has sent all */
+    bool is_ended : 1;       /* on_end was called */
+    bool is_paused : 1;      /* on_body must wait */
+    bool has_answer : 1;     /* the front end has given all of its answer */
+    bool is_answered : 1;    /* the last frame of the answer is written */
+    bool is_full : 1;        /* a writer waits for on_drain */
+    bool is_touched : 1;     /* the deadline is to be set when news is settled */
+    bool is_over : 1;        /* the exchange is: no front end is called any more */
+    bool is_reset : 1;       /* by us */
+    bool is_closed : 1;      /* for the protocol there is no such stream any more */
+    struct buf held;         /* body that came while paused */
+    struct buf out;          /* answer not yet framed, behind the first out_framed bytes */
     size_t out_framed;
     struct buf trailers; /* as h2_fields_append writes it */
 };
@@ -49,11 +56,11 @@ struct h2_stream {
 /* Made when its header block begins, and linked into its session. 0 or -ENOMEM. */
 int h2_stream_new(struct h2_session *session, int32_t id, struct h2_stream **ret_stream);
 
-/* Ends the exchange with `end`, if it is not over. nghttp2 has forgotten the stream, or is about to go itself. */
+/* Ends the exchange with `end`, if it is not over. */
 void h2_stream_free(struct h2_stream *stream, enum exchange_end end);
 
-/* What the callbacks tell. */
-void h2_stream_on_request(struct h2_stream *stream, bool end_stream);
+/* What frames tell. */
+void h2_stream_on_request(struct h2_stream *stream, const struct h2_head *head, bool end_stream);
 void h2_stream_on_body(struct h2_stream *stream, struct slice bytes);
 void h2_stream_on_received(struct h2_stream *stream);
 void h2_stream_on_answered(struct h2_stream *stream);
@@ -65,6 +72,12 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t code, enum exchange_end 
 /* Progress, or a new reason to wait: the deadline counts from now. */
 void h2_stream_touch(struct h2_stream *stream);
 
+/* The peer takes `step` more bytes. */
+void h2_stream_on_window(struct h2_stream *stream, int32_t step);
+
+/* Gives the peer's windows back what was taken or dropped: h2_input.c. */
+void h2_stream_consume(struct h2_stream *stream, size_t n);
+
 /* There is something to settle at the end of the turn. */
 void h2_stream_note(struct h2_stream *stream);
 
@@ -74,7 +87,7 @@ void h2_stream_settle(struct h2_stream *stream);
 /* Nothing that the front end says can reach the peer any more. */
 static inline bool h2_stream_is_dead(const struct h2_stream *stream)
 {
-    return stream->is_closed || stream->is_reset;
+    return stream->is_closed || stream->session->is_terminated;
 }
 
 static inline struct h2_stream *h2_stream_of(struct exchange *exchange)

@@ -49,6 +49,9 @@ struct http_connection {
 /* The room in which small pieces of output are gathered. */
 #define HTTP_GATHER_BYTES (64 * 1024)
 
+/* The room for strings of compressed heads: the largest http.head_bytes, and one field more. */
+#define HTTP_ROOM_BYTES (136 * 1024)
+
 struct http_server {
     struct loop *loop;
     struct http_server_options options;
@@ -73,6 +76,7 @@ struct http_server {
     struct http_connection *gatherer; /* whose bytes are in the room; NULL when it is empty */
     size_t n_gathered;
     char gathered[HTTP_GATHER_BYTES];
+    char room[HTTP_ROOM_BYTES]; /* not touched, and so no memory, until somebody sends such a head */
 };
 
 /* A connection that was given to the server is gone. */

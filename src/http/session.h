@@ -51,6 +51,8 @@ const struct http_server_options *http_connection_options(const struct http_conn
 const struct exchange_handler *http_connection_handler(const struct http_connection *connection);
 /* The parse room of this worker: fields of the head being looked at; valid inside one callback. */
 struct http_fields *http_connection_fields(const struct http_connection *connection);
+/* Room of this worker for what a head unpacks to, like the fields: more than the largest head that is taken. */
+char *http_connection_room(const struct http_connection *connection, size_t *ret_bytes);
 bool http_connection_is_draining(const struct http_connection *connection);
 
 /*
@@ -64,6 +66,8 @@ bool http_connection_is_draining(const struct http_connection *connection);
 #define HTTP_PUT_COPIED_MAX (16 * 1024)
 void http_connection_put(struct http_connection *connection, struct slice bytes);
 int http_connection_flush(struct http_connection *connection);
+/* Sends these at once, behind what was put: for a session that has gathered them itself. As flush. */
+int http_connection_send(struct http_connection *connection, struct slice bytes);
 /* Bytes that wait because the peer does not take them: above options->send_high_bytes writers are told to wait. */
 size_t http_connection_unsent(const struct http_connection *connection);
 bool http_connection_is_broken(const struct http_connection *connection);

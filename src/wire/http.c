@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "base/util.h"
-#include "wire/chars.h"
+#include "wire/scan.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -162,7 +162,8 @@ bool http_is_token(struct slice text)
 
 bool http_is_field_value(struct slice text)
 {
-    return all_are(text, CHAR_VALUE);
+    const char *end = text.ptr + text.len;
+    return text.len == 0 || scan_value(text.ptr, end) == end;
 }
 
 static bool is_port(struct slice text)

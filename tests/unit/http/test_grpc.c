@@ -404,7 +404,7 @@ static void a_client_may_go(void)
 
 static void a_sender_is_held_back(void)
 {
-    static char large[300 * 1024];
+    static char large[400 * 1024];
     struct kit *kit = make_kit();
     int32_t id = call(kit, "/test.T/Chat");
     kit_run(kit);
