@@ -337,17 +337,24 @@ static enum h2_offence offence_of(const struct h2_frame *head)
     }
 }
 
+/* SETTINGS come first, and nothing comes between HEADERS and the CONTINUATION of their block. */
+static bool is_in_order(const struct h2_session *session, const struct h2_frame *head)
+{
+    if (!session->is_set_up)
+        return head->type == H2_FRAME_SETTINGS && !(head->flags & H2_FLAG_ACK);
+    if (session->block_head.id != 0)
+        return head->type == H2_FRAME_CONTINUATION && head->id == session->block_head.id;
+    return head->type != H2_FRAME_CONTINUATION;
+}
+
 /* What is asked of all frames. False: the connection is over. */
 static bool may_come(struct h2_session *session, const struct h2_frame *head)
 {
-    bool in_block = session->block_head.id != 0;
     enum h2_offence offence = offence_of(head);
-    if (!session->is_set_up && (head->type != H2_FRAME_SETTINGS || head->flags & H2_FLAG_ACK))
+    if (!is_in_order(session, head))
         h2_session_terminate(session, H2_PROTOCOL_ERROR);
     else if (head->len > H2_FRAME_BYTES_MAX)
         h2_session_terminate(session, H2_FRAME_SIZE_ERROR);
-    else if (in_block != (head->type == H2_FRAME_CONTINUATION) || (in_block && head->id != session->block_head.id))
-        h2_session_terminate(session, H2_PROTOCOL_ERROR);
     else if (offence != H2_OFFENCES_)
         h2_session_charge(session, offence);
     session->is_set_up = true;
