@@ -2,6 +2,7 @@
 #include "daemon/fronts.h"
 
 #include "base/util.h"
+#include "fronts/admin/admin.h"
 #include "fronts/etcd/etcd.h"
 #include "fronts/grpc_health/grpc_health.h"
 #include "fronts/ops/ops.h"
@@ -14,6 +15,7 @@ static const struct front *const all_fronts[] = {
     &ops_front,
     &grpc_health_front,
     &etcd_front,
+    &admin_front,
 };
 
 struct fronts {

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 /* A batch of so few requests is written by the keeper itself. */
 #define INLINE_REQUESTS 4
@@ -272,30 +271,42 @@ static void init_parts(struct keeper *keeper)
     keeper->spare_mail.deliver = on_spare;
 }
 
+static int open_files(struct keeper *keeper, const struct keeper_options *options, struct err *err)
+{
+    keeper->files = options->files;
+    if (keeper->files)
+        return 0;
+    int result = wal_folder_open(options->folder, &keeper->own_files, err);
+    keeper->files = keeper->own_files;
+    return result;
+}
+
+static void log_recovery(struct keeper *keeper)
+{
+    const struct local_recovery *recovery = &keeper->recovery;
+    log_info(keeper->log, "store opened", log_text("folder", keeper->files->path),
+             log_int("revision", recovery->revision), log_int("keys", (int64_t)recovery->n_keys),
+             log_int("leases", (int64_t)recovery->n_leases), log_int("records", (int64_t)recovery->n_records));
+    if (recovery->torn_bytes > 0)
+        log_warn(keeper->log, "the log ended in the middle of a record, which was never answered and is cut off",
+                 log_int("bytes", (int64_t)recovery->torn_bytes));
+    if (recovery->bad_snapshots > 0)
+        log_warn(keeper->log, "a damaged snapshot was passed over", log_int("snapshots", recovery->bad_snapshots));
+}
+
 static int open_store(struct keeper *keeper, const struct keeper_options *options, struct err *err)
 {
     int result = loop_new(options->rcu, &keeper->loop);
     if (result < 0)
         return err_set_errno(err, result, "the keeper's loop");
-    if (mkdir(options->folder, 0700) < 0 && errno != EEXIST)
-        return err_set_errno(err, -errno, "%s", options->folder);
-    result = wal_folder_open(options->folder, &keeper->files, err);
+    result = open_files(keeper, options, err);
     if (result < 0)
         return result;
-
-    struct local_recovery recovery;
-    result = local_open(keeper->files, &options->local, options->rcu, loop_now(keeper->loop), &keeper->local, &recovery,
-                        err);
+    result = local_open(keeper->files, &options->local, options->rcu, loop_now(keeper->loop), &keeper->local,
+                        &keeper->recovery, err);
     if (result < 0)
-        return err_wrap(err, result, "the store in %s", options->folder);
-    log_info(keeper->log, "store opened", log_text("folder", options->folder), log_int("revision", recovery.revision),
-             log_int("keys", (int64_t)recovery.n_keys), log_int("leases", (int64_t)recovery.n_leases),
-             log_int("records", (int64_t)recovery.n_records));
-    if (recovery.torn_bytes > 0)
-        log_warn(keeper->log, "the log ended in the middle of a record, which was never answered and is cut off",
-                 log_int("bytes", (int64_t)recovery.torn_bytes));
-    if (recovery.bad_snapshots > 0)
-        log_warn(keeper->log, "a damaged snapshot was passed over", log_int("snapshots", recovery.bad_snapshots));
+        return err_wrap(err, result, "the store in %s", keeper->files->path);
+    log_recovery(keeper);
     return 0;
 }
 
@@ -322,7 +333,7 @@ void keeper_free(struct keeper *keeper)
         return;
     ASSERT(!keeper->has_threads);
     local_close(keeper->local);
-    wal_folder_close(keeper->files);
+    wal_folder_close(keeper->own_files);
     loop_free(keeper->loop);
     pthread_mutex_destroy(&keeper->log_lock);
     pthread_cond_destroy(&keeper->log_wanted);
@@ -426,4 +437,9 @@ struct store *keeper_store(struct keeper *keeper)
 struct local *keeper_local(struct keeper *keeper)
 {
     return keeper->local;
+}
+
+const struct local_recovery *keeper_recovery(const struct keeper *keeper)
+{
+    return &keeper->recovery;
 }

@@ -18,7 +18,8 @@
 struct keeper;
 
 struct keeper_options {
-    const char *folder; /* made when it is not there */
+    const char *folder;      /* made when it is not there */
+    struct wal_files *files; /* NULL: those of the folder; else open already, and the caller's */
     struct local_options local;
     struct log *log;
     struct rcu_domain *rcu;
@@ -41,6 +42,9 @@ int keeper_start(struct keeper *keeper, struct loop *const *loops, unsigned n_lo
  */
 void keeper_stop(struct keeper *keeper);
 
-/* What everybody reads and submits through. */
+/* What opening it has found. */
+const struct local_recovery *keeper_recovery(const struct keeper *keeper);
+
+/* What everybody reads and submits through; a keeper that was never started is good for reading. */
 struct store *keeper_store(struct keeper *keeper);
 struct local *keeper_local(struct keeper *keeper);

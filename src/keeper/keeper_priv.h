@@ -26,6 +26,8 @@ struct keeper {
     struct store store; /* first: what store.h's callers hold */
     struct local *local;
     struct wal_files *files;
+    struct wal_files *own_files; /* NULL: they are the opener's */
+    struct local_recovery recovery;
     struct log *log;
     struct rcu_domain *rcu;
     struct loop *loop;

@@ -129,7 +129,7 @@ static int refuse(struct recovery *recovery, uint64_t sequence, uint64_t offset,
     const char *path = recovery->wal->files->path;
     return err_set(recovery->err, -EBADMSG,
                    "%s/%016" PRIx64 ".log is damaged at offset %" PRIu64
-                   ": %s. `muster store check --repair %s` keeps what is before it and cuts off the rest",
+                   ": %s. `muster store check --repair --data %s` keeps what is before it and cuts off the rest",
                    path, sequence, offset, what, path);
 }
 

@@ -174,8 +174,9 @@ static void damage_is_refused_with_place_and_remedy(void)
     uint64_t third = SEGMENT_HEAD_BYTES + 2 * segment_record_bytes(100);
     sim_disk_flip(kit.disk, "0000000000000001.log", 8 * (third + SEGMENT_RECORD_HEAD_BYTES + 50));
     expect_int(wal_kit_open(&kit), -EBADMSG);
-    expect_str(kit.err.text, "disk/0000000000000001.log is damaged at offset 336: a later record proves that one stood "
-                             "there. `muster store check --repair disk` keeps what is before it and cuts off the rest");
+    expect_str(kit.err.text,
+               "disk/0000000000000001.log is damaged at offset 336: a later record proves that one stood "
+               "there. `muster store check --repair --data disk` keeps what is before it and cuts off the rest");
 
     kit.options.repair = true;
     kit.n_durable = 2;
