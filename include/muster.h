@@ -48,7 +48,9 @@ enum muster_result {
     MUSTER_BAD_OPTIONS = -2, /* an address or a certificate file of the options is not usable */
     MUSTER_UNREACHABLE = -3, /* no address of the list took the connection in time */
     MUSTER_TIMED_OUT = -4,   /* connected, but no whole answer came in time */
-    MUSTER_BAD_ANSWER = -5   /* the connection broke in the middle, or the answer is none that a muster gives */
+    MUSTER_BAD_ANSWER = -5,  /* the connection broke in the middle, or the answer is none that a muster gives */
+    MUSTER_REFUSED = -6,     /* the server would not do it: muster_error says why */
+    MUSTER_STOPPED = -7      /* a function of the caller's ended the call */
 };
 
 /* The version of the library that runs (MUSTER_VERSION is that of this header). Static. Any thread. */
@@ -117,6 +119,48 @@ MUSTER_API int muster_get_status(struct muster_client *client, struct muster_sta
 
 /* NULL is fine. */
 MUSTER_API void muster_status_free(struct muster_status *status);
+
+/*
+ * A copy of the server's store, as `muster store restore` takes it, piece by piece; it is whole when the call returns
+ * MUSTER_OK. fn gives 0 to go on. A server with much to copy needs its time: options.timeout_ms is for the whole.
+ */
+typedef int (*muster_piece_fn)(void *ctx, const void *bytes, size_t len);
+MUSTER_API int muster_store_snapshot(struct muster_client *client, muster_piece_fn fn, void *ctx);
+
+/*
+ * Has the store forget the history before a revision; 0: before the newest. Gives that revision through ret_revision,
+ * which may be NULL. MUSTER_REFUSED: it is forgotten already, or has not come yet.
+ */
+MUSTER_API int muster_store_compact(struct muster_client *client, int64_t revision, int64_t *ret_revision);
+
+struct muster_note {
+    const char *what;   /* "changed", "expired", "revoked" or "deleted" */
+    int64_t revision;   /* of the change */
+    int64_t wall_ms;    /* when: milliseconds since 1970, UTC */
+    const char *lease;  /* expired, revoked: of which lease, in hexadecimal; else "" */
+    int64_t silence_ms; /* expired: how long it had been silent */
+    const void *key;    /* not of a note about the lease itself */
+    size_t key_len;
+    const char *actor; /* who; "" when that is not known */
+    const char *cause; /* why; often "" */
+};
+
+struct muster_why {
+    int exists; /* 1 or 0: the key, now; 0 for leases */
+    size_t n_notes;
+    const struct muster_note *notes; /* oldest first */
+};
+
+/*
+ * When and why a key went, or who changed it last; the same of a lease (hexadecimal) and of the keys that went with it.
+ * Free the result with muster_why_free.
+ */
+MUSTER_API int muster_store_why_key(struct muster_client *client, const void *key, size_t key_len,
+                                    struct muster_why **ret_why);
+MUSTER_API int muster_store_why_lease(struct muster_client *client, const char *lease, struct muster_why **ret_why);
+
+/* NULL is fine. */
+MUSTER_API void muster_why_free(struct muster_why *why);
 
 #ifdef __cplusplus
 }

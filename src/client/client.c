@@ -2,7 +2,6 @@
 #include "client/client.h"
 
 #include "base/util.h"
-#include "client/http.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -158,12 +157,15 @@ static int result_of(int error)
         return MUSTER_OUT_OF_MEMORY;
     case -ETIMEDOUT:
         return MUSTER_TIMED_OUT;
+    case -ECANCELED:
+        return MUSTER_STOPPED;
     default:
         return MUSTER_BAD_ANSWER;
     }
 }
 
-int client_get(struct muster_client *client, const char *path, struct buf *body, unsigned *ret_status)
+int client_ask(struct muster_client *client, const char *method, const char *path, http_body_fn on_body, void *ctx,
+               unsigned *ret_status)
 {
     client->error = client->options_error;
     if (client->options_result != MUSTER_OK)
@@ -180,8 +182,22 @@ int client_get(struct muster_client *client, const char *path, struct buf *body,
     format_address(address, text);
     const char *host = address->scheme == ADDRESS_UNIX ? "localhost" : strstr(text, "://") + 3;
     struct err err = {""};
-    int r = http_get(conn, host, path, body, ret_status, &err);
+    int r = http_ask(conn, method, host, path, on_body, ctx, ret_status, &err);
     if (r < 0)
         return client_fail(client, result_of(r), "%s: %s", text, r == -ENOMEM ? "out of memory" : err.text);
     return MUSTER_OK;
+}
+
+static int append(void *ctx, unsigned status, struct slice piece, struct err *err)
+{
+    (void)status;
+    struct buf *body = ctx;
+    int r = buf_append(body, piece);
+    return r == -EMSGSIZE ? err_set(err, r, "the answer is longer than %zu bytes", body->limit) : r;
+}
+
+int client_ask_all(struct muster_client *client, const char *method, const char *path, struct buf *body,
+                   unsigned *ret_status)
+{
+    return client_ask(client, method, path, append, body, ret_status);
 }

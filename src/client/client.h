@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "client/conn.h"
+#include "client/http.h"
 #include "muster.h"
 
 #define CLIENT_ADDRESSES_MAX 16
@@ -22,10 +23,15 @@ struct muster_client {
 };
 
 /*
- * GETs path from the first address that takes the connection; the answer's body is appended to `body`.
- * A muster_result; when it is not MUSTER_OK client->error says why.
+ * Asks the first address that takes the connection, by a method without a body. A muster_result; when it is not
+ * MUSTER_OK client->error says why. -ECANCELED from on_body is MUSTER_STOPPED.
  */
-int client_get(struct muster_client *client, const char *path, struct buf *body, unsigned *ret_status);
+int client_ask(struct muster_client *client, const char *method, const char *path, http_body_fn on_body, void *ctx,
+               unsigned *ret_status);
+
+/* The same, with the answer's body appended to `body`, whose limit holds. */
+int client_ask_all(struct muster_client *client, const char *method, const char *path, struct buf *body,
+                   unsigned *ret_status);
 
 /* Sets the error of the call and gives `result` back. */
 int client_fail(struct muster_client *client, int result, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -11,15 +11,18 @@
 
 static const struct http1_limits limits = {.head_bytes = 16 * 1024, .target_bytes = 4096, .n_fields = 64};
 
+/* A key in the target of a request may be long. */
+#define REQUEST_BYTES_MAX (256 * 1024)
+
 #define PIECE_BYTES (16 * 1024)
 
-static int send_request(struct conn *conn, const char *host, const char *path, struct err *err)
+static int send_request(struct conn *conn, const char *method, const char *host, const char *path, struct err *err)
 {
-    struct buf request = {.limit = limits.head_bytes};
+    struct buf request = {.limit = REQUEST_BYTES_MAX};
     buf_printf(&request,
-               "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: libmuster\r\nAccept: application/json\r\n"
+               "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: libmuster\r\nAccept: */*\r\n"
                "Connection: close\r\n\r\n",
-               path, host);
+               method, path, host);
     int r = buf_error(&request);
     if (r == 0)
         r = conn_send(conn, buf_slice(&request), err);
@@ -81,8 +84,15 @@ static int receive_head(struct conn *conn, struct buf *bytes, struct http_respon
     return 0;
 }
 
+/* Who takes the body. */
+struct taker {
+    http_body_fn on_body;
+    void *ctx;
+    unsigned status;
+};
+
 /* Takes apart the bytes that are there. HTTP1_BODY_END, HTTP1_BODY_MORE, or -errno. */
-static int take_body(struct http1_body *state, struct slice bytes, struct buf *body, struct err *err)
+static int take_body(struct http1_body *state, struct slice bytes, const struct taker *taker, struct err *err)
 {
     for (;;) {
         struct slice data;
@@ -94,19 +104,19 @@ static int take_body(struct http1_body *state, struct slice bytes, struct buf *b
             return err_set(err, -EPROTO, "a bad answer: %s", fault.text);
         if (step != HTTP1_BODY_DATA)
             return (int)step;
-        int r = buf_append(body, data);
+        int r = taker->on_body(taker->ctx, taker->status, data, err);
         if (r < 0)
-            return r == -EMSGSIZE ? err_set(err, r, "the answer is longer than %zu bytes", body->limit) : r;
+            return r;
     }
 }
 
-static int receive_body(struct conn *conn, struct buf *bytes, const struct http_response *response, struct buf *body,
-                        struct err *err)
+static int receive_body(struct conn *conn, struct buf *bytes, const struct http_response *response,
+                        const struct taker *taker, struct err *err)
 {
     struct http1_body state;
     http1_body_init(&state, response->framing, response->content_length);
     for (;;) {
-        int r = take_body(&state, buf_slice(bytes), body, err);
+        int r = take_body(&state, buf_slice(bytes), taker, err);
         if (r < 0)
             return r;
         if (r == HTTP1_BODY_END)
@@ -120,17 +130,18 @@ static int receive_body(struct conn *conn, struct buf *bytes, const struct http_
     }
 }
 
-int http_get(struct conn *conn, const char *host, const char *path, struct buf *body, unsigned *ret_status,
-             struct err *err)
+int http_ask(struct conn *conn, const char *method, const char *host, const char *path, http_body_fn on_body, void *ctx,
+             unsigned *ret_status, struct err *err)
 {
-    int r = send_request(conn, host, path, err);
+    int r = send_request(conn, method, host, path, err);
     if (r < 0)
         return r;
     struct buf bytes = {.limit = limits.head_bytes + PIECE_BYTES};
     struct http_response response;
     r = receive_head(conn, &bytes, &response, err);
+    const struct taker taker = {on_body, ctx, r == 0 ? response.status : 0};
     if (r == 0)
-        r = receive_body(conn, &bytes, &response, body, err);
+        r = receive_body(conn, &bytes, &response, &taker, err);
     buf_deinit(&bytes);
     if (r < 0)
         return r;

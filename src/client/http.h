@@ -7,10 +7,12 @@
 #include "base/buf.h"
 #include "client/conn.h"
 
+/* Takes a piece of an answer's body. 0, or -errno with words: the call ends with it. */
+typedef int (*http_body_fn)(void *ctx, unsigned status, struct slice piece, struct err *err);
+
 /*
- * GET path. 0 with the answer's status and body (appended to `body`, whose limit holds); -EPROTO when the answer is no
- * HTTP, -ECONNRESET when it ends in the middle, -EMSGSIZE when it is longer than the limit, -ENOMEM, -ETIMEDOUT,
- * -errno.
+ * Asks by a method, without a body. 0 with the answer's status, its body given to on_body; -EPROTO when the answer is
+ * no HTTP, -ECONNRESET when it ends in the middle, -ENOMEM, -ETIMEDOUT, -errno.
  */
-int http_get(struct conn *conn, const char *host, const char *path, struct buf *body, unsigned *ret_status,
-             struct err *err);
+int http_ask(struct conn *conn, const char *method, const char *host, const char *path, http_body_fn on_body, void *ctx,
+             unsigned *ret_status, struct err *err);

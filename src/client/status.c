@@ -141,7 +141,7 @@ int muster_get_status(struct muster_client *client, struct muster_status **ret_s
     struct status *status = NULL;
     unsigned http_status = 0;
     *ret_status = NULL;
-    int result = client_get(client, "/api/v1/status", &body, &http_status);
+    int result = client_ask_all(client, "GET", "/api/v1/status", &body, &http_status);
     if (result == MUSTER_OK)
         result = take_answer(client, buf_slice(&body), http_status, &status);
     buf_deinit(&body);

@@ -301,6 +301,25 @@ static void tell_ready_fd(const struct daemon *daemon)
     close(fd);
 }
 
+/* Where commands that find the data folder in use can ask instead; Unix sockets need nothing else. */
+static void tell_addresses(const struct daemon *daemon)
+{
+    const struct system_facts *facts = &daemon->system.facts;
+    const char *scheme = daemon->tls && !daemon->config->tls.plain ? "https" : "http";
+    char text[2048] = "";
+    size_t len = 0;
+    for (unsigned i = 0; daemon->data_dir && i < 2 * facts->n_listeners; i++) {
+        const struct system_listener *listener = &facts->listeners[i % facts->n_listeners];
+        bool is_unix = strncmp(listener->address, "unix:", 5) == 0, wants_unix = i < facts->n_listeners;
+        if (strcmp(listener->role, "registry") != 0 || is_unix != wants_unix || len + ADDR_TEXT_MAX + 16 > sizeof(text))
+            continue;
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s%s%s", len ? "," : "", is_unix ? "" : scheme,
+                                is_unix ? "" : "://", listener->address);
+    }
+    if (daemon->data_dir)
+        data_dir_tell(daemon->data_dir, text);
+}
+
 static void tell_ready(struct daemon *daemon)
 {
     const struct system_facts *facts = &daemon->system.facts;
@@ -313,6 +332,7 @@ static void tell_ready(struct daemon *daemon)
     warn(daemon);
     if (isatty(STDOUT_FILENO))
         screen_print(stdout, facts, daemon->data_dir ? data_dir_path(daemon->data_dir) : NULL);
+    tell_addresses(daemon);
     notify_send(&daemon->notify, "READY=1\nSTATUS=serving");
     tell_ready_fd(daemon);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The lock is flock(2) on the file "lock": the kernel gives it back however the process ends, so there is no stale one.
- * The process id in the file is for people only.
+ * The process id in the file is for people, the addresses behind it for `muster store`.
  */
 #include "daemon/data_dir.h"
 
@@ -62,6 +62,30 @@ static int make_folders(const char *path)
         if (mkdir(part, 0700) < 0 && errno != EEXIST)
             return -errno;
     }
+    return 0;
+}
+
+void data_dir_tell(const struct data_dir *dir, const char *addresses)
+{
+    if (lseek(dir->lock_fd, 0, SEEK_SET) == 0 && ftruncate(dir->lock_fd, 0) == 0)
+        (void)dprintf(dir->lock_fd, "%ld\n%s\n", (long)getpid(), addresses);
+}
+
+int data_dir_ask(const char *path, char *ret_addresses, size_t size)
+{
+    char file[PATH_MAX], text[4096];
+    if ((size_t)snprintf(file, sizeof(file), "%s/lock", path) >= sizeof(file))
+        return -ENOENT;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text), 0);
+    if (fd >= 0)
+        close(fd);
+    struct slice owner, addresses, rest = slice_split(slice_from(text, n > 0 ? (size_t)n : 0), '\n', &owner);
+    (void)slice_split(rest, '\n', &addresses);
+    if (slice_is_empty(addresses) || addresses.len >= size)
+        return -ENOENT;
+    memcpy(ret_addresses, addresses.ptr, addresses.len);
+    ret_addresses[addresses.len] = '\0';
     return 0;
 }
 

@@ -22,6 +22,15 @@ struct data_dir;
  */
 int data_dir_open(const char *path, struct data_dir **ret_dir, struct err *err);
 
+/*
+ * Writes down where the process that has the folder can be asked: addresses as libmuster takes them, separated by
+ * commas. For those who find the folder locked; it is no failure when it cannot be written.
+ */
+void data_dir_tell(const struct data_dir *dir, const char *addresses);
+
+/* What was told by the process that has the folder. 0; -ENOENT: nothing. */
+int data_dir_ask(const char *path, char *ret_addresses, size_t size);
+
 /* Unlocks it. NULL is fine. */
 void data_dir_close(struct data_dir *dir);
 

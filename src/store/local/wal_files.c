@@ -217,39 +217,49 @@ static int make_folder(const char *path)
     return result;
 }
 
-static int open_and_lock(const char *path, int *ret_fd, struct err *err)
+static int lock(int fd, const char *path, struct err *err)
 {
-    int made = make_folder(path);
-    if (made < 0)
-        return err_set_errno(err, made, "the store's folder %s cannot be made", path);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set_errno(err, last_error(), "the store's folder %s cannot be opened", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int result = last_error();
-        close(fd);
-        if (result == -EWOULDBLOCK)
-            return err_set(err, -EBUSY, "the store in %s is in use by another process", path);
-        return err_set_errno(err, result, "the store's folder %s cannot be locked", path);
-    }
-    *ret_fd = fd;
-    return 0;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    int result = last_error();
+    if (result == -EWOULDBLOCK)
+        return err_set(err, -EBUSY, "the store in %s is in use by another process", path);
+    return err_set_errno(err, result, "the store's folder %s cannot be locked", path);
 }
 
-int wal_folder_open(const char *path, struct wal_files **ret_files, struct err *err)
+int wal_folder_look(const char *path, struct wal_files **ret_files, struct err *err)
 {
     size_t path_bytes = strlen(path) + 1;
     struct wal_folder *folder = malloc(sizeof(*folder) + path_bytes);
     if (!folder)
         return err_set(err, -ENOMEM, "no memory to open the store's folder %s", path);
-    int result = open_and_lock(path, &folder->fd, err);
-    if (result < 0) {
+    folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder->fd < 0) {
+        int result = last_error();
         free(folder);
-        return result;
+        return err_set_errno(err, result, "the store's folder %s cannot be opened", path);
     }
     memcpy(folder->path, path, path_bytes);
     folder->files = (struct wal_files){.ops = &folder_ops, .ctx = folder, .path = folder->path};
     *ret_files = &folder->files;
+    return 0;
+}
+
+int wal_folder_open(const char *path, struct wal_files **ret_files, struct err *err)
+{
+    struct wal_files *files;
+    int result = make_folder(path);
+    if (result < 0)
+        return err_set_errno(err, result, "the store's folder %s cannot be made", path);
+    result = wal_folder_look(path, &files, err);
+    if (result < 0)
+        return result;
+    result = lock(container_of(files, struct wal_folder, files)->fd, path, err);
+    if (result < 0) {
+        wal_folder_close(files);
+        return result;
+    }
+    *ret_files = files;
     return 0;
 }
 

@@ -55,4 +55,9 @@ struct wal_files {
  * another process has it.
  */
 int wal_folder_open(const char *path, struct wal_files **ret_files, struct err *err);
+/*
+ * The same of a folder that another process may have, neither made nor locked: only to be read, and what is read may
+ * change meanwhile.
+ */
+int wal_folder_look(const char *path, struct wal_files **ret_files, struct err *err);
 void wal_folder_close(struct wal_files *files);
