@@ -4,6 +4,7 @@
 """Cluster and Maintenance of etcd v3, with etcdctl, python3-etcd3 and bare gRPC, against etcd and muster."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -11,7 +12,8 @@ import sys
 import tempfile
 import urllib.request
 
-from etcd_lib import SECONDS, failure, main, rpc, tap
+from etcd_lib import SECONDS, MusterServer, failure, main, rpc, tap
+from lib import Muster, run
 
 
 def member_list(server):
@@ -82,6 +84,22 @@ def snapshots_as_json(server):
     tap.expect(int(pieces[0].get("remaining_bytes", 0)), total - len(blobs[0]))
 
 
+def saved_snapshots_are_restored():
+    with contextlib.ExitStack() as stack:
+        server = MusterServer(stack)
+        for i in range(100):
+            server.etcdctl("put", f"re/{i}", str(i))
+        path = server.muster.path / "saved"
+        server.etcdctl("snapshot", "save", str(path))
+        server.etcdctl("put", "re/later", "x")
+        done = run("store", "restore", str(path), "--data", str(server.muster.path / "back"))
+        tap.expect((done.code, done.err), (0, ""))
+        with Muster("--data", str(server.muster.path / "back")) as muster:
+            server.port = int(muster.address().rsplit(":", 1)[1])
+            answer = server.etcdctl_json("get", "re/", "--prefix")
+            tap.expect((answer["count"], answer["header"]["revision"]), (100, 101))
+
+
 def what_one_server_cannot_do(server):
     with server.channel() as channel:
         tap.expect(failure(rpc.ClusterStub(channel).MemberRemove, rpc.MemberRemoveRequest(ID=1)),
@@ -101,6 +119,7 @@ sys.exit(
             ("a snapshot is saved", snapshots),
             ("a snapshot as JSON", snapshots_as_json),
             ("what one server cannot do is refused", what_one_server_cannot_do),
-        ]
+        ],
+        [("what etcdctl has saved is restored", saved_snapshots_are_restored)],
     )
 )

@@ -310,7 +310,8 @@ static int recover(struct recovery *recovery)
         wal->next = wal->durable_next = recovery->from;
     if (!wal->options.repair || recovery->torn_bytes == 0 || wal->n_parts == 0)
         return 0;
-    /* Only the head of another segment makes the cut last. */
+    /* Only the head of another segment makes the cut last; there may be a spare for it already. */
+    wal_show_room(wal);
     result = wal_prepare(wal, segment_record_bytes(0), recovery->err);
     return result < 0 ? result : wal_begin_part(wal, recovery->err);
 }
