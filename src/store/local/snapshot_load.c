@@ -114,8 +114,9 @@ static int next_frame(struct snapshot_reader *reader, struct snapshot_frame *ret
     }
     reader->offset += frame.length;
     if (frame.kind == SNAPSHOT_END) {
+        result = check_end(reader, payload);
         reader->is_ended = true;
-        return check_end(reader, payload);
+        return result;
     }
     reader->n_frames++;
     reader->n_entries += frame.n_entries;
