@@ -55,3 +55,10 @@ void instance_record_key(struct buf *buf, struct slice service, struct slice id)
 /* The names in a key, as parts of it or in the arena. 0; INSTANCE_RECORD_NO_KEY: none that is made so; -ENOMEM. */
 enum { INSTANCE_RECORD_NO_KEY = 1 };
 int instance_record_split_key(struct slice key, struct arena *arena, struct slice *ret_service, struct slice *ret_id);
+
+/*
+ * The same for names of what belongs to an instance, or to a service when `id` is empty: "service/id", "service",
+ * spelt as in keys.
+ */
+void instance_record_name(struct buf *buf, struct slice service, struct slice id);
+int instance_record_split_name(struct slice name, struct arena *arena, struct slice *ret_service, struct slice *ret_id);

@@ -52,12 +52,19 @@ static void append_name(struct buf *buf, struct slice name)
     }
 }
 
+void instance_record_name(struct buf *buf, struct slice service, struct slice id)
+{
+    append_name(buf, service);
+    if (id.len == 0)
+        return;
+    buf_append_char(buf, '/');
+    append_name(buf, id);
+}
+
 void instance_record_key(struct buf *buf, struct slice service, struct slice id)
 {
     buf_append(buf, INSTANCE_RECORD_PREFIX);
-    append_name(buf, service);
-    buf_append_char(buf, '/');
-    append_name(buf, id);
+    instance_record_name(buf, service, id);
 }
 
 /* Decodes into `decoded`. 0, -ENOMEM, or INSTANCE_RECORD_NO_KEY: nothing is written so. */
@@ -87,20 +94,31 @@ static int read_name(struct slice text, struct arena *arena, struct slice *ret_n
     return r;
 }
 
-int instance_record_split_key(struct slice key, struct arena *arena, struct slice *ret_service, struct slice *ret_id)
+int instance_record_split_name(struct slice name, struct arena *arena, struct slice *ret_service, struct slice *ret_id)
 {
-    if (!slice_starts_with(key, INSTANCE_RECORD_PREFIX))
-        return INSTANCE_RECORD_NO_KEY;
-    struct slice service, id = slice_split(slice_skip(key, INSTANCE_RECORD_PREFIX.len), '/', &service);
-    if (slice_find(id, '/') < id.len)
+    struct slice service, id = slice_split(name, '/', &service);
+    if (slice_find(id, '/') < id.len || (id.len == 0 && service.len < name.len))
         return INSTANCE_RECORD_NO_KEY;
     int r = read_name(service, arena, &service);
     if (r == 0)
         r = read_name(id, arena, &id);
     if (r != 0)
         return r;
-    if (instance_record_check_names(service, id, NULL) < 0)
+    if (instance_record_check_names(service, id.len ? id : SLICE_LIT("-"), NULL) < 0)
         return INSTANCE_RECORD_NO_KEY;
+    *ret_service = service;
+    *ret_id = id;
+    return 0;
+}
+
+int instance_record_split_key(struct slice key, struct arena *arena, struct slice *ret_service, struct slice *ret_id)
+{
+    if (!slice_starts_with(key, INSTANCE_RECORD_PREFIX))
+        return INSTANCE_RECORD_NO_KEY;
+    struct slice service, id;
+    int r = instance_record_split_name(slice_skip(key, INSTANCE_RECORD_PREFIX.len), arena, &service, &id);
+    if (r != 0 || id.len == 0)
+        return r != 0 ? r : INSTANCE_RECORD_NO_KEY;
     *ret_service = service;
     *ret_id = id;
     return 0;

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is told about changes, and what comes in by reports. */
+#include "keeper/curator_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ------------------------------------------------------------------------------------------------ followers */
+
+static void deliver_news(struct mail *mail)
+{
+    struct curator_follower *follower = container_of(mail, struct curator_follower, mail);
+    atomic_store_explicit(&follower->posted, false, memory_order_release);
+    follower->on_news(follower);
+}
+
+void curator_tell(struct curator *curator)
+{
+    pthread_mutex_lock(&curator->followers_lock);
+    list_for_each (link, &curator->followers) {
+        struct curator_follower *follower = container_of(link, struct curator_follower, link);
+        if (atomic_exchange_explicit(&follower->posted, true, memory_order_acq_rel))
+            continue;
+        follower->mail.deliver = deliver_news;
+        loop_post(follower->loop, &follower->mail);
+    }
+    pthread_mutex_unlock(&curator->followers_lock);
+}
+
+void curator_follow(struct curator *curator, struct curator_follower *follower)
+{
+    atomic_init(&follower->posted, false);
+    list_init(&follower->link);
+    pthread_mutex_lock(&curator->followers_lock);
+    list_push_back(&curator->followers, &follower->link);
+    pthread_mutex_unlock(&curator->followers_lock);
+}
+
+void curator_unfollow(struct curator *curator, struct curator_follower *follower)
+{
+    pthread_mutex_lock(&curator->followers_lock);
+    list_remove(&follower->link);
+    pthread_mutex_unlock(&curator->followers_lock);
+    loop_settle(follower->loop); /* news that is under way arrives now */
+}
+
+/* ------------------------------------------------------------------------------------------------ reports */
+
+struct report {
+    struct mail mail;
+    struct list link;
+    struct curator *curator;
+    struct catalog_event event;
+    char texts[];
+};
+
+static struct slice keep(char **texts, struct slice text)
+{
+    if (text.len == 0)
+        return (struct slice){0};
+    char *copy = *texts;
+    memcpy(copy, text.ptr, text.len);
+    *texts += text.len;
+    return slice_from(copy, text.len);
+}
+
+static void on_report(struct mail *mail)
+{
+    struct report *report = container_of(mail, struct report, mail);
+    list_push_back(&report->curator->reports, &report->link);
+    curator_wake(report->curator);
+}
+
+int curator_report(struct curator *curator, const struct catalog_event *event)
+{
+    ASSERT(event->type == CATALOG_CHECK || event->type == CATALOG_PROBE || event->type == CATALOG_SUSPECT ||
+           event->type == CATALOG_SESSION || event->type == CATALOG_SOURCE);
+    size_t n_bytes =
+        event->report.service.len + event->report.id.len + event->report.actor.len + event->report.evidence.len;
+    struct report *report = malloc(sizeof(*report) + n_bytes);
+    if (!report)
+        return -ENOMEM;
+    char *texts = report->texts;
+    *report = (struct report){.mail = {.deliver = on_report}, .curator = curator, .event = *event};
+    list_init(&report->link);
+    report->event.report.service = keep(&texts, event->report.service);
+    report->event.report.id = keep(&texts, event->report.id);
+    report->event.report.actor = keep(&texts, event->report.actor);
+    report->event.report.evidence = keep(&texts, event->report.evidence);
+    loop_post(curator->loop, &report->mail);
+    return 0;
+}
+
+int curator_step_reports(struct curator *curator)
+{
+    while (!list_is_empty(&curator->reports)) {
+        struct report *report = container_of(curator->reports.next, struct report, link);
+        int r = curator_step(curator, &report->event);
+        if (r < 0)
+            return r;
+        list_remove(&report->link);
+        free(report);
+    }
+    return 0;
+}
+
+void curator_drop_reports(struct curator *curator)
+{
+    for (struct list *link; (link = list_pop_front(&curator->reports));)
+        free(container_of(link, struct report, link));
+}
