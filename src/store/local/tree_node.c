@@ -9,22 +9,34 @@
 
 #include "base/assert.h"
 
+#include <endian.h>
+
+/* Eight bytes of a key, big-endian, zeros behind its end. */
+static uint64_t key_digest(struct slice key, size_t skip)
+{
+    uint64_t bytes = 0;
+    if (skip + sizeof(bytes) <= key.len)
+        memcpy(&bytes, key.ptr + skip, sizeof(bytes));
+    else if (skip < key.len)
+        memcpy(&bytes, key.ptr + skip, key.len - skip);
+    return be64toh(bytes);
+}
+
+/* How many bytes two digests share; they differ. */
+static size_t shared_bytes(uint64_t a, uint64_t b)
+{
+    return (size_t)__builtin_clzll(a ^ b) / 8;
+}
+
 static size_t common_prefix(struct slice a, struct slice b, size_t from)
 {
     size_t n = min_size(a.len, b.len);
-    while (from < n && a.ptr[from] == b.ptr[from])
-        from++;
-    return min_size(from, n);
-}
-
-static uint64_t key_digest(struct slice key, size_t skip)
-{
-    unsigned char bytes[8] = {0};
-    if (skip < key.len)
-        memcpy(bytes, key.ptr + skip, min_size(8, key.len - skip));
-    uint64_t value;
-    memcpy(&value, bytes, 8);
-    return __builtin_bswap64(value);
+    for (; from < n; from += sizeof(uint64_t)) {
+        uint64_t x = key_digest(a, from), y = key_digest(b, from);
+        if (x != y)
+            return min_size(n, from + shared_bytes(x, y));
+    }
+    return n;
 }
 
 const struct store_kv *tree_node_low(const struct tree_node *node, unsigned slot)
@@ -94,12 +106,11 @@ unsigned tree_node_descend(const struct tree_node *node, struct way *way)
         return slot; /* they differ in what the child's keys share too */
 
     uint64_t digest = key_digest(way->key, node->skip);
-    uint64_t difference = digest ^ node->digest[slot];
     way->order = 0;
-    way->shared = node->skip + 8;
-    if (difference != 0) {
+    way->shared = node->skip + sizeof(digest);
+    if (digest != node->digest[slot]) {
         way->order = digest < node->digest[slot] ? -1 : 1;
-        way->shared = node->skip + (size_t)__builtin_clzll(difference) / 8;
+        way->shared = node->skip + shared_bytes(digest, node->digest[slot]);
     }
     return slot;
 }

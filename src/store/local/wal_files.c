@@ -16,6 +16,9 @@
 
 enum { IOV_AT_ONCE = 64, ZEROES_BYTES = 64 * 1024 };
 
+/* Who reads so much at once will read on: the disk is told, to be at work while what was read is. */
+enum { READ_ON_BYTES = 128 * 1024 };
+
 struct wal_folder {
     struct wal_files files;
     int fd;
@@ -102,6 +105,8 @@ static ssize_t folder_read(void *ctx, struct wal_file *file, uint64_t offset, vo
             break;
         n += got > 0 ? (size_t)got : 0;
     }
+    if (n >= READ_ON_BYTES)
+        (void)posix_fadvise(file->fd, (off_t)(offset + n), (off_t)n, POSIX_FADV_WILLNEED);
     return (ssize_t)n;
 }
 
