@@ -204,6 +204,17 @@ static void reset_node(struct node *node)
     node->seen_len = node->kept_len;
 }
 
+/* The same from the page of an offset on, of a node that has no dirty pages. */
+static void reset_node_from(struct node *node, uint64_t offset)
+{
+    size_t page = offset - offset % PAGE;
+    if (page >= node->cap)
+        return;
+    memset(node->kept + node->kept_len, 0, node->cap - node->kept_len);
+    memcpy(node->seen + page, node->kept + page, node->cap - page);
+    node->seen_len = node->kept_len;
+}
+
 /* ------------------------------------------------------------------------------------------------ faults */
 
 static bool is_in(const struct fault *fault, uint64_t number)
@@ -317,12 +328,12 @@ static int sim_sync(void *ctx, struct wal_file *file)
     return result;
 }
 
-static int sim_refresh(void *ctx, struct wal_file *file)
+static int sim_refresh(void *ctx, struct wal_file *file, uint64_t offset)
 {
     int result = sim_sync(ctx, file);
     if (result < 0)
         return result;
-    reset_node(file->node);
+    reset_node_from(file->node, offset);
     sync_folder(ctx);
     return 0;
 }

@@ -116,12 +116,14 @@ static int folder_sync(void *ctx, struct wal_file *file)
     return fdatasync(file->fd) < 0 ? last_error() : 0;
 }
 
-static int folder_refresh(void *ctx, struct wal_file *file)
+static int folder_refresh(void *ctx, struct wal_file *file, uint64_t offset)
 {
     struct wal_folder *folder = ctx;
     if (fdatasync(file->fd) < 0 || fsync(folder->fd) < 0)
         return last_error();
-    return -posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    /* Only whole pages are dropped. */
+    uint64_t page = offset - offset % (uint64_t)sysconf(_SC_PAGESIZE);
+    return -posix_fadvise(file->fd, (off_t)page, 0, POSIX_FADV_DONTNEED);
 }
 
 /*

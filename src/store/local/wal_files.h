@@ -25,11 +25,11 @@ struct wal_files_ops {
     ssize_t (*read)(void *ctx, struct wal_file *file, uint64_t offset, void *ret_bytes, size_t len); /* less: the end */
     int (*sync)(void *ctx, struct wal_file *file);                                                   /* fdatasync */
     /*
-     * Syncs the file and the names in the folder, and drops what memory holds of the file, so that what is read from
-     * now on is what is on the disk: after a failed sync, in this process or one before it, memory may hold what never
-     * got there, and passes for clean.
+     * Syncs the file and the names in the folder, and drops what memory holds of the file from an offset on, so that
+     * what is read there from now on is what is on the disk: after a failed sync, in this process or one before it,
+     * memory may hold what never got there, and passes for clean.
      */
-    int (*refresh)(void *ctx, struct wal_file *file);
+    int (*refresh)(void *ctx, struct wal_file *file, uint64_t offset);
     /*
      * Fills the file with zeroes from `offset`, at most its end, to offset + bytes, and syncs, so that writing over
      * them can neither run out of space nor change the file's metadata. -ENOSPC: nothing else is wrong; any other

@@ -70,6 +70,12 @@ static int look_at(struct wal_reader *reader, uint64_t offset, uint64_t len, con
     return 0;
 }
 
+static void go_to_first(struct wal_reader *reader)
+{
+    reader->offset = SEGMENT_HEAD_BYTES;
+    reader->number = reader->head.first_number;
+}
+
 int wal_reader_open(struct wal_reader *reader, uint64_t sequence)
 {
     char name[SEGMENT_NAME_MAX];
@@ -93,15 +99,22 @@ int wal_reader_open(struct wal_reader *reader, uint64_t sequence)
     if (result < 0)
         return result;
     reader->salt = segment_salt(&reader->head);
-    reader->offset = SEGMENT_HEAD_BYTES;
-    reader->number = reader->head.first_number;
+    reader->durable_end = 0;
+    go_to_first(reader);
     return 0;
 }
 
 int wal_reader_refresh(struct wal_reader *reader)
 {
+    int found;
+    struct slice payload;
+    while ((found = wal_reader_next(reader, &payload)) == WAL_FOUND_RECORD)
+        continue;
+    if (found < 0)
+        return found;
+    go_to_first(reader);
     reader->window_len = 0;
-    return reader->files->ops->refresh(reader->files->ctx, reader->file);
+    return reader->files->ops->refresh(reader->files->ctx, reader->file, reader->durable_end);
 }
 
 int wal_reader_next(struct wal_reader *reader, struct slice *ret_payload)
@@ -113,6 +126,8 @@ int wal_reader_next(struct wal_reader *reader, struct slice *ret_payload)
     struct segment_record record;
     if (!bytes || !segment_record_read(reader->salt, bytes, &record) || record.number != reader->number)
         return WAL_FOUND_BAD;
+    if (record.durable_end > reader->durable_end)
+        reader->durable_end = record.durable_end;
     if (record.kind == SEGMENT_END)
         return WAL_FOUND_END;
 

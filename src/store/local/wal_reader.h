@@ -16,6 +16,7 @@ struct wal_reader {
     uint32_t salt;
     uint64_t offset; /* of the next record, and its number */
     uint64_t number;
+    uint64_t durable_end; /* the highest one that a record's head has named */
     char *window;
     size_t window_len, window_cap;
     uint64_t window_offset;
@@ -39,7 +40,10 @@ void wal_reader_deinit(struct wal_reader *reader);
 /* Opens a segment and reads its head; closes the one before. 0, -EBADMSG, -ENOTSUP (see segment_head_read), -errno. */
 int wal_reader_open(struct wal_reader *reader, uint64_t sequence);
 
-/* What is read from now on is what is on the disk (refresh in wal_files.h). 0 or -errno. */
+/*
+ * What is read from now on, from the segment's beginning, is what is on the disk. What records behind it prove to be
+ * there need not be read from it again. For a segment just opened. 0 or -errno.
+ */
 int wal_reader_refresh(struct wal_reader *reader);
 
 /* An enum wal_found, or -errno. The payload is valid until the next call. */

@@ -78,7 +78,7 @@ static void many_pieces_are_written_as_one(void)
     expect_int(ops->open(ctx, "a", true, &file), 0);
     expect_int(ops->writev(ctx, file, 5, iov, ARRAY_LEN(iov)), 0);
     expect_int(ops->sync(ctx, file), 0);
-    expect_int(ops->refresh(ctx, file), 0);
+    expect_int(ops->refresh(ctx, file, 0), 0);
     uint64_t size;
     expect_int(ops->size(ctx, file, &size), 0);
     expect_int(size, len + 5);
