@@ -81,7 +81,8 @@ def understand(request, answer):
 class Connection:
     def __init__(self, server):
         self.channel = grpc.insecure_channel(f"{server.host}:{server.port}", [("grpc.max_receive_message_length", -1)])
-        kv, self.leases, self.watches = rpc.KVStub(self.channel), rpc.LeaseStub(self.channel), rpc.WatchStub(self.channel)
+        self.leases, self.watches = rpc.LeaseStub(self.channel), rpc.WatchStub(self.channel)
+        kv = rpc.KVStub(self.channel)
         self.calls = {"put": kv.Put, "delete": kv.DeleteRange, "get": kv.Range, "all": kv.Range, "txn": kv.Txn}
         self.calls["revoke"] = self.leases.LeaseRevoke
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-An answer means "on the disk", which kill -9 cannot show: the page cache survives it. So strace watches: no answer leaves
-before a sync that began after the change had been written, each lone change has a sync of its own, and groups share.
+An answer means "on the disk", which kill -9 cannot show: the page cache survives it. So strace watches: no answer
+leaves before a sync that began after the change had been written, each lone change has a sync, and groups share.
 """
 
 import collections

@@ -186,6 +186,7 @@ static void a_flipped_bit_costs_nothing_unseen(void)
     for (int has_snapshots = 0; has_snapshots < 2; has_snapshots++) {
         struct sim_disk *whole = make_store(test_random(&seed), has_snapshots);
         size_t n_files = count_files(whole, "");
+        expect_true(n_files > 0);
         for (unsigned flip = 0; flip < FLIPS; flip++) {
             const char *name = sim_disk_name(whole, "", test_random(&seed) % n_files);
             size_t length = sim_disk_bytes(whole, name).len;
