@@ -55,6 +55,12 @@ static int lone_sync(void *ctx, struct wal_file *file)
     return 0;
 }
 
+static int lone_refresh(void *ctx, struct wal_file *file, uint64_t offset)
+{
+    (void)ctx, (void)file, (void)offset;
+    return 0;
+}
+
 static int lone_allocate(void *ctx, struct wal_file *file, uint64_t offset, uint64_t bytes)
 {
     (void)ctx, (void)file, (void)offset, (void)bytes;
@@ -95,7 +101,7 @@ void lone_file_init(struct lone_file *lone, int fd, uint64_t n_bytes, const char
         .writev = lone_writev,
         .read = lone_read,
         .sync = lone_sync,
-        .refresh = lone_sync,
+        .refresh = lone_refresh,
         .allocate = lone_allocate,
         .size = lone_size,
         .rename = lone_rename,
