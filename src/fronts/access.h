@@ -42,6 +42,7 @@ static inline unsigned access_check(const struct access *access, const struct ex
 
 static inline const char *access_text(unsigned status)
 {
-    return status == 401 ? "this needs the token of a user: POST /v3/auth/authenticate, then send it as authorization"
+    return status == 401 ? "this needs a user: a token from /v3/auth/authenticate as the field authorization, or a "
+                           "client certificate with the user's name"
                          : "permission denied";
 }

@@ -12,7 +12,7 @@ import sys
 
 from etcd_curl import b64, curl, plain, refusal, url
 from etcd_lib import SECONDS, MusterServer, etcd3, failure, main, program, rpc, tap
-from lib import Muster, folder, make_certificate
+from lib import Muster, folder, make_certificate, run
 
 ROOT = "--user=root:r00t"
 ALICE = "--user=alice:secret"  # reads a/, writes a/b/, may do anything with the key c
@@ -304,6 +304,23 @@ def what_newer_releases_keep():
                    (400, 3, "etcdserver: invalid auth management"))
 
 
+def no_way_around():
+    """Front ends other than etcd's ask the same users."""
+    with contextlib.ExitStack() as stack:
+        server = MusterServer(stack, *COST)
+        stack.enter_context(guarded(server))
+        why = f"http://127.0.0.1:{server.port}/api/v1/store/why?key=c"
+        snapshot = f"http://127.0.0.1:{server.port}/api/v1/store/snapshot"
+        tap.expect([curl(why)[0], curl("-H", "Authorization: x", why)[0], curl(snapshot)[0]], [401, 401, 401])
+        with server.channel() as channel:
+            alice, root = token_of(channel, "alice", "secret"), token_of(channel, "root", "r00t")
+        tap.expect(curl("-H", f"Authorization: {alice}", why), (403, "permission denied\n"))
+        tap.expect(curl("-H", f"Authorization: {root}", why)[0], 200)
+        done = run("store", "why", "c", "--address", f"http://127.0.0.1:{server.port}")
+        tap.expect((done.code, "this needs a user" in done.err), (1, True))
+        tap.expect(curl(f"http://127.0.0.1:{server.port}/health")[0], 200)
+
+
 def users_outlive_a_restart():
     with contextlib.ExitStack() as stack:
         server = MusterServer(stack, *COST)
@@ -396,6 +413,7 @@ sys.exit(
         ],
         [
             ("what newer releases of etcd keep, muster keeps", what_newer_releases_keep),
+            ("other front ends are no way around", no_way_around),
             ("users outlive a restart, tokens do not", users_outlive_a_restart),
             ("who is locked out gets back in by auth.ignore", locked_out),
             ("a client certificate's common name is a user", certificates),

@@ -44,14 +44,18 @@ void admin_refuse(struct exchange *exchange, enum store_outcome outcome)
     }
 }
 
-/* A handler for processes that keep a store. */
+/* A handler for processes that keep a store, and for who may have all of it. */
 static void serve(void *instance, struct exchange *exchange, void (*handler)(struct admin *, struct exchange *))
 {
+    static const struct slice none;
     struct admin *admin = instance;
-    if (admin->store)
-        handler(admin, exchange);
-    else
+    unsigned status = access_check(admin->access, exchange, ACCESS_ADMIN, none, none);
+    if (!admin->store)
         exchange_respond_text(exchange, 503, "this process keeps no store\n");
+    else if (status != 0)
+        exchange_respond_text(exchange, status, "%s\n", access_text(status));
+    else
+        handler(admin, exchange);
 }
 
 static void on_snapshot(void *instance, struct exchange *exchange)
@@ -76,6 +80,7 @@ static int create(const struct front_env *env, void **ret_instance, struct err *
     if (!admin)
         return -ENOMEM;
     admin->store = env->store;
+    admin->access = env->access;
     *ret_instance = admin;
     return 0;
 }

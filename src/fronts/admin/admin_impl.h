@@ -7,6 +7,7 @@
 /* One for the process. */
 struct admin {
     struct store *store;
+    const struct access *access;
     _Atomic unsigned n_backups;
 };
 
