@@ -16,10 +16,11 @@ struct slice timeline_text(unsigned kind)
 
 bool timeline_is_arrival(unsigned kind)
 {
-    return kind == TIMELINE_REGISTERED || kind == TIMELINE_REPLACED;
+    return kind == TIMELINE_REGISTERED || kind == TIMELINE_REPLACED || kind == TIMELINE_HELD;
 }
 
 bool timeline_is_departure(unsigned kind)
 {
-    return kind == TIMELINE_DEREGISTERED || kind == TIMELINE_EXPIRED || kind == TIMELINE_RELEASED;
+    return kind == TIMELINE_DEREGISTERED || kind == TIMELINE_EXPIRED || kind == TIMELINE_CONN_LOST ||
+           kind == TIMELINE_CHECK_REMOVED || kind == TIMELINE_RELEASED;
 }

@@ -16,7 +16,7 @@
     X(REPLACED, 18, "replaced")         /* another incarnation took its name */                                        \
     X(DEREGISTERED, 19, "deregistered") /* by whom: actor */                                                           \
     X(EXPIRED, 20, "expired")           /* after silence_ms */                                                         \
-    X(CONN_LOST, 21, "connection lost") /* evidence: how it ended */                                                   \
+    X(CONN_LOST, 21, "connection lost") /* gone: it did not come back within its grace; evidence: how it ended */      \
     X(CONN_BACK, 22, "connection back")                                                                                \
     X(CHECK_FAILED, 23, "check failed") /* evidence: the check's words */                                              \
     X(CHECK_PASSED, 24, "check passed")                                                                                \
@@ -32,8 +32,10 @@
     X(RELEASED, 34, "released")   /* a held one is let go: why */                                                      \
     X(STOPPED, 35, "stopped")     /* evidence: the source's words, "die exitCode=137" */                               \
     X(STARTED, 36, "started")                                                                                          \
-    X(CONFLICT, 37, "conflict") /* two parties write the same instance */                                              \
-    X(REFUSED, 38, "refused")   /* a change by somebody who does not own it */
+    X(CONFLICT, 37, "conflict")                  /* two parties write the same instance */                             \
+    X(REFUSED, 38, "refused")                    /* a change by somebody who does not own it */                        \
+    X(DISCONNECTED, 39, "disconnected")          /* its connection broke; it may come back */                          \
+    X(CHECK_REMOVED, 40, "removed by its check") /* gone: its check had failed for too long; evidence: its words */
 
 enum timeline_kind {
 #define X(name, number, text) TIMELINE_##name = number,

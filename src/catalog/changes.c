@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An array of pointers, a change at its revision modulo the size. A forgotten change is retired, so that a reader that
+ * has just got it may go on; it holds references to its instances, and they count to its bytes, since for those that
+ * are gone it is the one who keeps them.
+ *
+ * Invariants: slots of revisions oldest .. revision are set, all others NULL; published <= revision.
+ */
+#include "catalog/changes.h"
+
+#include "base/assert.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct changes_item {
+    struct catalog_change change;
+    struct rcu_node retired;
+    size_t n_bytes; /* with what it keeps */
+    char texts[];
+};
+
+struct changes {
+    struct rcu_domain *rcu;
+    int64_t revision; /* of the last one added */
+    size_t n_bytes;
+    _Atomic int64_t oldest, published;
+    struct changes_item *_Atomic slots[CHANGES_MAX];
+};
+
+static struct changes_item *_Atomic *slot_of(struct changes *changes, int64_t revision)
+{
+    return &changes->slots[(uint64_t)revision & (CHANGES_MAX - 1)];
+}
+
+int changes_new(struct rcu_domain *rcu, int64_t revision, struct changes **ret_changes)
+{
+    struct changes *changes = calloc(1, sizeof(*changes)); /* pages that are never touched take no memory */
+    if (!changes)
+        return -ENOMEM;
+    changes->rcu = rcu;
+    changes->revision = revision;
+    atomic_init(&changes->oldest, revision + 1);
+    atomic_init(&changes->published, revision);
+    *ret_changes = changes;
+    return 0;
+}
+
+void changes_free(struct changes *changes)
+{
+    if (!changes)
+        return;
+    for (int64_t revision = changes_oldest(changes); revision <= changes->revision; revision++)
+        changes_drop(atomic_load_explicit(slot_of(changes, revision), memory_order_relaxed));
+    free(changes);
+}
+
+/* About what an instance takes. */
+static size_t instance_bytes(const struct instance *instance)
+{
+    if (!instance)
+        return 0;
+    const struct instance_record *record = &instance->record;
+    size_t n = sizeof(*instance) + instance->key.len + record->address.len +
+               ((size_t)record->n_tags + record->n_needs) * sizeof(record->tags[0]);
+    for (unsigned i = 0; i < record->n_metadata; i++)
+        n += sizeof(record->metadata[i]) + record->metadata[i].name.len + record->metadata[i].value.len;
+    return n;
+}
+
+static struct slice put_text(char **at, struct slice text)
+{
+    struct slice copy = slice_from(*at, text.len);
+    if (text.len)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return copy;
+}
+
+int changes_prepare(const struct changes *changes, const struct catalog_change *model, struct changes_item **ret_item)
+{
+    size_t n_bytes = sizeof(struct changes_item) + model->actor.len + model->evidence.len;
+    struct changes_item *item = malloc(n_bytes);
+    if (!item)
+        return -ENOMEM;
+    char *at = item->texts;
+    item->change = *model;
+    item->change.revision = changes->revision + 1;
+    item->change.actor = put_text(&at, model->actor);
+    item->change.evidence = put_text(&at, model->evidence);
+    if (model->before)
+        instance_ref(model->before);
+    if (model->after)
+        instance_ref(model->after);
+    item->n_bytes = n_bytes + instance_bytes(model->before);
+    *ret_item = item;
+    return 0;
+}
+
+void changes_drop(struct changes_item *item)
+{
+    if (!item)
+        return;
+    instance_unref(item->change.before);
+    instance_unref(item->change.after);
+    free(item);
+}
+
+static void item_retired(struct rcu_node *node)
+{
+    changes_drop(container_of(node, struct changes_item, retired));
+}
+
+static void forget_oldest(struct changes *changes)
+{
+    int64_t oldest = changes_oldest(changes);
+    struct changes_item *_Atomic *slot = slot_of(changes, oldest);
+    struct changes_item *item = atomic_load_explicit(slot, memory_order_relaxed);
+    ASSERT(item && item->change.revision == oldest);
+    atomic_store_explicit(&changes->oldest, oldest + 1, memory_order_release);
+    rcu_publish(slot, NULL);
+    changes->n_bytes -= item->n_bytes;
+    rcu_retire(changes->rcu, &item->retired, item_retired);
+}
+
+void changes_add(struct changes *changes, struct changes_item *item)
+{
+    ASSERT(item->change.revision == changes->revision + 1);
+    while (changes_oldest(changes) <= changes->revision &&
+           (changes->n_bytes + item->n_bytes > CHANGES_BYTES_MAX ||
+            (uint64_t)(item->change.revision - changes_oldest(changes)) >= CHANGES_MAX))
+        forget_oldest(changes);
+    changes->n_bytes += item->n_bytes;
+    changes->revision = item->change.revision;
+    rcu_publish(slot_of(changes, item->change.revision), item);
+}
+
+void changes_publish(struct changes *changes)
+{
+    atomic_store_explicit(&changes->published, changes->revision, memory_order_release);
+}
+
+int64_t changes_revision(const struct changes *changes)
+{
+    return changes->revision;
+}
+
+int64_t changes_oldest(const struct changes *changes)
+{
+    return atomic_load_explicit(&changes->oldest, memory_order_acquire);
+}
+
+int64_t changes_published(const struct changes *changes)
+{
+    return atomic_load_explicit(&changes->published, memory_order_acquire);
+}
+
+const struct catalog_change *changes_get(const struct changes *changes, int64_t revision)
+{
+    if (revision > changes_published(changes) || revision < changes_oldest(changes))
+        return NULL;
+    const struct changes_item *item = rcu_read(&changes->slots[(uint64_t)revision & (CHANGES_MAX - 1)]);
+    /* It may have been forgotten just now, and a later one have taken its place. */
+    return item && item->change.revision == revision ? &item->change : NULL;
+}

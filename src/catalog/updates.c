@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "catalog/updates.h"
+
+#include "base/assert.h"
+#include "base/utf8.h"
+#include "catalog/instance_record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CAP_FIRST 16
+
+void catalog_updates_deinit(struct catalog_updates *updates)
+{
+    arena_deinit(&updates->arena);
+    free(updates->notes);
+    free(updates->writes);
+    *updates = (struct catalog_updates){0};
+}
+
+void catalog_updates_reset(struct catalog_updates *updates)
+{
+    arena_deinit(&updates->arena);
+    updates->n_notes = updates->n_writes = 0;
+}
+
+struct slice updates_cut(struct slice text)
+{
+    if (text.len <= UPDATES_TEXT_MAX)
+        return text;
+    size_t len = UPDATES_TEXT_MAX;
+    while (len > UPDATES_TEXT_MAX - 4 && (text.ptr[len] & 0xc0) == 0x80) /* in the middle of a character */
+        len--;
+    return slice_from(text.ptr, len);
+}
+
+/* Room for one more in an array of objects of that size. */
+static int reserve(void **array, unsigned n, unsigned *cap, size_t size)
+{
+    if (n < *cap)
+        return 0;
+    unsigned bigger = *cap ? *cap * 2 : CAP_FIRST;
+    void *moved = realloc(*array, bigger * size);
+    if (!moved)
+        return -ENOMEM;
+    *array = moved;
+    *cap = bigger;
+    return 0;
+}
+
+/* "service/instance", written as in a key. */
+static int copy_subject(struct arena *arena, const struct instance *instance, struct slice *ret_subject)
+{
+    struct buf key = {0};
+    instance_record_key(&key, instance->service, instance->id);
+    int r = buf_error(&key);
+    if (r == 0)
+        r = arena_copy(arena, slice_skip(buf_slice(&key), INSTANCE_RECORD_PREFIX.len), ret_subject);
+    buf_deinit(&key);
+    return r;
+}
+
+int updates_prepare_note(struct catalog_updates *updates, const struct catalog_change *change)
+{
+    int r = reserve((void **)&updates->notes, updates->n_notes, &updates->cap_notes, sizeof(updates->notes[0]));
+    if (r < 0)
+        return r;
+    const struct instance *instance = change->after ? change->after : change->before;
+    struct store_note note = {
+        .kind = change->kind,
+        .revision = change->revision,
+        .wall_ms = change->wall_ms,
+        .lease = instance->lease,
+        .silence_ms = change->silence_ms,
+    };
+    r = copy_subject(&updates->arena, instance, &note.subject);
+    if (r == 0)
+        r = arena_copy(&updates->arena, change->actor, &note.actor);
+    if (r == 0)
+        r = arena_copy(&updates->arena, change->evidence, &note.cause);
+    if (r == 0)
+        updates->notes[updates->n_notes] = note;
+    return r;
+}
+
+void updates_commit_note(struct catalog_updates *updates)
+{
+    ASSERT(updates->n_notes < updates->cap_notes);
+    updates->n_notes++;
+}
+
+int updates_prepare_write(struct catalog_updates *updates, const struct catalog_write *write)
+{
+    int r = reserve((void **)&updates->writes, updates->n_writes, &updates->cap_writes, sizeof(updates->writes[0]));
+    if (r < 0)
+        return r;
+    struct catalog_write copy = *write;
+    r = arena_copy(&updates->arena, write->key, &copy.key);
+    if (r == 0)
+        r = arena_copy(&updates->arena, write->service, &copy.service);
+    if (r == 0)
+        r = arena_copy(&updates->arena, write->id, &copy.id);
+    if (r == 0)
+        r = arena_copy(&updates->arena, write->cause, &copy.cause);
+    if (r == 0)
+        updates->writes[updates->n_writes] = copy;
+    return r;
+}
+
+void updates_commit_write(struct catalog_updates *updates)
+{
+    ASSERT(updates->n_writes < updates->cap_writes);
+    updates->n_writes++;
+}
