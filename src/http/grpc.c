@@ -163,15 +163,15 @@ void grpc_call_init(struct grpc_call *call, const struct grpc_transport *transpo
         exchange_set_idle_timeout(exchange, NSEC_NEVER);
 }
 
-struct slice grpc_field_value(const struct exchange *exchange, struct slice name)
+struct slice grpc_field_value(const struct exchange *exchange, enum http_field_id id)
 {
-    const struct http_field *field = http_fields_get_name(exchange->request->fields, name);
+    const struct http_field *field = http_fields_get(exchange->request->fields, id);
     return field ? field->value : (struct slice){0};
 }
 
 int grpc_call_read_timeout(struct grpc_call *call)
 {
-    struct slice text = grpc_field_value(call->exchange, SLICE_LIT("grpc-timeout"));
+    struct slice text = grpc_field_value(call->exchange, HTTP_FIELD_GRPC_TIMEOUT);
     struct loop *loop = exchange_loop(call->exchange);
     nsec_t timeout_ns = NSEC_NEVER;
     int r = slice_is_empty(text) ? 0 : grpc_timeout_parse(text, &timeout_ns);

@@ -148,16 +148,12 @@ static const struct grpc_transport transport = {
     .free = free_call,
 };
 
-static struct slice known_value(const struct exchange *exchange, enum http_field_id id)
-{
-    const struct http_field *field = http_fields_get(exchange->request->fields, id);
-    return field ? field->value : (struct slice){0};
-}
-
 static bool is_grpc(const struct exchange *exchange)
 {
-    struct slice type;
-    struct slice parameters = slice_split(known_value(exchange, HTTP_FIELD_CONTENT_TYPE), ';', &type);
+    struct slice type = grpc_field_value(exchange, HTTP_FIELD_CONTENT_TYPE);
+    if (slice_equal_str(type, "application/grpc"))
+        return true; /* what nearly all clients write */
+    struct slice parameters = slice_split(type, ';', &type);
     (void)parameters;
     type = slice_trim(type);
     return slice_equal_nocase(type, SLICE_LIT("application/grpc")) ||
@@ -183,9 +179,9 @@ static bool refuse_http(struct exchange *exchange)
 static bool read_head(struct framed_call *framed)
 {
     struct grpc_call *call = &framed->call;
-    struct slice encoding = grpc_field_value(call->exchange, SLICE_LIT("grpc-encoding"));
+    struct slice encoding = grpc_field_value(call->exchange, HTTP_FIELD_GRPC_ENCODING);
     framed->has_encoding = encoding.len > 0 && !slice_equal_str(encoding, "identity");
-    if (!slice_equal_nocase(known_value(call->exchange, HTTP_FIELD_TE), SLICE_LIT("trailers"))) {
+    if (!slice_equal_nocase(grpc_field_value(call->exchange, HTTP_FIELD_TE), SLICE_LIT("trailers"))) {
         grpc_finish(call, GRPC_INTERNAL, "te: trailers is missing: something on the way may lose the status");
         return false;
     }

@@ -40,4 +40,4 @@ int grpc_call_read_timeout(struct grpc_call *call);
 void grpc_call_open(const struct grpc_service *service, struct grpc_call *call);
 
 /* The value of a field of the request's head, empty when it is not there; in on_request only. */
-struct slice grpc_field_value(const struct exchange *exchange, struct slice name);
+struct slice grpc_field_value(const struct exchange *exchange, enum http_field_id id);

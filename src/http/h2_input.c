@@ -63,7 +63,7 @@ static bool has_excuse(const struct h2_session *session)
            (session->reset_ns != 0 && h2_session_now(session) - session->reset_ns <= RESET_GRACE_NS);
 }
 
-static struct h2_stream *find_living(const struct h2_session *session, int32_t id)
+static struct h2_stream *find_living(struct h2_session *session, int32_t id)
 {
     struct h2_stream *stream = h2_session_find(session, id);
     return stream && !stream->is_closed ? stream : NULL;

@@ -22,14 +22,16 @@ static uint64_t hash_id(int32_t id)
     return hash ^ hash >> 32;
 }
 
-struct h2_stream *h2_session_find(const struct h2_session *session, int32_t id)
+struct h2_stream *h2_session_find(struct h2_session *session, int32_t id)
 {
+    if (session->found && session->found->id == id)
+        return session->found;
     if (session->by_id.len == 0)
         return NULL;
     htab_for_each_match (node, &session->by_id, hash_id(id)) {
         struct h2_stream *stream = container_of(node, struct h2_stream, by_id);
         if (stream->id == id)
-            return stream;
+            return session->found = stream;
     }
     return NULL;
 }
@@ -46,6 +48,8 @@ int h2_session_link(struct h2_session *session, struct h2_stream *stream)
 
 void h2_session_unlink(struct h2_session *session, struct h2_stream *stream)
 {
+    if (session->found == stream)
+        session->found = NULL;
     htab_remove(&session->by_id, &stream->by_id);
     list_remove(&stream->link);
     session->n_streams--;

@@ -48,6 +48,7 @@ struct h2_session {
     struct list news;    /* those that have something to settle */
     struct list writers; /* those with body that may be framed once the peer takes more */
     struct htab by_id;
+    struct h2_stream *found; /* the last one that was looked for: frames of a stream come in a row */
     unsigned n_streams;
     struct h2_guard guard;
 
@@ -124,7 +125,7 @@ static inline nsec_t h2_session_now(const struct h2_session *session)
 }
 
 /* NULL: idle, or gone. */
-struct h2_stream *h2_session_find(const struct h2_session *session, int32_t id);
+struct h2_stream *h2_session_find(struct h2_session *session, int32_t id);
 
 /* Puts a stream among those that can be found, and takes it out. 0 or -ENOMEM. */
 int h2_session_link(struct h2_session *session, struct h2_stream *stream);

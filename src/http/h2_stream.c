@@ -8,7 +8,6 @@
 #include "http/h2_stream.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 void h2_stream_note(struct h2_stream *stream)
 {
@@ -125,26 +124,29 @@ static const struct exchange_ops ops = {
 
 int h2_stream_new(struct h2_session *session, int32_t id, struct h2_stream **ret_stream)
 {
-    struct h2_stream *stream = calloc(1, sizeof(*stream));
+    struct slab *slab = http_connection_streams(session->session.connection);
+    struct h2_stream *stream = slab_alloc(slab);
     if (!stream)
         return -ENOMEM;
-    stream->exchange.ops = &ops;
-    stream->session = session;
-    stream->id = id;
-    stream->has_body = true;
-    stream->idle_timeout_ns = H2_TIMEOUT_DEFAULT;
-    stream->answer_left = EXCHANGE_LENGTH_UNKNOWN;
-    stream->began_ns = h2_session_now(session);
-    stream->end = EXCHANGE_ABORTED;
-    stream->body_left = EXCHANGE_LENGTH_UNKNOWN;
-    stream->window.left = H2_STREAM_WINDOW_BYTES;
-    stream->send_window = session->first_window;
+    *stream = (struct h2_stream){
+        .exchange.ops = &ops,
+        .session = session,
+        .began_ns = h2_session_now(session),
+        .idle_timeout_ns = H2_TIMEOUT_DEFAULT,
+        .body_left = EXCHANGE_LENGTH_UNKNOWN,
+        .answer_left = EXCHANGE_LENGTH_UNKNOWN,
+        .id = id,
+        .window.left = H2_STREAM_WINDOW_BYTES,
+        .send_window = session->first_window,
+        .end = EXCHANGE_ABORTED,
+        .has_body = true,
+    };
     list_init(&stream->link);
     list_init(&stream->news_link);
     list_init(&stream->writer_link);
     deadline_init(&stream->deadline, on_timer);
     if (h2_session_link(session, stream) < 0) {
-        free(stream);
+        slab_free(slab, stream);
         return -ENOMEM;
     }
     *ret_stream = stream;
@@ -172,7 +174,7 @@ void h2_stream_free(struct h2_stream *stream, enum exchange_end end)
     buf_deinit(&stream->held);
     list_remove(&stream->news_link);
     h2_session_unlink(session, stream);
-    free(stream);
+    slab_free(http_connection_streams(session->session.connection), stream);
 }
 
 /* Whether the front end still wants to hear of the request. */

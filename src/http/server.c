@@ -6,6 +6,7 @@
  * back to open before they are run, and the lists are taken whole, so that a turn's end does a bounded amount of work.
  */
 #include "base/assert.h"
+#include "http/h2_stream.h"
 #include "http/server_impl.h"
 #include "io/tcp.h"
 
@@ -81,6 +82,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
     server->metrics = metrics;
     server->slot = slot;
     slab_init(&server->connections, sizeof(struct http_connection), _Alignof(struct http_connection));
+    slab_init(&server->streams, sizeof(struct h2_stream), _Alignof(struct h2_stream));
     server->n_connections = 0;
     list_init(&server->open);
     list_init(&server->woken);
@@ -116,6 +118,7 @@ void http_server_free(struct http_server *server)
     }
     loop_undefer(&server->turn_end);
     slab_deinit(&server->connections);
+    slab_deinit(&server->streams);
     (void)tls_config_unref(server->options.tls);
     free(server);
 }

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The length of a nested message stands before it and is not known until it is written. One byte is left for it, which
- * is enough for most; a longer one moves the message up. That is cheaper than measuring each message first, and far
- * simpler.
+ * is enough for most; a longer one moves the message up. That is simpler than measuring each message first, which is
+ * left to those few that one answer has many of (pb_put_head).
  */
 #include "wire/pb.h"
 
 #include "base/assert.h"
 
 #include <errno.h>
-
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 /* A tag holds 29 bits of number and 3 of type. */
 #define TAG_MAX UINT32_MAX
@@ -65,22 +63,22 @@ int pb_next(struct slice *message, struct pb_field *ret_field)
     if (r < 0)
         return r;
     ret_field->number = (uint32_t)tag >> 3;
-    ret_field->is_bytes = (tag & 7) == WIRE_BYTES;
-    ret_field->is_fixed = (tag & 7) == WIRE_FIXED64 || (tag & 7) == WIRE_FIXED32;
+    ret_field->is_bytes = (tag & 7) == PB_WIRE_BYTES;
+    ret_field->is_fixed = (tag & 7) == PB_WIRE_I64 || (tag & 7) == PB_WIRE_I32;
     if (tag > TAG_MAX || ret_field->number == 0)
         return -EBADMSG;
 
-    switch ((enum wire_type)(tag & 7)) {
-    case WIRE_VARINT:
+    switch ((enum pb_wire)(tag & 7)) {
+    case PB_WIRE_VARINT:
         r = take_varint(message, &ret_field->value);
         break;
-    case WIRE_FIXED64:
+    case PB_WIRE_I64:
         r = take_fixed(message, sizeof(uint64_t), &ret_field->value);
         break;
-    case WIRE_FIXED32:
+    case PB_WIRE_I32:
         r = take_fixed(message, sizeof(uint32_t), &ret_field->value);
         break;
-    case WIRE_BYTES:
+    case PB_WIRE_BYTES:
         r = take_varint(message, &len);
         if (r == 0)
             r = take_bytes(message, len, &ret_field->bytes);
@@ -156,28 +154,13 @@ int pb_read(struct slice message, const struct pb_member *members, size_t n_memb
 
 /* ------------------------------------------------------------------------------------------------ writing */
 
-static size_t put_varint(char *at, uint64_t value)
-{
-    size_t n = 0;
-    for (; value >= 0x80; value >>= 7)
-        at[n++] = (char)(value | 0x80);
-    at[n++] = (char)value;
-    return n;
-}
-
-static size_t put_tag(char *at, uint32_t number, enum wire_type type)
-{
-    return put_varint(at, (uint64_t)number << 3 | type);
-}
-
 void pb_add_varint(struct buf *buf, uint32_t number, uint64_t value)
 {
     char *room;
     if (buf_reserve(buf, PB_VARINT_MAX * 2, &room) < 0)
         return;
-    size_t n = put_tag(room, number, WIRE_VARINT);
-    n += put_varint(room + n, value);
-    buf_commit(buf, n);
+    char *at = pb_put_varint(pb_put_varint(room, (uint64_t)number << 3 | PB_WIRE_VARINT), value);
+    buf_commit(buf, (size_t)(at - room));
 }
 
 void pb_add_uint(struct buf *buf, uint32_t number, uint64_t value)
@@ -201,11 +184,10 @@ void pb_add_element(struct buf *buf, uint32_t number, struct slice bytes)
     char *room;
     if (buf_reserve(buf, PB_VARINT_MAX * 2 + bytes.len, &room) < 0)
         return;
-    size_t n = put_tag(room, number, WIRE_BYTES);
-    n += put_varint(room + n, bytes.len);
+    char *at = pb_put_head(room, number, bytes.len);
     if (bytes.len > 0)
-        memcpy(room + n, bytes.ptr, bytes.len);
-    buf_commit(buf, n + bytes.len);
+        memcpy(at, bytes.ptr, bytes.len);
+    buf_commit(buf, (size_t)(at - room) + bytes.len);
 }
 
 void pb_add_bytes(struct buf *buf, uint32_t number, struct slice bytes)
@@ -224,7 +206,8 @@ size_t pb_begin(struct buf *buf, uint32_t number)
     char *room;
     if (buf_reserve(buf, PB_VARINT_MAX + 1, &room) < 0)
         return 0;
-    buf_commit(buf, put_tag(room, number, WIRE_BYTES) + 1);
+    /* The last byte of an empty message's head is its length, a zero. */
+    buf_commit(buf, (size_t)(pb_put_head(room, number, 0) - room));
     return buf->len;
 }
 
@@ -235,7 +218,7 @@ void pb_end(struct buf *buf, size_t begin)
     ASSERT(begin > 0 && begin <= buf->len);
     char length[PB_VARINT_MAX], *room;
     size_t len = buf->len - begin;
-    size_t n = put_varint(length, len);
+    size_t n = (size_t)(pb_put_varint(length, len) - length);
     if (buf_reserve(buf, n - 1, &room) < 0)
         return;
     if (n > 1)

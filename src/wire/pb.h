@@ -47,6 +47,9 @@ struct pb_member {
 /* Fills in the members that the message has; the others stay. 0, or -EBADMSG: then some may be filled in. */
 int pb_read(struct slice message, const struct pb_member *members, size_t n_members, void *object);
 
+/* How a field is written: the low bits of its tag. */
+enum pb_wire { PB_WIRE_VARINT = 0, PB_WIRE_I64 = 1, PB_WIRE_BYTES = 2, PB_WIRE_I32 = 5 };
+
 struct pb_field {
     uint32_t number;
     bool is_bytes;      /* else it is a number … */
@@ -81,3 +84,62 @@ void pb_add_element(struct buf *buf, uint32_t number, struct slice bytes);
 /* A nested message is what is added between these two. Written also when it is empty. */
 size_t pb_begin(struct buf *buf, uint32_t number);
 void pb_end(struct buf *buf, size_t begin);
+
+/*
+ * The same in place, for messages of which one answer has many: room is made once, for what the sizes add up to and
+ * PB_HEAD_MAX, and nothing is moved to make room for a length.
+ *
+ *     size = pb_size_bytes(1, key) + pb_size_int(2, version);
+ *     if (buf_reserve(buf, PB_HEAD_MAX + size, &room) == 0) {
+ *         char *at = pb_put_head(room, number, size);
+ *         at = pb_put_bytes(at, 1, key);
+ *         at = pb_put_int(at, 2, version);
+ *         buf_commit(buf, (size_t)(at - room));
+ *     }
+ */
+#define PB_HEAD_MAX 20
+
+static inline size_t pb_size_varint(uint64_t value)
+{
+    return (size_t)(63 - __builtin_clzll(value | 1)) / 7 + 1;
+}
+
+static inline size_t pb_size_int(uint32_t number, int64_t value)
+{
+    return value == 0 ? 0 : pb_size_varint((uint64_t)number << 3) + pb_size_varint((uint64_t)value);
+}
+
+static inline size_t pb_size_bytes(uint32_t number, struct slice bytes)
+{
+    return bytes.len == 0 ? 0 : pb_size_varint((uint64_t)number << 3) + pb_size_varint(bytes.len) + bytes.len;
+}
+
+static inline char *pb_put_varint(char *at, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *at++ = (char)(value | 0x80);
+    *at++ = (char)value;
+    return at;
+}
+
+/* In front of a message, or of bytes that are written even when there are none. */
+static inline char *pb_put_head(char *at, uint32_t number, size_t size)
+{
+    return pb_put_varint(pb_put_varint(at, (uint64_t)number << 3 | PB_WIRE_BYTES), size);
+}
+
+static inline char *pb_put_int(char *at, uint32_t number, int64_t value)
+{
+    if (value == 0)
+        return at;
+    return pb_put_varint(pb_put_varint(at, (uint64_t)number << 3 | PB_WIRE_VARINT), (uint64_t)value);
+}
+
+static inline char *pb_put_bytes(char *at, uint32_t number, struct slice bytes)
+{
+    if (bytes.len == 0)
+        return at;
+    at = pb_put_head(at, number, bytes.len);
+    memcpy(at, bytes.ptr, bytes.len);
+    return at + bytes.len;
+}

@@ -20,14 +20,19 @@ void etcd_add_header(struct buf *buf, const struct buf *header, int64_t revision
 
 void etcd_add_kv(struct buf *buf, uint32_t number, const struct store_kv *kv)
 {
-    size_t begin = pb_begin(buf, number);
-    pb_add_bytes(buf, 1, kv->key);
-    pb_add_int(buf, 2, kv->create_revision);
-    pb_add_int(buf, 3, kv->mod_revision);
-    pb_add_int(buf, 4, kv->version);
-    pb_add_bytes(buf, 5, kv->value);
-    pb_add_int(buf, 6, kv->lease);
-    pb_end(buf, begin);
+    size_t size = pb_size_bytes(1, kv->key) + pb_size_int(2, kv->create_revision) + pb_size_int(3, kv->mod_revision) +
+                  pb_size_int(4, kv->version) + pb_size_bytes(5, kv->value) + pb_size_int(6, kv->lease);
+    char *room;
+    if (buf_reserve(buf, PB_HEAD_MAX + size, &room) < 0)
+        return;
+    char *at = pb_put_head(room, number, size);
+    at = pb_put_bytes(at, 1, kv->key);
+    at = pb_put_int(at, 2, kv->create_revision);
+    at = pb_put_int(at, 3, kv->mod_revision);
+    at = pb_put_int(at, 4, kv->version);
+    at = pb_put_bytes(at, 5, kv->value);
+    at = pb_put_int(at, 6, kv->lease);
+    buf_commit(buf, (size_t)(at - room));
 }
 
 static void add_kvs(struct buf *buf, uint32_t number, const struct store_op_result *result)

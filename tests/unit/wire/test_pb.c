@@ -165,6 +165,34 @@ static void a_full_buffer_is_told_at_the_end(void)
     buf_deinit(&buf);
 }
 
+static void messages_in_place_are_like_others(void)
+{
+    static const int64_t numbers[] = {0, 1, 127, 128, 16383, 16384, INT64_MAX, -1};
+    static char value[300];
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        struct buf added = {0}, put = {0};
+        const struct slice bytes = slice_from(value, (size_t)(numbers[i] & 255));
+        size_t begin = pb_begin(&added, 300);
+        pb_add_int(&added, 1, numbers[i]);
+        pb_add_bytes(&added, 16, bytes);
+        pb_add_int(&added, 2048, numbers[i]);
+        pb_end(&added, begin);
+
+        size_t size = pb_size_int(1, numbers[i]) + pb_size_bytes(16, bytes) + pb_size_int(2048, numbers[i]);
+        char *room;
+        expect_int(buf_reserve(&put, PB_HEAD_MAX + size, &room), 0);
+        char *at = pb_put_head(room, 300, size), *body = at;
+        at = pb_put_int(at, 1, numbers[i]);
+        at = pb_put_bytes(at, 16, bytes);
+        at = pb_put_int(at, 2048, numbers[i]);
+        expect_int(at - body, size);
+        buf_commit(&put, (size_t)(at - room));
+        expect_true(slice_equal(buf_slice(&added), buf_slice(&put)));
+        buf_deinit(&added);
+        buf_deinit(&put);
+    }
+}
+
 static const struct test_case cases[] = {
     {"what was written is read", reads_what_it_wrote},
     {"fields that are zero are left out", zero_is_left_out},
@@ -175,6 +203,7 @@ static const struct test_case cases[] = {
     {"nested messages of any size get their length", nested_messages_get_their_length},
     {"packed numbers are walked", packed_numbers_are_walked},
     {"running out of room is told once, at the end", a_full_buffer_is_told_at_the_end},
+    {"a message that is written in place is like others", messages_in_place_are_like_others},
 };
 
 int main(int argc, char **argv)
