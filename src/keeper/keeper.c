@@ -194,11 +194,12 @@ static void arm_timer(struct keeper *keeper, bool more_to_do)
         loop_arm(keeper->loop, &keeper->timer, next_ns);
 }
 
-/* What is done only while nothing is being written. */
-static void work_at_rest(struct keeper *keeper, unsigned n_applied)
+/* What is done only while nothing is being written. True when there is more of it. */
+static bool work_at_rest(struct keeper *keeper, unsigned n_applied)
 {
     if (keeper->snapshot_done)
         keeper_end_snapshot(keeper);
+    bool has_more = local_forget_log(keeper->local);
     if (keeper->space_is_made)
         keeper_end_space(keeper);
     if (keeper_wants_space(keeper))
@@ -210,6 +211,7 @@ static void work_at_rest(struct keeper *keeper, unsigned n_applied)
         keeper->sync_at_ns = local_sync_relaxed(keeper->local, loop_now(keeper->loop));
     if (keeper->log_state == LOG_RESTS && keeper_wants_snapshot(keeper))
         keeper_begin_snapshot(keeper);
+    return has_more;
 }
 
 /* A loop that is being stopped is left when all is written and no mail of ours is under way. */
@@ -242,8 +244,8 @@ static void keeper_tick(struct loop_task *task)
     }
     more_to_do |= local_trim(keeper->local, keeper_wall_ms(keeper));
     if (keeper->log_state == LOG_RESTS)
-        work_at_rest(keeper, n_applied);
-    local_reclaim(keeper->local);
+        more_to_do |= work_at_rest(keeper, n_applied);
+    more_to_do |= local_reclaim(keeper->local);
     if (may_stop(keeper))
         loop_stop(keeper->loop);
     else

@@ -112,7 +112,8 @@ void wal_kit_append_some(struct wal_kit *kit, unsigned n)
 void wal_kit_forget(struct wal_kit *kit, uint64_t number)
 {
     kit->from = number;
-    wal_forget_below(kit->wal, number);
+    while (wal_forget_below(kit->wal, number))
+        continue;
 }
 
 void wal_kit_lose_power(struct wal_kit *kit)

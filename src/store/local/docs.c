@@ -94,9 +94,9 @@ int docs_seal(struct docs *docs, struct store_root **ret_root)
     return result;
 }
 
-void docs_reclaim(struct docs *docs)
+bool docs_reclaim(struct docs *docs)
 {
-    mvcc_reclaim(docs->mvcc);
+    return mvcc_reclaim(docs->mvcc);
 }
 
 void docs_publish(struct docs *docs, struct store_root *root)

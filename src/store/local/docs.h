@@ -30,7 +30,7 @@ int docs_restore(struct docs *docs, const struct store_kv *doc);
 
 /* Closes the batch; *ret_root is NULL when nothing has changed since the last one. 0 or -ENOMEM. */
 int docs_seal(struct docs *docs, struct store_root **ret_root);
-void docs_reclaim(struct docs *docs);
+bool docs_reclaim(struct docs *docs);
 
 /* -------- the thread that publishes */
 

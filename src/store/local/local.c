@@ -233,8 +233,8 @@ uint64_t local_n_syncs(const struct local *local)
     return wal_n_syncs(local->wal);
 }
 
-void local_reclaim(struct local *local)
+bool local_reclaim(struct local *local)
 {
-    mvcc_reclaim(local->mvcc);
-    docs_reclaim(local->docs);
+    bool has_more = docs_reclaim(local->docs);
+    return mvcc_reclaim(local->mvcc) || has_more;
 }

@@ -99,8 +99,8 @@ bool local_trim(struct local *local, int64_t wall_ms);
 /* Closes the batch. NULL: there is nothing in it, or no memory to close it (it stays open: try again). */
 struct local_batch *local_seal(struct local *local);
 
-/* Frees what readers have left behind. */
-void local_reclaim(struct local *local);
+/* Frees what readers have left behind, a bounded amount per call. True while there is more. */
+bool local_reclaim(struct local *local);
 
 /* -------- the log thread (or the keeper's, while that one rests) */
 
@@ -152,5 +152,10 @@ int local_snapshot_begin(struct local *local, bool is_backup, nsec_t now_ns, int
 int local_snapshot_write(struct local_snapshot *snapshot, struct err *err);
 int local_snapshot_write_to(struct local_snapshot *snapshot, snapshot_sink_fn sink, void *ctx, struct err *err);
 int64_t local_snapshot_revision(const struct local_snapshot *snapshot);
-/* Lets go of it; after a snapshot in the store's own folder the log before it is recycled. As local_snapshot_begin. */
+/* Lets go of it; one in the store's own folder makes log unneeded (local_forget_log). As local_snapshot_begin. */
 void local_snapshot_end(struct local_snapshot *snapshot, bool covers_log);
+/*
+ * Recycles a segment of the log that the snapshots make unneeded, one at a time, since each takes a sync. True while
+ * there may be more. The keeper's thread, with no batch being written.
+ */
+bool local_forget_log(struct local *local);

@@ -51,6 +51,7 @@ struct local {
     bool is_snapshotting;       /* history must stay while it is being written */
     uint64_t snapshot_at_bytes; /* logged when the last snapshot was begun */
     uint64_t covered_record;    /* records below this are in the newest snapshot */
+    uint64_t forget_below;      /* segments of records below this are to be recycled; 0: none */
 
     _Atomic int refusal; /* enum store_outcome */
     _Atomic uint64_t logged_bytes;

@@ -184,7 +184,7 @@ void local_snapshot_end(struct local_snapshot *snapshot, bool covers_log)
     struct local *local = snapshot->local;
     if (covers_log) {
         /* The snapshot before this one is kept in case this one rots: so is the log behind it. */
-        wal_forget_below(local->wal, local->covered_record);
+        local->forget_below = local->covered_record;
         local->covered_record = snapshot->head.next_record;
         atomic_store_explicit(&local->snapshot_bytes, snapshot_disk_bytes(local->files), memory_order_relaxed);
     }
@@ -193,4 +193,11 @@ void local_snapshot_end(struct local_snapshot *snapshot, bool covers_log)
     docs_view_release(local->docs, &snapshot->docs);
     notes_view_release(&snapshot->notes);
     free(snapshot);
+}
+
+bool local_forget_log(struct local *local)
+{
+    if (local->forget_below > 0 && !wal_forget_below(local->wal, local->forget_below))
+        local->forget_below = 0;
+    return local->forget_below > 0;
 }

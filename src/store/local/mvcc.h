@@ -74,8 +74,8 @@ void mvcc_stats(const struct mvcc *mvcc, struct mvcc_stats *ret_stats);
 
 /* Closes the batch: a root for what was committed so far. 0 or -ENOMEM. */
 int mvcc_seal(struct mvcc *mvcc, struct store_root **ret_root);
-/* Frees what may be freed. Call now and then. */
-void mvcc_reclaim(struct mvcc *mvcc);
+/* Frees some of what may be freed; true when there is more. To be called once per batch at least. */
+bool mvcc_reclaim(struct mvcc *mvcc);
 
 /* -------- the one thread that publishes, in the order of the seals */
 

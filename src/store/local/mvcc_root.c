@@ -14,6 +14,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* More than one per batch, so that what a long view has kept goes in the end; few, so that no batch waits for all that. */
+#define ROOTS_PER_CALL 2
+
 void mvcc_free_garbage(struct mvcc *mvcc, struct mvcc_garbage *garbage)
 {
     tree_give_back(&mvcc->live, garbage->live_nodes);
@@ -69,7 +72,16 @@ static void root_becomes_quiet(struct rcu_node *node)
     atomic_store_explicit(&root->is_quiet, true, memory_order_release);
 }
 
-void mvcc_reclaim(struct mvcc *mvcc)
+/* The oldest root, when nobody can look at it any more; else NULL. */
+static struct store_root *oldest_unused(struct mvcc *mvcc, const struct store_root *published)
+{
+    struct store_root *root = container_of(mvcc->roots.next, struct store_root, link);
+    bool is_in_use = root == published || !atomic_load_explicit(&root->is_quiet, memory_order_acquire) ||
+                     atomic_load_explicit(&root->n_views, memory_order_acquire) > 0;
+    return is_in_use ? NULL : root;
+}
+
+bool mvcc_reclaim(struct mvcc *mvcc)
 {
     const struct store_root *published = rcu_read(&mvcc->published);
     list_for_each (link, &mvcc->roots) {
@@ -82,15 +94,14 @@ void mvcc_reclaim(struct mvcc *mvcc)
         }
     }
     rcu_reclaim(mvcc->rcu);
-    list_for_each (link, &mvcc->roots) {
-        struct store_root *root = container_of(link, struct store_root, link);
-        if (root == published || !atomic_load_explicit(&root->is_quiet, memory_order_acquire) ||
-            atomic_load_explicit(&root->n_views, memory_order_acquire) > 0)
-            break;
+    struct store_root *root = oldest_unused(mvcc, published);
+    for (unsigned n = 0; root && n < ROOTS_PER_CALL; n++) {
         list_remove(&root->link);
         mvcc_free_garbage(mvcc, &root->garbage);
         free(root);
+        root = oldest_unused(mvcc, published);
     }
+    return root != NULL;
 }
 
 void mvcc_view(struct mvcc *mvcc, bool counted, struct store_view *ret_view)

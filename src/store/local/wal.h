@@ -108,10 +108,10 @@ int wal_sync_if_due(struct wal *wal, nsec_t now_ns, struct err *err);
 bool wal_is_durable(const struct wal *wal);
 
 /*
- * Segments whose records are all below `number` are recycled. Only what no snapshot needs may go: see
+ * Recycles the oldest segment when its records are all below `number`; true: there may be another one. Only what no snapshot needs may go: see
  * snapshot_keep_from.
  */
-void wal_forget_below(struct wal *wal, uint64_t number);
+bool wal_forget_below(struct wal *wal, uint64_t number);
 
 uint64_t wal_bytes(const struct wal *wal);   /* on disk, of all segments in use; any thread */
 uint64_t wal_n_syncs(const struct wal *wal); /* of records; any thread */

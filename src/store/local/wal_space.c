@@ -358,11 +358,12 @@ static int recycle_first_part(struct wal *wal)
     return 0;
 }
 
-void wal_forget_below(struct wal *wal, uint64_t number)
+bool wal_forget_below(struct wal *wal, uint64_t number)
 {
     /* The oldest first, and none after one that stays: the log has no gaps. */
-    while (wal->n_parts > 1 && wal->parts[1].first_number <= number && recycle_first_part(wal) == 0)
-        continue;
+    if (wal->n_parts < 2 || wal->parts[1].first_number > number || recycle_first_part(wal) < 0)
+        return false;
     wal_show_room(wal);
     wal_show_bytes(wal);
+    return true;
 }

@@ -116,6 +116,8 @@ static void take_snapshot(struct life *life)
     if (local_snapshot_begin(life->local, false, 0, 1000, &snapshot) < 0)
         return;
     local_snapshot_end(snapshot, local_snapshot_write(snapshot, &life->err) == 0);
+    while (local_forget_log(life->local))
+        continue;
 }
 
 /* One of each in turn, and snapshots; ends early when the power goes. */

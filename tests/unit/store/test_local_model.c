@@ -416,6 +416,8 @@ static void take_snapshot(struct trial *trial)
     struct local_snapshot *snapshot;
     if (local_snapshot_begin(trial->local, false, trial->now_ns, WALL_MS, &snapshot) == 0)
         local_snapshot_end(snapshot, local_snapshot_write(snapshot, &trial->err) == 0);
+    while (local_forget_log(trial->local))
+        continue;
 }
 
 static void disturb(struct trial *trial)
