@@ -6,6 +6,7 @@
 
 #include "base/suggest.h"
 #include "base/util.h"
+#include "daemon/catalog_config.h"
 #include "daemon/config_file.h"
 #include "daemon/config_keys.h"
 
@@ -86,6 +87,19 @@ static int fail_at(const struct config *config, const char *path, const char *te
 }
 
 /* What no single value shows. */
+static int check_rules(const struct config *config, struct err *err)
+{
+    struct projection *projection;
+    struct err rule_err = {""};
+    int r = catalog_config_projection(config, &projection, &rule_err);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0)
+        return fail_at(config, "catalog.rules", rule_err.text, err);
+    projection_free(projection);
+    return 0;
+}
+
 static int check_together(const struct config *config, struct err *err)
 {
     bool has_registry = config->role != ROLE_GATEWAY && config->listen.n > 0;
@@ -101,7 +115,9 @@ static int check_together(const struct config *config, struct err *err)
     if (config->tls.client_auth != CLIENT_AUTH_NONE && !*config->tls.ca)
         return fail_at(config, "tls.client_auth", "expected tls.ca to name the authorities that clients come from",
                        err);
-    return 0;
+    if (config->catalog.flap_suppress > 0 && config->catalog.flap_reuse >= config->catalog.flap_suppress)
+        return fail_at(config, "catalog.flap_reuse", "expected less than catalog.flap_suppress", err);
+    return check_rules(config, err);
 }
 
 static int load(struct config *config, const struct arguments *arguments, char *const *environment, struct err *err)

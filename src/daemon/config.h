@@ -34,7 +34,7 @@ struct config_origin {
     unsigned line; /* of the file */
 };
 
-#define CONFIG_KEYS_MAX 48
+#define CONFIG_KEYS_MAX 64
 
 struct config {
     unsigned role; /* enum config_role */
@@ -82,6 +82,16 @@ struct config {
         nsec_t min_ttl;
         unsigned trace; /* enum config_trace */
     } store;
+
+    struct {
+        bool foreign;
+        struct config_list rules;
+        unsigned loss_min, loss_percent;
+        nsec_t loss_window, hold;
+        nsec_t flap_half_life;
+        unsigned flap_suppress, flap_reuse;
+        nsec_t suspicion;
+    } catalog;
 
     struct {
         nsec_t delay, timeout;

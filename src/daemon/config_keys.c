@@ -105,6 +105,30 @@ const struct config_key config_keys[] = {
     {"auth.bcrypt_cost", CONFIG_NUMBER, RESTARTS, AT(auth.bcrypt_cost), "10", 4, 16,
      .help = "work of hashing a new password; one more takes twice as long"},
 
+    {"catalog.foreign", CONFIG_BOOL, RESTARTS, AT(catalog.foreign), "true",
+     .help =
+         "whether a key with a lease whose value is plainly an address is an instance: server/001 is 001 of server"},
+    {"catalog.rules", CONFIG_TEXTS, RESTARTS, AT(catalog.rules), "",
+     .help =
+         "which other keys are instances: a pattern such as /{service}/{id} or a/{id*}, then service=NAME, value=KIND "
+         "(any, address, naming or record), lease"},
+    {"catalog.loss_min", CONFIG_NUMBER, RESTARTS, AT(catalog.loss_min), "3", 2, 1000000,
+     .help = "instances of a service that vanish together without evidence of death are held, if they are so many"},
+    {"catalog.loss_percent", CONFIG_NUMBER, RESTARTS, AT(catalog.loss_percent), "50", 0, 100,
+     .help = "such a loss is more than this share of the service; 100: none is ever held"},
+    {"catalog.loss_window", CONFIG_DURATION, RESTARTS, AT(catalog.loss_window), "5s", 100 * MS, H,
+     .help = "such a loss happens within this time"},
+    {"catalog.hold", CONFIG_DURATION, RESTARTS, AT(catalog.hold), "5m", 1 * S, 24 * H,
+     .help = "a held instance that is not seen alive is let go after this"},
+    {"catalog.flap_half_life", CONFIG_DURATION, RESTARTS, AT(catalog.flap_half_life), "1m", 1 * S, 24 * H,
+     .help = "time in which the penalty of an instance that came and went is halved"},
+    {"catalog.flap_suppress", CONFIG_NUMBER, RESTARTS, AT(catalog.flap_suppress), "400", 0, 100000,
+     .help = "from this penalty on, in hundredths of a departure, it is a last resort only; 0: never"},
+    {"catalog.flap_reuse", CONFIG_NUMBER, RESTARTS, AT(catalog.flap_reuse), "150", 1, 100000,
+     .help = "until the penalty is below this again"},
+    {"catalog.suspicion", CONFIG_DURATION, RESTARTS, AT(catalog.suspicion), "10s", 100 * MS, H,
+     .help = "a suspicion against an instance that is not renewed ends after this"},
+
     {"tls.cert", CONFIG_TEXTS, RELOADS, AT(tls.cert), "",
      .help = "certificate files (PEM, with their chain); clients get the one that has the name they ask for, else the "
              "first; empty: no TLS"},

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/catalog_config.h"
 #include "daemon/config.h"
 #include "daemon/data_dir.h"
 #include "daemon/endpoints.h"
@@ -24,6 +25,7 @@
 #include "daemon/store_trace.h"
 #include "daemon/system.h"
 #include "gateway/gateway.h"
+#include "keeper/curator.h"
 #include "keeper/keeper.h"
 
 #include <errno.h>
@@ -49,8 +51,10 @@ struct daemon {
     struct endpoints *endpoints;
     struct keeper *keeper;     /* NULL: the role needs none */
     struct store_trace *trace; /* NULL: off */
-    struct store *store;       /* the keeper's, or the trace in front of it; NULL: the role needs none */
-    struct tls_config *tls;    /* NULL: none */
+    struct projection *projection;
+    struct curator *curator; /* NULL: the role needs none */
+    struct store *store;     /* the keeper's, or the trace in front of it; NULL: the role needs none */
+    struct tls_config *tls;  /* NULL: none */
     struct system system;
     struct metrics *metrics;
     struct http_metrics *http_metrics;
@@ -154,6 +158,21 @@ static int open_metrics(struct daemon *daemon)
     return r;
 }
 
+static int open_curator(struct daemon *daemon, struct err *err)
+{
+    struct curator_options options = {.store = daemon->store, .rcu = &daemon->rcu, .log = daemon->log};
+    if (!daemon->store)
+        return 0;
+    int r = catalog_config_projection(daemon->config, &daemon->projection, err);
+    if (r < 0)
+        return r;
+    catalog_config_fill(daemon->config, &options.catalog);
+    options.catalog.projection = daemon->projection;
+    options.min_ttl_ms = daemon->config->store.min_ttl / NSEC_PER_MSEC;
+    r = curator_new(&options, &daemon->curator);
+    return r < 0 ? r : curator_register_metrics(daemon->curator, daemon->metrics);
+}
+
 static int open_fronts(struct daemon *daemon, struct err *err)
 {
     const struct front_env env = {
@@ -161,6 +180,7 @@ static int open_fronts(struct daemon *daemon, struct err *err)
         .metrics = daemon->metrics,
         .system = &daemon->system.view,
         .store = daemon->store,
+        .curator = daemon->curator,
         .rcu = &daemon->rcu,
         .auth = {daemon->config->auth.ignore, daemon->config->auth.bcrypt_cost},
     };
@@ -234,6 +254,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
         r = open_store(daemon, err);
     if (r == 0)
         r = open_metrics(daemon);
+    if (r == 0)
+        r = open_curator(daemon, err);
     if (r == 0)
         r = open_fronts(daemon, err);
     if (r == 0)
@@ -356,6 +378,8 @@ int daemon_run(struct daemon *daemon, struct err *err)
         return r;
     daemon->is_serving = true;
     r = start_keeper(daemon, err);
+    if (r == 0 && daemon->curator)
+        r = curator_start(daemon->curator, err);
     if (r < 0)
         return r;
     keepalive_start(&daemon->keepalive, daemon->loop, daemon->stations, &daemon->notify, daemon->log);
@@ -375,6 +399,7 @@ void daemon_close(struct daemon *daemon)
     if (daemon->has_pidfile)
         pidfile_remove(daemon->config->pidfile);
     if (daemon->is_serving) {
+        curator_stop(daemon->curator);
         if (daemon->keeper)
             keeper_stop(daemon->keeper); /* while the workers run: they take its last answers */
         worker_group_stop(daemon->group);
@@ -391,6 +416,8 @@ void daemon_close(struct daemon *daemon)
     endpoints_close(daemon->endpoints);
     worker_group_free(daemon->group);
     store_trace_free(daemon->trace);
+    curator_free(daemon->curator);
+    projection_free(daemon->projection);
     keeper_free(daemon->keeper);
     rcu_deinit(&daemon->rcu);
     data_dir_close(daemon->data_dir);

@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "fronts/access.h"
 #include "http/exchange.h"
+#include "keeper/curator.h"
 #include "store/store.h"
 
 enum front_match {
@@ -46,6 +47,7 @@ struct front_env {
     struct metrics *metrics;
     const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
     struct store *store;              /* NULL in a process that keeps none */
+    struct curator *curator;          /* the same */
     struct rcu_domain *rcu;           /* of which the workers are readers */
     struct access *access;            /* whom to ask before data is shown or changed */
     struct front_auth auth;

@@ -130,6 +130,8 @@ static void arm(struct curator *curator)
 static void tick(struct loop_task *task)
 {
     struct curator *curator = container_of(task, struct curator, tick);
+    if (curator->has_ended)
+        return;
     int64_t revision = catalog_revision(curator->catalog);
     int r_reports = curator_step_reports(curator);
     int r_commits = step_commits(curator);
@@ -179,6 +181,23 @@ static bool see_note(void *ctx, const struct store_note *note)
     return true;
 }
 
+static void on_load(struct mail *mail)
+{
+    struct curator *curator = container_of(mail, struct curator, load_mail);
+    curator->load_result = curator_load_orders(curator);
+    if (curator->load_result == 0)
+        curator->load_result = curator_load_keys(curator, true);
+    if (curator->load_result == 0)
+        catalog_publish(curator->catalog, curator->passed);
+}
+
+static void on_stop(struct mail *mail)
+{
+    struct curator *curator = container_of(mail, struct curator, stop_mail);
+    curator->is_stopping = true;
+    curator_wake(curator);
+}
+
 static void init_parts(struct curator *curator)
 {
     curator->last_written = &curator->first_written;
@@ -187,8 +206,8 @@ static void init_parts(struct curator *curator)
     loop_task_init(&curator->tick, tick);
     timer_init(&curator->timer, on_timer);
     curator->subscriber = (struct store_subscriber){.loop = curator->loop, .on_news = on_news};
-    pthread_mutex_init(&curator->start_lock, NULL);
-    pthread_cond_init(&curator->start_cond, NULL);
+    curator->load_mail.deliver = on_load;
+    curator->stop_mail.deliver = on_stop;
     pthread_mutex_init(&curator->followers_lock, NULL);
 }
 
@@ -208,6 +227,11 @@ int curator_new_on(const struct curator_options *options, struct loop *loop, str
     store_notes(curator->store, see_note, &highest);
     int64_t first = highest > 0 ? highest + REVISION_MARGIN : 1;
     int r = catalog_new(&options->catalog, options->rcu, first, &curator->catalog);
+    if (r == 0) {
+        loop_post(loop, &curator->load_mail); /* in a turn of the loop, which is an RCU reader */
+        loop_settle(loop);
+        r = curator->load_result;
+    }
     if (r < 0) {
         curator_free(curator);
         return r;
@@ -235,10 +259,9 @@ void curator_free(struct curator *curator)
     if (!curator)
         return;
     ASSERT(!curator->has_thread && list_is_empty(&curator->followers));
-    if (curator->owns_loop) {
+    curator->has_ended = true;
+    if (curator->owns_loop)
         loop_settle(curator->loop); /* reports that came after the end */
-        loop_undefer(&curator->tick);
-    }
     curator_drop_reports(curator);
     curator_write_drop(curator);
     catalog_free(curator->catalog);
@@ -246,29 +269,19 @@ void curator_free(struct curator *curator)
     catalog_updates_deinit(&curator->noted);
     if (curator->owns_loop)
         loop_free(curator->loop);
-    pthread_mutex_destroy(&curator->start_lock);
-    pthread_cond_destroy(&curator->start_cond);
     pthread_mutex_destroy(&curator->followers_lock);
     free(curator);
 }
 
-int curator_begin(struct curator *curator, struct err *err)
+void curator_begin(struct curator *curator)
 {
-    store_subscribe(curator->store, &curator->subscriber); /* first: nothing is missed between reading and following */
-    int r = curator_load_orders(curator);
-    if (r == 0)
-        r = curator_load_keys(curator, true);
-    if (r < 0) {
-        store_unsubscribe(curator->store, &curator->subscriber);
-        return err_set_errno(err, r, "the catalogue");
-    }
-    catalog_publish(curator->catalog, curator->passed);
-    curator_wake(curator);
-    return 0;
+    store_subscribe(curator->store, &curator->subscriber);
+    curator_wake(curator); /* what was committed since it was read */
 }
 
 void curator_end(struct curator *curator)
 {
+    curator->has_ended = true;
     store_unsubscribe(curator->store, &curator->subscriber);
     loop_undefer(&curator->tick);
     loop_cancel(curator->loop, &curator->timer);
@@ -276,62 +289,24 @@ void curator_end(struct curator *curator)
 
 /* ------------------------------------------------------------------------------------------------ its thread */
 
-static void on_start(struct mail *mail)
-{
-    struct curator *curator = container_of(mail, struct curator, start_mail);
-    int r = curator_begin(curator, &curator->begin_err);
-    if (r < 0)
-        loop_stop(curator->loop);
-    pthread_mutex_lock(&curator->start_lock);
-    curator->has_begun = true;
-    curator->begin_result = r;
-    pthread_cond_signal(&curator->start_cond);
-    pthread_mutex_unlock(&curator->start_lock);
-}
-
-static void on_stop(struct mail *mail)
-{
-    struct curator *curator = container_of(mail, struct curator, stop_mail);
-    curator->is_stopping = true;
-    curator_wake(curator);
-}
-
 static void *curator_main(void *arg)
 {
     struct curator *curator = arg;
     int r = loop_run(curator->loop);
     if (r < 0)
         log_error(curator->log, "the curator's loop failed", log_int("errno", -r));
-    if (curator->begin_result == 0)
-        curator_end(curator);
+    curator_end(curator);
     return NULL;
-}
-
-static int wait_until_begun(struct curator *curator)
-{
-    pthread_mutex_lock(&curator->start_lock);
-    while (!curator->has_begun)
-        pthread_cond_wait(&curator->start_cond, &curator->start_lock);
-    pthread_mutex_unlock(&curator->start_lock);
-    return curator->begin_result;
 }
 
 int curator_start(struct curator *curator, struct err *err)
 {
     ASSERT(!curator->has_thread);
-    curator->start_mail.deliver = on_start;
-    curator->stop_mail.deliver = on_stop;
-    loop_post(curator->loop, &curator->start_mail);
+    curator_begin(curator);
     int r = pthread_create(&curator->thread, NULL, curator_main, curator);
     if (r != 0) {
-        loop_settle(curator->loop);
         curator_end(curator);
         return err_set_errno(err, -r, "the curator's thread");
-    }
-    r = wait_until_begun(curator);
-    if (r < 0) {
-        pthread_join(curator->thread, NULL);
-        return err_set(err, r, "%s", curator->begin_err.text);
     }
     curator->has_thread = true;
     return 0;

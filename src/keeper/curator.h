@@ -31,14 +31,14 @@ struct curator_options {
     int64_t min_ttl_ms;             /* as the store's: shorter ones are granted this long */
 };
 
-/* Asks the store for the timeline. 0, -ENOMEM, or the -errno of a system call. */
+/*
+ * Reads the store as it is (timeline, documents, keys) and publishes: the directory is whole from then on. 0, -ENOMEM, or
+ * the -errno of a system call.
+ */
 int curator_new(const struct curator_options *options, struct curator **ret_curator);
 /* Stopped, or never started, and the store's keeper has stopped as well. Accepts NULL. */
 void curator_free(struct curator *curator);
-/*
- * Reads the store as it is (keys and documents), publishes, then follows. When it returns 0 the directory is whole.
- * The store's keeper must run.
- */
+/* Starts its thread, which goes on from what was read. */
 int curator_start(struct curator *curator, struct err *err);
 /* Answers what is under way. The store's keeper and the loops of requests and followers must run still. */
 void curator_stop(struct curator *curator);

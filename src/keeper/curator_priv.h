@@ -45,15 +45,12 @@ struct curator {
     struct curator_write *failed;                          /* to be tried again */
     struct curator_request *first_written, **last_written; /* the store has answered */
     struct list reports;
+    struct mail load_mail, stop_mail;
+    int load_result;
     bool is_stopping;
-    struct mail start_mail, stop_mail;
+    bool has_ended; /* what comes now has no effect */
 
     /* between threads */
-    pthread_mutex_t start_lock;
-    pthread_cond_t start_cond;
-    bool has_begun;
-    int begin_result;
-    struct err begin_err;
     _Atomic bool is_stopped;      /* requests are turned away */
     _Atomic unsigned n_under_way; /* requests whose answer will come */
     pthread_mutex_t followers_lock;
@@ -66,8 +63,8 @@ struct curator {
 
 /* As curator_new, on a loop of the caller's, whose thread then is the curator's: for tests. */
 int curator_new_on(const struct curator_options *options, struct loop *loop, struct curator **ret_curator);
-/* What curator_start and curator_stop have done on the thread. Nothing may be under way at the end. */
-int curator_begin(struct curator *curator, struct err *err);
+/* What the thread begins and ends with. Nothing may be under way at the end. */
+void curator_begin(struct curator *curator);
 void curator_end(struct curator *curator);
 
 /* Steps the catalogue, now. 0 or -ENOMEM. */
