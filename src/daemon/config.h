@@ -94,6 +94,16 @@ struct config {
     } catalog;
 
     struct {
+        char *service;
+        nsec_t ttl;
+    } srpc;
+
+    struct {
+        nsec_t beat_interval, beat_gap;
+        unsigned beat_tries;
+    } hub;
+
+    struct {
         nsec_t delay, timeout;
     } drain;
 

@@ -129,6 +129,18 @@ const struct config_key config_keys[] = {
     {"catalog.suspicion", CONFIG_DURATION, RESTARTS, AT(catalog.suspicion), "10s", 100 * MS, H,
      .help = "a suspicion against an instance that is not renewed ends after this"},
 
+    {"srpc.service", CONFIG_TEXT, RESTARTS, AT(srpc.service), "srpc",
+     .help = "the service that clients of the header registry mean who name none"},
+    {"srpc.ttl", CONFIG_DURATION, RESTARTS, AT(srpc.ttl), "5m", 0, 366 * 24 * H,
+     .help = "how long an address stays in the header registry without being posted again; 0: for ever"},
+
+    {"hub.beat_interval", CONFIG_DURATION, RESTARTS, AT(hub.beat_interval), "30s", 100 * MS, 24 * H,
+     .help = "how often programs of the hub are asked for their heartbeat"},
+    {"hub.beat_tries", CONFIG_NUMBER, RESTARTS, AT(hub.beat_tries), "3", 1, 100,
+     .help = "so many heartbeats that fail in a row remove a program"},
+    {"hub.beat_gap", CONFIG_DURATION, RESTARTS, AT(hub.beat_gap), "1s", 10 * MS, H,
+     .help = "after one that failed the next is asked for so soon"},
+
     {"tls.cert", CONFIG_TEXTS, RELOADS, AT(tls.cert), "",
      .help = "certificate files (PEM, with their chain); clients get the one that has the name they ask for, else the "
              "first; empty: no TLS"},

@@ -53,15 +53,18 @@ struct daemon {
     struct store_trace *trace; /* NULL: off */
     struct projection *projection;
     struct curator *curator; /* NULL: the role needs none */
+    struct scout *scout;     /* the same */
     struct store *store;     /* the keeper's, or the trace in front of it; NULL: the role needs none */
     struct tls_config *tls;  /* NULL: none */
     struct system system;
     struct metrics *metrics;
     struct http_metrics *http_metrics;
+    struct front_settings settings;
     struct fronts *fronts;
     struct loop *loop;
     struct signals signals;
     struct stations *stations;
+    bool is_keeping; /* the keeper runs */
     bool is_serving; /* the workers run */
     bool has_pidfile;
     struct notify notify;
@@ -158,7 +161,7 @@ static int open_metrics(struct daemon *daemon)
     return r;
 }
 
-static int open_curator(struct daemon *daemon, struct err *err)
+static int open_catalogue(struct daemon *daemon, struct err *err)
 {
     struct curator_options options = {.store = daemon->store, .rcu = &daemon->rcu, .log = daemon->log};
     if (!daemon->store)
@@ -170,17 +173,30 @@ static int open_curator(struct daemon *daemon, struct err *err)
     options.catalog.projection = daemon->projection;
     options.min_ttl_ms = daemon->config->store.min_ttl / NSEC_PER_MSEC;
     r = curator_new(&options, &daemon->curator);
-    return r < 0 ? r : curator_register_metrics(daemon->curator, daemon->metrics);
+    if (r == 0)
+        r = curator_register_metrics(daemon->curator, daemon->metrics);
+    return r < 0 ? r : scout_new(&daemon->rcu, &daemon->scout, err);
+}
+
+static void fill_settings(const struct config *config, struct front_settings *ret_settings)
+{
+    *ret_settings = (struct front_settings){
+        .srpc = {slice_from_str(config->srpc.service), config->srpc.ttl},
+        .hub = {config->hub.beat_interval, config->hub.beat_gap, config->hub.beat_tries},
+    };
 }
 
 static int open_fronts(struct daemon *daemon, struct err *err)
 {
+    fill_settings(daemon->config, &daemon->settings);
     const struct front_env env = {
         .log = daemon->log,
         .metrics = daemon->metrics,
         .system = &daemon->system.view,
         .store = daemon->store,
         .curator = daemon->curator,
+        .scout = daemon->scout,
+        .settings = &daemon->settings,
         .rcu = &daemon->rcu,
         .auth = {daemon->config->auth.ignore, daemon->config->auth.bcrypt_cost},
     };
@@ -255,7 +271,7 @@ static int open_parts(struct daemon *daemon, struct err *err)
     if (r == 0)
         r = open_metrics(daemon);
     if (r == 0)
-        r = open_curator(daemon, err);
+        r = open_catalogue(daemon, err);
     if (r == 0)
         r = open_fronts(daemon, err);
     if (r == 0)
@@ -359,27 +375,46 @@ static void tell_ready(struct daemon *daemon)
     tell_ready_fd(daemon);
 }
 
-/* Leases run from here on: the workers take heartbeats. */
-static int start_keeper(struct daemon *daemon, struct err *err)
+/*
+ * Before the workers: the first request finds a catalogue that is whole. Leases run from here on, but none expires
+ * before every worker has read what came in meanwhile.
+ */
+static int start_keeping(struct daemon *daemon, struct err *err)
 {
     unsigned n = worker_group_size(daemon->group);
     struct loop *loops[WORKERS_MAX];
     ASSERT(n <= WORKERS_MAX);
+    if (!daemon->keeper)
+        return 0;
     for (unsigned i = 0; i < n; i++)
         loops[i] = worker_loop(worker_group_get(daemon->group, i));
-    return daemon->keeper ? keeper_start(daemon->keeper, loops, n, err) : 0;
+    int r = keeper_start(daemon->keeper, loops, n, err);
+    if (r < 0)
+        return r;
+    daemon->is_keeping = true;
+    return curator_start(daemon->curator, err);
+}
+
+static void stop_keeping(struct daemon *daemon)
+{
+    if (!daemon->is_keeping)
+        return;
+    curator_stop(daemon->curator);
+    scout_stop(daemon->scout);
+    keeper_stop(daemon->keeper);
 }
 
 int daemon_run(struct daemon *daemon, struct err *err)
 {
     const struct worker_hooks hooks = stations_hooks(daemon->stations);
-    int r = worker_group_start(daemon->group, &hooks, err);
+    int r = start_keeping(daemon, err);
+    if (r == 0)
+        r = worker_group_start(daemon->group, &hooks, err);
     if (r < 0)
         return r;
     daemon->is_serving = true;
-    r = start_keeper(daemon, err);
-    if (r == 0 && daemon->curator)
-        r = curator_start(daemon->curator, err);
+    if (daemon->scout)
+        r = scout_start(daemon->scout, err);
     if (r < 0)
         return r;
     keepalive_start(&daemon->keepalive, daemon->loop, daemon->stations, &daemon->notify, daemon->log);
@@ -398,10 +433,8 @@ void daemon_close(struct daemon *daemon)
     keepalive_stop(&daemon->keepalive);
     if (daemon->has_pidfile)
         pidfile_remove(daemon->config->pidfile);
+    stop_keeping(daemon); /* while the workers run: they take the last answers */
     if (daemon->is_serving) {
-        curator_stop(daemon->curator);
-        if (daemon->keeper)
-            keeper_stop(daemon->keeper); /* while the workers run: they take its last answers */
         worker_group_stop(daemon->group);
         loop_settle(daemon->loop); /* takes the last mail of the workers */
     }
@@ -416,6 +449,7 @@ void daemon_close(struct daemon *daemon)
     endpoints_close(daemon->endpoints);
     worker_group_free(daemon->group);
     store_trace_free(daemon->trace);
+    scout_free(daemon->scout);
     curator_free(daemon->curator);
     projection_free(daemon->projection);
     keeper_free(daemon->keeper);

@@ -5,7 +5,9 @@
 #include "fronts/admin/admin.h"
 #include "fronts/etcd/etcd.h"
 #include "fronts/grpc_health/grpc_health.h"
+#include "fronts/hub/hub.h"
 #include "fronts/ops/ops.h"
+#include "fronts/srpc/srpc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +18,8 @@ static const struct front *const all_fronts[] = {
     &grpc_health_front,
     &etcd_front,
     &admin_front,
+    &srpc_front,
+    &hub_front,
 };
 
 struct fronts {

@@ -15,7 +15,9 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "fronts/access.h"
+#include "fronts/settings.h"
 #include "http/exchange.h"
+#include "http/scout.h"
 #include "keeper/curator.h"
 #include "store/store.h"
 
@@ -48,8 +50,10 @@ struct front_env {
     const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
     struct store *store;              /* NULL in a process that keeps none */
     struct curator *curator;          /* the same */
-    struct rcu_domain *rcu;           /* of which the workers are readers */
-    struct access *access;            /* whom to ask before data is shown or changed */
+    struct scout *scout;              /* the same; for what a front end does by itself */
+    const struct front_settings *settings;
+    struct rcu_domain *rcu; /* of which the workers are readers */
+    struct access *access;  /* whom to ask before data is shown or changed */
     struct front_auth auth;
 };
 

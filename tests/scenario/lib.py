@@ -97,8 +97,11 @@ class Muster:
             raise AssertionError(f"muster did not start: {self.log()}")
         self.addresses = [line.split(" ", 1) for line in lines]
 
-    def start_again(self):
-        """After its end: on the addresses and with the data that it had."""
+    def start_again(self, number=None):
+        """After its end, by that signal if one is given: on the addresses and with the data that it had."""
+        if number is not None:
+            self.signal(number)
+            self.process.wait(SECONDS)
         roles = ("registry", "gateway")
         self.start(*([address for its_role, address in self.addresses if its_role == role] for role in roles))
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One change of the catalogue on behalf of an exchange: what every front end does that registers, renews or removes.
+ * It names the actor, keeps what the request points to until it is done, and survives a client that goes away.
+ *
+ *     struct change *change = change_new(curator, exchange, "srpc", answer);    503 was answered when it is NULL
+ *     change->request.type = CURATOR_REGISTER;
+ *     change->request.service = change_copy(change, name);
+ *     change_submit(change);      answer(change) comes now or later, on this thread, also when the client has gone
+ *
+ * Owned by itself; either change_submit or change_drop ends the caller's part.
+ */
+#pragma once
+
+#include "http/exchange.h"
+#include "keeper/curator.h"
+
+struct change;
+/* Looks at change->request and answers by change_respond. */
+typedef void (*change_answer_fn)(struct change *change);
+
+struct change {
+    struct curator_request request;
+    struct exchange *exchange; /* NULL: the client has gone */
+    change_answer_fn answer;
+    void *user; /* the front end's to use */
+    struct arena arena;
+    struct curator *curator;
+    bool is_out_of_memory; /* change_submit answers 503 then */
+    bool is_done, is_closed, is_kept;
+};
+
+/* Takes the exchange's app and state. `protocol` begins the actor's name: "srpc 10.0.0.7:51334". */
+struct change *change_new(struct curator *curator, struct exchange *exchange, const char *protocol,
+                          change_answer_fn answer);
+
+/* Both live as long as the change; empty or NULL when out of memory, which change_submit finds out. */
+struct slice change_copy(struct change *change, struct slice bytes);
+void *change_alloc(struct change *change, size_t n_bytes);
+
+void change_submit(struct change *change);
+/* Instead of change_submit, when the exchange was answered already: there is nothing to change. */
+void change_drop(struct change *change);
+
+/* As exchange_respond and exchange_respond_text; to nobody when the client has gone. */
+void change_respond(struct change *change, unsigned status, const struct header *headers, unsigned n_headers,
+                    struct slice body);
+void change_respond_text(struct change *change, unsigned status, const char *text);
+
+/* In answer(): it answers later, and then lets go. */
+void change_keep(struct change *change);
+void change_let_go(struct change *change);
+
+/* The HTTP status that says what became of the request: 200, 403, 404, 400, 507, 503. */
+unsigned change_status(const struct curator_request *request);
+/* The same in words for a person; valid as long as the request. */
+const char *change_words(const struct curator_request *request);

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * To note what is known already changes nothing, so it does not matter whether a change is learnt from the catalogue's
+ * changes, from the directory, which may be ahead of them, or from both.
+ */
+#include "fronts/hub/hub_topic.h"
+
+#include "base/random.h"
+#include "base/util.h"
+#include "fronts/hub/hub_object.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct known {
+    struct htab_node node; /* in topic->known */
+    struct hub_text *text;
+    bool is_there; /* hub_topic_compare: the directory has it */
+    size_t id_len;
+    char id[];
+};
+
+static struct slice id_of(const struct known *known)
+{
+    return slice_from(known->id, known->id_len);
+}
+
+static struct slice name_of(const struct hub_topic *topic)
+{
+    return slice_from(topic->name, topic->name_len);
+}
+
+static struct known *find_known(const struct hub_topic *topic, struct slice id)
+{
+    htab_for_each_match (node, &topic->known, hash_bytes(&topic->topics->hash_key, id)) {
+        struct known *known = container_of(node, struct known, node);
+        if (slice_equal(id_of(known), id))
+            return known;
+    }
+    return NULL;
+}
+
+static void forget(struct hub_topic *topic, struct known *known)
+{
+    htab_remove(&topic->known, &known->node);
+    hub_text_unref(known->text);
+    free(known);
+}
+
+static struct hub_text *render(const struct instance *instance)
+{
+    struct buf buf = {0};
+    struct json_writer json;
+    json_writer_init(&json, &buf);
+    hub_object_write(&json, instance);
+    struct hub_text *text = json_writer_finish(&json) == 0 ? hub_text_new(buf_slice(&buf)) : NULL;
+    buf_deinit(&buf);
+    return text;
+}
+
+/* 0 or -ENOMEM. */
+static int learn(struct hub_topic *topic, const struct instance *instance, struct known **ret_known)
+{
+    struct known *known = malloc(sizeof(*known) + instance->id.len);
+    if (!known)
+        return -ENOMEM;
+    known->is_there = true;
+    known->id_len = instance->id.len;
+    memcpy(known->id, instance->id.ptr, instance->id.len);
+    known->text = render(instance);
+    if (!known->text ||
+        htab_insert(&topic->known, &known->node, hash_bytes(&topic->topics->hash_key, instance->id)) < 0) {
+        hub_text_unref(known->text);
+        free(known);
+        return -ENOMEM;
+    }
+    *ret_known = known;
+    return 0;
+}
+
+static int tell(const struct hub_topic *topic, bool is_arrival, struct hub_text *text)
+{
+    int result = 0;
+    list_for_each (link, &topic->needs) {
+        int r = hub_queue_add(container_of(link, struct hub_need, link)->queue, is_arrival, text);
+        result = r < 0 ? r : result;
+    }
+    return result;
+}
+
+int hub_topic_note(struct hub_topic *topic, struct slice id, const struct instance *instance)
+{
+    struct known *known = find_known(topic, id);
+    if (!!known == hub_sees(instance))
+        return 0;
+    if (!known) {
+        int r = learn(topic, instance, &known);
+        return r < 0 ? r : tell(topic, true, known->text);
+    }
+    int r = tell(topic, false, known->text);
+    forget(topic, known);
+    return r;
+}
+
+int hub_topic_compare(struct hub_topic *topic, const struct directory *directory)
+{
+    const struct directory_service *service = directory_find(directory, name_of(topic));
+    const struct instance *instance;
+    int result = 0;
+    htab_for_each (node, &topic->known)
+        container_of(node, struct known, node)->is_there = false;
+    for (struct directory_cursor at = {.service = service}; service && (instance = directory_next(&at));) {
+        struct known *known = hub_sees(instance) ? find_known(topic, instance->id) : NULL;
+        if (known)
+            known->is_there = true;
+        else
+            result = hub_topic_note(topic, instance->id, instance) < 0 ? -ENOMEM : result;
+    }
+    htab_for_each (node, &topic->known) {
+        struct known *known = container_of(node, struct known, node);
+        if (!known->is_there)
+            result = hub_topic_note(topic, id_of(known), NULL) < 0 ? -ENOMEM : result;
+    }
+    return result;
+}
+
+struct hub_text *hub_topic_text(const struct hub_topic *topic, struct slice id)
+{
+    const struct known *known = find_known(topic, id);
+    return known ? known->text : NULL;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct known *const *x = a, *const *y = b;
+    return store_key_compare(id_of(*x), id_of(*y));
+}
+
+void hub_topic_write(const struct hub_topic *topic, struct slice except, struct buf *json)
+{
+    size_t n = 0;
+    const struct known **all = calloc(topic->known.len + 1, sizeof(const struct known *));
+    if (!all) {
+        json->error = -ENOMEM;
+        return;
+    }
+    htab_for_each (node, &topic->known)
+        all[n++] = container_of(node, struct known, node);
+    qsort(all, n, sizeof(const struct known *), compare_ids);
+    buf_append_char(json, '[');
+    bool is_first = true;
+    for (size_t i = 0; i < n; i++) {
+        if (slice_equal(id_of(all[i]), except))
+            continue;
+        buf_append_str(json, is_first ? "" : ",");
+        buf_append(json, slice_from(all[i]->text->text, all[i]->text->len));
+        is_first = false;
+    }
+    buf_append_char(json, ']');
+    free(all);
+}
+
+/* ------------------------------------------------------------------------------------------------ topics and needs */
+
+int hub_topics_init(struct hub_topics *topics)
+{
+    *topics = (struct hub_topics){0};
+    return random_system(&topics->hash_key, sizeof(topics->hash_key));
+}
+
+void hub_topics_deinit(struct hub_topics *topics)
+{
+    htab_deinit(&topics->all);
+}
+
+struct hub_topic *hub_topics_find(const struct hub_topics *topics, struct slice name)
+{
+    htab_for_each_match (node, &topics->all, hash_bytes(&topics->hash_key, name)) {
+        struct hub_topic *topic = container_of(node, struct hub_topic, node);
+        if (slice_equal(name_of(topic), name))
+            return topic;
+    }
+    return NULL;
+}
+
+static void topic_free(struct hub_topic *topic)
+{
+    htab_for_each (node, &topic->known)
+        forget(topic, container_of(node, struct known, node));
+    htab_deinit(&topic->known);
+    htab_remove(&topic->topics->all, &topic->node);
+    free(topic);
+}
+
+static struct hub_topic *topic_new(struct hub_topics *topics, const struct directory *directory, struct slice name)
+{
+    struct hub_topic *topic = calloc(1, sizeof(*topic) + name.len);
+    if (!topic)
+        return NULL;
+    topic->topics = topics;
+    topic->name_len = name.len;
+    memcpy(topic->name, name.ptr, name.len);
+    list_init(&topic->needs);
+    if (htab_insert(&topics->all, &topic->node, hash_bytes(&topics->hash_key, name)) < 0) {
+        free(topic);
+        return NULL;
+    }
+    if (hub_topic_compare(topic, directory) < 0) {
+        topic_free(topic);
+        return NULL;
+    }
+    return topic;
+}
+
+int hub_need_init(struct hub_need *need, struct hub_topics *topics, const struct directory *directory,
+                  struct slice name, struct hub_queue *queue)
+{
+    struct hub_topic *topic = hub_topics_find(topics, name);
+    if (!topic)
+        topic = topic_new(topics, directory, name);
+    if (!topic)
+        return -ENOMEM;
+    need->topic = topic;
+    need->queue = queue;
+    list_init(&need->link);
+    list_push_back(&topic->needs, &need->link);
+    return 0;
+}
+
+void hub_need_deinit(struct hub_need *need)
+{
+    struct hub_topic *topic = need->topic;
+    if (!topic)
+        return;
+    need->topic = NULL;
+    list_remove(&need->link);
+    if (list_is_empty(&topic->needs))
+        topic_free(topic);
+}
