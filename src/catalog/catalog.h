@@ -4,13 +4,17 @@
  * happened to them.
  *
  * Passive and pure: events go in with their time, updates come out; it has no socket, no clock, no thread and never
- * calls back. One thread steps it (the curator, src/keeper/curator.h); any thread reads the directory that it publishes.
+ * calls back. One thread steps it (the curator, src/keeper/curator.h); any thread reads the directory it publishes.
  * The same events at the same times give the same updates, which is how it is tested: long random runs in virtual time.
  *
  *     catalog_step(catalog, &event, &now, updates)      as often as there are events
  *     catalog_publish(catalog)                          readers see the result; at the end of a burst
  *     the updates are carried out (writes submitted, notes appended, followers told), updates_reset
  *     catalog_deadline(catalog)                         when a CATALOG_TIME event is due at the latest
+ *
+ * What an event means for many instances (the drain of a service, a mass loss) is done by CATALOG_TIME events, a
+ * bounded piece by each; until all of it is done the deadline is in the past. So step in time until it is not, then
+ * publish.
  *
  * Revisions of the catalogue: one more at each change of an instance, above all revisions it ever gave (it is started
  * with the highest that the timeline remembers).
@@ -25,14 +29,14 @@
 struct catalog;
 
 struct catalog_options {
-    const struct projection *projection;
-    unsigned loss_min;                  /* mass loss: at least so many (3) … */
-    unsigned loss_percent;              /* … and more than this share of the service (50) … */
-    nsec_t loss_window_ns;              /* … within this time (5 s) without evidence of death */
-    nsec_t hold_max_ns;                 /* a held instance that nobody can probe is released after this (5 min) */
-    nsec_t flap_half_life_ns;           /* of the penalty (1 min) */
-    unsigned flap_suppress, flap_reuse; /* in hundredths of a departure: 400, 150 */
-    nsec_t suspicion_ns;                /* a suspicion that is not renewed ends by itself (10 s) */
+    const struct projection *projection; /* required; outlives the catalogue */
+    unsigned loss_min;                   /* mass loss: at least so many (3) … */
+    unsigned loss_percent;               /* … and more than this share of the service (50) … */
+    nsec_t loss_window_ns;               /* … within this time (5 s) without evidence of death */
+    nsec_t hold_max_ns;                  /* a held instance that nobody can probe is released after this (5 min) */
+    nsec_t flap_half_life_ns;            /* of the penalty (1 min) */
+    unsigned flap_suppress, flap_reuse;  /* in hundredths of a departure: 400, 150. 0: no damping; else reuse is less */
+    nsec_t suspicion_ns;                 /* a suspicion that is not renewed ends by itself (10 s) */
 };
 
 /* Now, by both clocks. */
@@ -50,9 +54,10 @@ enum catalog_event_type {
     CATALOG_DRAIN, /* ordered, changed, or withdrawn (order.since_ms 0); also those read from the store at the start */
     CATALOG_MAINTAIN,
     CATALOG_CHECK,   /* the verdict of an active or TTL check changed */
-    CATALOG_PROBE,   /* a held or suspect instance was looked at: it lives, or is dead */
+    CATALOG_PROBE,   /* a held or suspect instance was looked at: it lives, or is dead. A held one has no key left, so
+                        that this is how it is deregistered too */
     CATALOG_SUSPECT, /* an observer doubts it, or no longer does */
-    CATALOG_SESSION, /* the connection that holds it broke, or its session is back */
+    CATALOG_SESSION, /* the connection that holds it broke, or its session is back (a mere new write is no proof) */
     CATALOG_SOURCE,  /* the source says that it stopped, or started */
     CATALOG_TIME,    /* nothing but time has passed */
 };
@@ -92,7 +97,10 @@ struct catalog_change {
     int64_t silence_ms;
 };
 
-/* What the caller is to write into the store. */
+/*
+ * What the caller is to write into the store. A key that is not deleted is asked for again after a while. An order that
+ * has ended is over for the catalogue already; its document is what is left.
+ */
 struct catalog_write {
     enum { CATALOG_DELETE_KEY, CATALOG_END_DRAIN, CATALOG_END_MAINTENANCE } type;
     struct slice key; /* DELETE_KEY: if its mod revision still is this */
@@ -118,7 +126,10 @@ int catalog_new(const struct catalog_options *options, struct rcu_domain *rcu, i
 /* No reader may be left. */
 void catalog_free(struct catalog *catalog);
 
-/* 0, or -ENOMEM: then the event has had no effect and may be given again. */
+/*
+ * 0, or -ENOMEM: then the event has had no effect and may be given again. (In time, what was done before stays done; a
+ * key that says another name than before may have left the former one.)
+ */
 int catalog_step(struct catalog *catalog, const struct catalog_event *event, const struct catalog_time *time,
                  struct catalog_updates *updates);
 

@@ -7,7 +7,6 @@
 #include "catalog/catalog_priv.h"
 
 #include "base/assert.h"
-#include "base/util.h"
 
 /*
  * From now on another key stands for the name, as another incarnation. The table of keys has room for it: its
@@ -31,11 +30,9 @@ static int switch_key(struct catalog *catalog, struct roster_entry *entry, const
 static struct roster_claim *oldest_claim(const struct roster_entry *entry)
 {
     struct roster_claim *oldest = NULL;
-    list_for_each (link, &entry->claims) {
-        struct roster_claim *claim = container_of(link, struct roster_claim, link);
+    for (struct roster_claim *claim = roster_care(entry)->claims; claim; claim = claim->next)
         if (!oldest || keys_is_older(claim->instance, oldest->instance))
             oldest = claim;
-    }
     return oldest;
 }
 
@@ -45,6 +42,7 @@ int claims_take_over(struct catalog *catalog, struct roster_entry *entry, const 
     int r = switch_key(catalog, entry, claim->instance, edit);
     if (r == 0)
         roster_drop_claim(&catalog->roster, claim);
+    roster_tidy(&catalog->roster, entry);
     return r;
 }
 

@@ -186,7 +186,8 @@ static int key_rewrites(struct catalog *catalog, struct roster_entry *entry, con
     }
     if (r < 0)
         return r;
-    entry->removal = 0; /* the key that was to be deleted is a newer one now */
+    if (entry->care)
+        entry->care->removal = 0; /* the key that was to be deleted is a newer one now */
     if (!model.record.check)
         roster_set_deadline(&catalog->roster, entry, ROSTER_REMOVAL, 0);
     if (!edit.is_quiet)
@@ -218,15 +219,16 @@ static int key_written(struct catalog *catalog, struct roster_entry *entry, cons
 static struct edit departure(const struct roster_entry *entry, const struct written *written)
 {
     const struct store_note *why = written->why;
+    const struct roster_care *care = roster_care(entry);
     struct edit edit = edit_of(written, TIMELINE_DEREGISTERED);
     if (written->kv->version == 0 && why->kind == STORE_NOTE_EXPIRED) {
         edit.kind = TIMELINE_EXPIRED;
         edit.silence_ms = why->silence_ms;
     } else if (written->kv->version == 0 && why->kind == STORE_NOTE_REVOKED) {
         edit.evidence = why->cause.len ? why->cause : SLICE_LIT("its lease was revoked");
-    } else if (entry->removal) {
-        edit.kind = (enum timeline_kind)entry->removal;
-        edit.evidence = slice_from_str(entry->trouble ? entry->trouble : "");
+    } else if (care->removal) {
+        edit.kind = care->removal;
+        edit.evidence = slice_from_str(care->trouble ? care->trouble : "");
     }
     return edit;
 }
@@ -236,7 +238,7 @@ static bool is_explained(const struct roster_entry *entry, const struct edit *ed
 {
     const uint32_t evidence = REASON_BIT(FAILING) | REASON_BIT(DISCONNECTED) | REASON_BIT(STOPPED) |
                               REASON_BIT(DRAINING) | REASON_BIT(MAINTENANCE);
-    return edit->is_quiet || edit->kind != TIMELINE_EXPIRED || entry->is_proved_dead ||
+    return edit->is_quiet || edit->kind != TIMELINE_EXPIRED || roster_care(entry)->is_proved_dead ||
            (entry->instance->reasons & evidence) != 0;
 }
 
@@ -250,11 +252,18 @@ static int key_leaves(struct catalog *catalog, struct roster_entry *entry, const
     return loss_key_gone(catalog, entry, &edit, is_explained(entry, &edit));
 }
 
+static void drop_claim(struct catalog *catalog, struct roster_claim *claim)
+{
+    struct roster_entry *entry = claim->entry;
+    roster_drop_claim(&catalog->roster, claim);
+    roster_tidy(&catalog->roster, entry);
+}
+
 static int no_instance(struct catalog *catalog, const struct written *written)
 {
     struct roster_claim *claim = roster_find_claim(&catalog->roster, written->kv->key);
     if (claim)
-        roster_drop_claim(&catalog->roster, claim);
+        drop_claim(catalog, claim);
     struct roster_entry *entry = roster_find_key(&catalog->roster, written->kv->key);
     if (!entry)
         return 0;
@@ -262,23 +271,33 @@ static int no_instance(struct catalog *catalog, const struct written *written)
     return key_leaves(catalog, entry, written, slice_from_str(words));
 }
 
+static bool is_name_of(const struct roster_entry *entry, const struct projected *is)
+{
+    return slice_equal(roster_id(entry), is->id) && slice_equal(roster_service_name(entry->service), is->service);
+}
+
+/* What the key was before, if that was another instance, ends. */
+static int leave_former(struct catalog *catalog, const struct written *written)
+{
+    struct roster_claim *claim = roster_find_claim(&catalog->roster, written->kv->key);
+    if (claim && !is_name_of(claim->entry, &written->is))
+        drop_claim(catalog, claim);
+    struct roster_entry *former = roster_find_key(&catalog->roster, written->kv->key);
+    if (!former || is_name_of(former, &written->is))
+        return 0;
+    return key_leaves(catalog, former, written, SLICE_LIT("its key names another instance now"));
+}
+
 static int is_instance(struct catalog *catalog, const struct written *written)
 {
-    struct roster *roster = &catalog->roster;
-    struct roster_entry *entry = roster_entry(roster, written->is.service, written->is.id);
+    int r = leave_former(catalog, written);
+    if (r < 0)
+        return r;
+    struct roster_entry *entry = roster_entry(&catalog->roster, written->is.service, written->is.id);
     if (!entry)
         return -ENOMEM;
-    struct roster_entry *former = roster_find_key(roster, written->kv->key);
-    struct roster_claim *claim = roster_find_claim(roster, written->kv->key);
-    int r = 0;
-    if (former && former != entry)
-        r = key_leaves(catalog, former, written, SLICE_LIT("its key names another instance now"));
-    if (claim && claim->entry != entry)
-        roster_drop_claim(roster, claim);
-    if (r == 0)
-        r = key_written(catalog, entry, written);
-    if (r < 0)
-        roster_tidy(roster, entry);
+    r = key_written(catalog, entry, written);
+    roster_tidy(&catalog->roster, entry);
     return r;
 }
 

@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/util.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* So many that left the window are forgotten at a time. */
@@ -37,7 +38,7 @@ static void expire_losses(struct catalog *catalog, struct roster_service *servic
         if (!loss)
             break;
         bool is_last = service->losses.n == 0;
-        forget_lost(catalog, container_of(loss, struct roster_entry, loss));
+        forget_lost(catalog, container_of(loss, struct roster_care, loss)->entry);
         if (is_last)
             return;
     }
@@ -66,7 +67,7 @@ static void catch_up(const struct roster_entry *entry, struct instance *model)
 {
     orders_apply(entry, model);
     model->reasons &= ~(REASON_BIT(SUSPECT) | REASON_BIT(FLAPPING));
-    if (entry->is_flapping)
+    if (entry->care->is_flapping)
         model->reasons |= REASON_BIT(FLAPPING);
 }
 
@@ -83,7 +84,7 @@ static int hold(struct catalog *catalog, struct roster_entry *entry, unsigned n_
     int r = edit_show(catalog, entry, ROSTER_HELD, &model, &edit);
     if (r < 0)
         return r;
-    loss_hold(&entry->loss);
+    loss_hold(&entry->care->loss);
     loss_keep(catalog, entry);
     return 0;
 }
@@ -100,12 +101,12 @@ static int vanish(struct catalog *catalog, struct roster_entry *entry, const str
     const unsigned n_there = service->n_present - 1;
     while (loss_next(&service->losses, &catalog->loss_rules) <= catalog->time->now_ns)
         expire_losses(catalog, service, EXPIRE_BUDGET); /* the service stays: it has this entry */
-    loss_add(&service->losses, &entry->loss, catalog->time->now_ns);
+    loss_add(&service->losses, &entry->care->loss, catalog->time->now_ns);
 
     bool is_mass = loss_is_mass(&service->losses, &catalog->loss_rules, n_there);
     int r = is_mass ? hold(catalog, entry, n_there, *edit) : edit_hide(catalog, entry, ROSTER_LOST, edit);
     if (r < 0) {
-        loss_forget(&service->losses, &entry->loss);
+        loss_forget(&service->losses, &entry->care->loss);
         return r;
     }
     wheel_arm(&catalog->roster.wheel, &service->loss_timer, loss_next(&service->losses, &catalog->loss_rules));
@@ -121,8 +122,10 @@ static int vanish(struct catalog *catalog, struct roster_entry *entry, const str
 int loss_key_gone(struct catalog *catalog, struct roster_entry *entry, const struct edit *edit, bool is_explained)
 {
     ASSERT(entry->state == ROSTER_PRESENT);
-    if (!list_is_empty(&entry->claims))
+    if (roster_care(entry)->claims)
         return claims_take_over(catalog, entry, edit);
+    if (!roster_need_care(&catalog->roster, entry))
+        return -ENOMEM;
     int r = is_explained ? edit_hide(catalog, entry, ROSTER_ABSENT, edit) : vanish(catalog, entry, edit);
     if (r < 0)
         return r;
@@ -151,7 +154,9 @@ int loss_release(struct catalog *catalog, struct roster_entry *entry, struct sli
 void loss_is_back(struct catalog *catalog, struct roster_entry *entry)
 {
     struct roster_service *service = entry->service;
-    loss_forget(&service->losses, &entry->loss);
+    if (!entry->care || !loss_counts(&entry->care->loss))
+        return;
+    loss_forget(&service->losses, &entry->care->loss);
     wheel_cancel(&catalog->roster.wheel, &service->loss_timer);
     wheel_arm(&catalog->roster.wheel, &service->loss_timer, loss_next(&service->losses, &catalog->loss_rules));
 }
@@ -163,11 +168,11 @@ int loss_bring_back(struct catalog *catalog, struct roster_service *service)
         service->is_mass_loss = false;
         return 0;
     }
-    struct roster_entry *entry = container_of(loss, struct roster_entry, loss);
+    struct roster_entry *entry = container_of(loss, struct roster_care, loss)->entry;
     int r = hold(catalog, entry, service->n_present, (struct edit){0});
     if (r < 0)
         return r;
-    flap_forgive(&entry->flap, &catalog->flap_rules, catalog->time->now_ns);
+    flap_forgive(&entry->care->flap, &catalog->flap_rules, catalog->time->now_ns);
     time_watch_penalty(catalog, entry);
     return 1;
 }

@@ -19,7 +19,7 @@
 
 static const struct instance_order *terms_for(const struct roster_entry *entry, enum order_type type)
 {
-    const struct instance_order *own = order_terms(entry->orders[type]);
+    const struct instance_order *own = order_terms(roster_care(entry)->orders[type]);
     return own ? own : order_terms(entry->service->orders[type]);
 }
 
@@ -75,10 +75,11 @@ static void arm(struct catalog *catalog, struct order *order)
 static int put_for_instance(struct catalog *catalog, struct roster_entry *entry, struct order *order)
 {
     const enum order_type type = order->type;
-    struct order *former = entry->orders[type];
-    entry->orders[type] = order;
+    struct order **place = &entry->care->orders[type];
+    struct order *former = *place;
+    *place = order;
     int r = obey(catalog, entry, type, order);
-    entry->orders[type] = former;
+    *place = former;
     if (r < 0)
         return r;
     bool is_withdrawn = !order_terms(order);
@@ -124,11 +125,11 @@ static int give_instance(struct catalog *catalog, struct slice service, struct s
         order_terms(order) ? roster_entry(roster, service, id) : roster_find(roster, service, id);
     if (!entry && order_terms(order))
         return -ENOMEM;
-    if (!entry || order_terms_equal(order_terms(entry->orders[order->type]), order_terms(order))) {
+    if (!entry || order_terms_equal(order_terms(roster_care(entry)->orders[order->type]), order_terms(order))) {
         order_free(order);
         return 0;
     }
-    int r = put_for_instance(catalog, entry, order);
+    int r = roster_need_care(roster, entry) ? put_for_instance(catalog, entry, order) : -ENOMEM;
     if (r < 0)
         roster_tidy(roster, entry);
     return r;

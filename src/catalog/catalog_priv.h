@@ -114,15 +114,13 @@ void orders_timer_fired(struct timer *timer);
 /* -------- catalog_reports.c */
 
 int reports_step(struct catalog *catalog, const struct catalog_event *event);
-/* Remembers what went wrong, for the day the key is deleted for it; empty: nothing. 0 or -ENOMEM. */
-int reports_set_trouble(struct roster_entry *entry, struct slice evidence);
 
 /* -------- catalog_time.c */
 
 int time_step(struct catalog *catalog);
 /* Has work done for the service by the next steps in time. */
 void time_add_work(struct catalog *catalog, struct roster_service *service);
-/* The instance of the entry has gone once more, or has been seen to fail. */
+/* The instance of the entry, which has care, has gone once more, or has been seen to fail. */
 void time_count_departure(struct catalog *catalog, struct roster_entry *entry);
 /* Sets the deadline at which the penalty crosses a threshold. */
 void time_watch_penalty(struct catalog *catalog, struct roster_entry *entry);

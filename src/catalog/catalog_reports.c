@@ -17,16 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-int reports_set_trouble(struct roster_entry *entry, struct slice evidence)
-{
-    char *trouble = evidence.len ? slice_dup(updates_cut(evidence)) : NULL;
-    if (evidence.len && !trouble)
-        return -ENOMEM;
-    free(entry->trouble);
-    entry->trouble = trouble;
-    return 0;
-}
-
 /* Sets or clears reasons; nothing is told when that changes nothing. 1: changed, 0: as it was, -ENOMEM. */
 static int change_reasons(struct catalog *catalog, struct roster_entry *entry, uint32_t set, uint32_t clear,
                           enum timeline_kind kind, const struct catalog_event *event)
@@ -39,14 +29,21 @@ static int change_reasons(struct catalog *catalog, struct roster_entry *entry, u
     return r < 0 ? r : 1;
 }
 
-/* As change_reasons, and remembers why. */
+/* As change_reasons, and remembers why, for the day the key is deleted for it. */
 static int change_for_trouble(struct catalog *catalog, struct roster_entry *entry, uint32_t set,
                               enum timeline_kind kind, const struct catalog_event *event)
 {
     if ((entry->instance->reasons & set) == set)
         return 0;
-    int r = reports_set_trouble(entry, event->report.evidence);
-    return r < 0 ? r : change_reasons(catalog, entry, set, 0, kind, event);
+    char *trouble = slice_dup(updates_cut(event->report.evidence));
+    int r = trouble ? change_reasons(catalog, entry, set, 0, kind, event) : -ENOMEM;
+    if (r < 0) {
+        free(trouble);
+        return r;
+    }
+    free(entry->care->trouble);
+    entry->care->trouble = trouble;
+    return r;
 }
 
 static int check_passed(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
@@ -54,9 +51,9 @@ static int check_passed(struct catalog *catalog, struct roster_entry *entry, con
     int r = change_reasons(catalog, entry, 0, REASON_BIT(STARTING) | REASON_BIT(FAILING), TIMELINE_CHECK_PASSED, event);
     if (r < 0)
         return r;
-    entry->is_proved_dead = false;
-    if (entry->removal == TIMELINE_CHECK_REMOVED)
-        entry->removal = 0;
+    entry->care->is_proved_dead = false;
+    if (entry->care->removal == TIMELINE_CHECK_REMOVED)
+        entry->care->removal = 0;
     roster_set_deadline(&catalog->roster, entry, ROSTER_REMOVAL, 0);
     return 0;
 }
@@ -79,8 +76,8 @@ static int session_back(struct catalog *catalog, struct roster_entry *entry, con
     int r = change_reasons(catalog, entry, 0, REASON_BIT(DISCONNECTED), TIMELINE_CONN_BACK, event);
     if (r < 0)
         return r;
-    if (entry->removal == TIMELINE_CONN_LOST)
-        entry->removal = 0;
+    if (entry->care->removal == TIMELINE_CONN_LOST)
+        entry->care->removal = 0;
     roster_set_deadline(&catalog->roster, entry, ROSTER_GRACE, 0);
     return 0;
 }
@@ -119,14 +116,21 @@ static int probed(struct catalog *catalog, struct roster_entry *entry, const str
     bool is_good = event->report.is_good;
     int r = is_good ? cleared(catalog, entry, event) : suspected(catalog, entry, event);
     if (r == 0)
-        entry->is_proved_dead = !is_good;
+        entry->care->is_proved_dead = !is_good;
     return r;
 }
 
-static int report_present(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
+static int source_reported(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
+{
+    const uint32_t stopped = REASON_BIT(STOPPED);
+    int r = event->report.is_good ? change_reasons(catalog, entry, 0, stopped, TIMELINE_STARTED, event)
+                                  : change_reasons(catalog, entry, stopped, 0, TIMELINE_STOPPED, event);
+    return r < 0 ? r : 0;
+}
+
+static int dispatch(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
 {
     const bool is_good = event->report.is_good;
-    int r = 0;
     switch (event->type) {
     case CATALOG_CHECK:
         return is_good ? check_passed(catalog, entry, event) : check_failed(catalog, entry, event);
@@ -138,16 +142,23 @@ static int report_present(struct catalog *catalog, struct roster_entry *entry, c
         return probed(catalog, entry, event);
     default:
         ASSERT(event->type == CATALOG_SOURCE);
-        r = is_good ? change_reasons(catalog, entry, 0, REASON_BIT(STOPPED), TIMELINE_STARTED, event)
-                    : change_reasons(catalog, entry, REASON_BIT(STOPPED), 0, TIMELINE_STOPPED, event);
-        return r < 0 ? r : 0;
+        return source_reported(catalog, entry, event);
     }
+}
+
+static int report_shown(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
+{
+    int r = roster_need_care(&catalog->roster, entry) ? dispatch(catalog, entry, event) : -ENOMEM;
+    if (entry->care && !(entry->instance->reasons & (REASON_BIT(FAILING) | REASON_BIT(DISCONNECTED))))
+        free(TAKE(entry->care->trouble));
+    roster_tidy(&catalog->roster, entry);
+    return r;
 }
 
 static int report_held(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
 {
     if (event->type == CATALOG_SUSPECT)
-        return report_present(catalog, entry, event);
+        return report_shown(catalog, entry, event);
     if (!event->report.is_good)
         return loss_release(catalog, entry, event->report.actor, event->report.evidence);
     loss_keep(catalog, entry);
@@ -161,5 +172,5 @@ int reports_step(struct catalog *catalog, const struct catalog_event *event)
         return 0;
     if (event->report.incarnation != 0 && event->report.incarnation != entry->instance->incarnation)
         return 0;
-    return entry->state == ROSTER_HELD ? report_held(catalog, entry, event) : report_present(catalog, entry, event);
+    return entry->state == ROSTER_HELD ? report_held(catalog, entry, event) : report_shown(catalog, entry, event);
 }

@@ -68,11 +68,12 @@ static bool has_reason(const struct roster_entry *entry, enum instance_reason re
 void time_watch_penalty(struct catalog *catalog, struct roster_entry *entry)
 {
     const struct flap_rules *rules = &catalog->flap_rules;
+    const struct roster_care *care = roster_care(entry);
     const nsec_t now_ns = catalog->time->now_ns;
     nsec_t at_ns = 0;
-    if (entry->flap.penalty > 0 || entry->is_flapping) {
-        at_ns = flap_falls_to(&entry->flap, rules, entry->is_flapping ? rules->reuse : PENALTY_FORGOTTEN, now_ns);
-        if (entry->is_flapping && entry_is_shown(entry) && !has_reason(entry, INSTANCE_REASON_FLAPPING))
+    if (care->flap.penalty > 0 || care->is_flapping) {
+        at_ns = flap_falls_to(&care->flap, rules, care->is_flapping ? rules->reuse : PENALTY_FORGOTTEN, now_ns);
+        if (care->is_flapping && entry_is_shown(entry) && !has_reason(entry, INSTANCE_REASON_FLAPPING))
             at_ns = now_ns; /* to say so */
     }
     roster_set_deadline(&catalog->roster, entry, ROSTER_FLAP, at_ns);
@@ -81,10 +82,11 @@ void time_watch_penalty(struct catalog *catalog, struct roster_entry *entry)
 void time_count_departure(struct catalog *catalog, struct roster_entry *entry)
 {
     const struct flap_rules *rules = &catalog->flap_rules;
+    struct roster_care *care = entry->care;
     if (rules->suppress == 0)
         return;
-    flap_add(&entry->flap, rules, catalog->time->now_ns);
-    entry->is_flapping |= entry->flap.penalty >= rules->suppress;
+    flap_add(&care->flap, rules, catalog->time->now_ns);
+    care->is_flapping |= care->flap.penalty >= rules->suppress;
     time_watch_penalty(catalog, entry);
 }
 
@@ -106,17 +108,17 @@ static int tell_flapping(struct catalog *catalog, struct roster_entry *entry, bo
 static int penalty_due(struct catalog *catalog, struct roster_entry *entry)
 {
     const struct flap_rules *rules = &catalog->flap_rules;
-    uint32_t penalty = flap_penalty(&entry->flap, rules, catalog->time->now_ns);
-    bool is_flapping = entry->is_flapping && penalty > rules->reuse;
+    struct roster_care *care = entry->care;
+    uint32_t penalty = flap_penalty(&care->flap, rules, catalog->time->now_ns);
+    bool is_flapping = care->is_flapping && penalty > rules->reuse;
     int r = tell_flapping(catalog, entry, is_flapping, penalty);
     if (r < 0)
         return r;
-    entry->is_flapping = is_flapping;
+    care->is_flapping = is_flapping;
     if (!is_flapping && penalty <= PENALTY_FORGOTTEN)
-        entry->flap = (struct flap){0};
+        care->flap = (struct flap){0};
     time_watch_penalty(catalog, entry);
-    if (entry->flap.penalty == 0)
-        roster_tidy(&catalog->roster, entry);
+    roster_tidy(&catalog->roster, entry);
     return 0;
 }
 
@@ -124,22 +126,26 @@ static int penalty_due(struct catalog *catalog, struct roster_entry *entry)
 
 void time_forget_troubles(struct catalog *catalog, struct roster_entry *entry)
 {
-    entry->removal = 0;
-    entry->is_proved_dead = false;
-    free(TAKE(entry->trouble));
+    struct roster_care *care = entry->care;
+    if (!care)
+        return;
+    care->removal = 0;
+    care->is_proved_dead = false;
+    free(TAKE(care->trouble));
     for (enum roster_deadline which = 0; which < ROSTER_DEADLINES; which++)
         if (which != ROSTER_FLAP)
-            entry->deadlines[which] = 0;
-    roster_set_deadline(&catalog->roster, entry, ROSTER_FLAP, entry->deadlines[ROSTER_FLAP]);
+            care->deadlines[which] = 0;
+    roster_set_deadline(&catalog->roster, entry, ROSTER_FLAP, care->deadlines[ROSTER_FLAP]);
 }
 
 /* Has the key of the entry deleted, for that reason. */
 static int ask_removal(struct catalog *catalog, struct roster_entry *entry, enum roster_deadline which,
                        enum timeline_kind kind)
 {
+    const char *trouble = entry->care->trouble ? entry->care->trouble : "";
     char words[UPDATES_TEXT_MAX + 32];
     int n = snprintf(words, sizeof(words), "%s%s%s", kind == TIMELINE_CONN_LOST ? "connection lost" : "check failed",
-                     entry->trouble ? ": " : "", entry->trouble ? entry->trouble : "");
+                     trouble[0] ? ": " : "", trouble);
     ASSERT(n > 0 && (size_t)n < sizeof(words));
     const struct catalog_write write = {
         .type = CATALOG_DELETE_KEY,
@@ -151,7 +157,7 @@ static int ask_removal(struct catalog *catalog, struct roster_entry *entry, enum
     if (r < 0)
         return r;
     updates_commit_write(catalog->updates);
-    entry->removal = (uint8_t)kind;
+    entry->care->removal = kind;
     roster_set_deadline(&catalog->roster, entry, which, catalog->time->now_ns + ASK_AGAIN_NS);
     return 0;
 }
@@ -165,10 +171,11 @@ static int suspicion_due(struct catalog *catalog, struct roster_entry *entry)
             return r;
     }
     roster_set_deadline(&catalog->roster, entry, ROSTER_SUSPICION, 0);
+    roster_tidy(&catalog->roster, entry);
     return 0;
 }
 
-/* Each sets its deadline anew, or the entry is gone. 0 or -ENOMEM. */
+/* Each sets its deadline anew, or forgets the entry. 0, or -ENOMEM: then all is as it was. */
 static int deadline_due(struct catalog *catalog, struct roster_entry *entry, enum roster_deadline which)
 {
     switch (which) {
@@ -191,14 +198,15 @@ static int deadline_due(struct catalog *catalog, struct roster_entry *entry, enu
 /* The earliest deadline of an entry is due; when others are too, the timer fires again. */
 void time_entry_fired(struct timer *timer)
 {
-    struct roster_entry *entry = container_of(timer, struct roster_entry, timer);
+    struct roster_care *care = container_of(timer, struct roster_care, timer);
+    struct roster_entry *entry = care->entry;
     struct catalog *catalog = container_of(entry->service->roster, struct catalog, roster);
     enum roster_deadline which = 0;
-    while (entry->deadlines[which] != timer->deadline_ns)
+    while (care->deadlines[which] != timer->deadline_ns)
         which++;
     catalog->failure = deadline_due(catalog, entry, which);
     if (catalog->failure < 0)
-        roster_set_deadline(&catalog->roster, entry, which, entry->deadlines[which]);
+        roster_set_deadline(&catalog->roster, entry, which, care->deadlines[which]);
 }
 
 int time_step(struct catalog *catalog)

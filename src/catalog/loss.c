@@ -33,9 +33,14 @@ void loss_add(struct loss_window *window, struct loss *loss, nsec_t now_ns)
     window->n++;
 }
 
+bool loss_counts(const struct loss *loss)
+{
+    return list_is_linked(&loss->in_window);
+}
+
 void loss_forget(struct loss_window *window, struct loss *loss)
 {
-    if (!list_is_linked(&loss->in_window))
+    if (!loss_counts(loss))
         return;
     ASSERT(window->n > 0);
     list_remove(&loss->in_window);

@@ -41,6 +41,8 @@ void loss_init(struct loss *loss);
 /* Vanished just now; not held. Those that fell out of the window must have been taken out before (loss_expire). */
 void loss_add(struct loss_window *window, struct loss *loss, nsec_t now_ns);
 
+bool loss_counts(const struct loss *loss);
+
 /* It is back, or proved dead: counts no longer. Harmless on one that does not count. */
 void loss_forget(struct loss_window *window, struct loss *loss);
 

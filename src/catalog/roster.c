@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables by name and by key, and the timer wheel that all deadlines hang on. A healthy instance has one object here and
- * no armed timer.
+ * Tables by name and by key, and the timer wheel that all deadlines hang on. Nearly all instances are well, and have
+ * one small object here and no timer; what more there is to remember hangs on it as its care.
  *
  * Invariants:
  *  1. A service's n_entries and n_present count its entries, and those that are PRESENT.
  *  2. An entry is on a list by `link` as its state says: PRESENT and HELD on service->shown or service->unseen, LOST on
  *     none, ABSENT on roster->penalised when it has a penalty and no orders.
- *  3. Its timer is armed for the earliest of its deadlines, or not at all.
+ *  3. The timer of its care is armed for the earliest of the deadlines, or not at all.
  *  4. No order of what is done follows from the order of a table: the hash key is another one in each run.
  */
 #include "catalog/roster.h"
@@ -38,22 +38,31 @@ static void order_discard(struct roster *roster, struct order *order)
     order_free(order);
 }
 
+static void care_free(struct roster *roster, struct roster_care *care)
+{
+    if (!care)
+        return;
+    ASSERT(!care->claims);
+    loss_forget(&care->entry->service->losses, &care->loss);
+    wheel_cancel(&roster->wheel, &care->timer);
+    for (unsigned type = 0; type < ORDER_TYPES; type++)
+        order_discard(roster, care->orders[type]);
+    free(care->trouble);
+    free(care);
+}
+
 static void entry_free(struct roster *roster, struct roster_entry *entry)
 {
     struct roster_service *service = entry->service;
-    ASSERT(service->n_entries > 0 && list_is_empty(&entry->claims));
+    ASSERT(service->n_entries > 0);
     if (entry->state == ROSTER_ABSENT && list_is_linked(&entry->link))
         roster->n_penalised--;
     list_remove(&entry->link);
-    loss_forget(&service->losses, &entry->loss);
-    wheel_cancel(&roster->wheel, &entry->timer);
+    care_free(roster, entry->care);
     htab_remove(&roster->entries, &entry->by_name);
     roster_unlink_key(roster, entry);
-    for (unsigned type = 0; type < ORDER_TYPES; type++)
-        order_discard(roster, entry->orders[type]);
     instance_unref(entry->instance);
     service->n_entries--;
-    free(entry->trouble);
     free(entry);
 }
 
@@ -167,9 +176,6 @@ static struct roster_entry *entry_new(struct roster *roster, struct roster_servi
         return NULL;
     entry->service = service;
     list_init(&entry->link);
-    list_init(&entry->claims);
-    loss_init(&entry->loss);
-    timer_init(&entry->timer, roster->on_entry);
     entry->id_len = (unsigned)id.len;
     memcpy(entry->id, id.ptr, id.len);
     if (htab_insert(&roster->entries, &entry->by_name, hash_names(roster, roster_service_name(service), id)) < 0) {
@@ -178,6 +184,26 @@ static struct roster_entry *entry_new(struct roster *roster, struct roster_servi
     }
     service->n_entries++;
     return entry;
+}
+
+const struct roster_care *roster_care(const struct roster_entry *entry)
+{
+    static const struct roster_care none;
+    return entry->care ? entry->care : &none;
+}
+
+struct roster_care *roster_need_care(struct roster *roster, struct roster_entry *entry)
+{
+    if (entry->care)
+        return entry->care;
+    struct roster_care *care = calloc(1, sizeof(*care));
+    if (!care)
+        return NULL;
+    care->entry = entry;
+    loss_init(&care->loss);
+    timer_init(&care->timer, roster->on_entry);
+    entry->care = care;
+    return care;
 }
 
 struct roster_entry *roster_entry(struct roster *roster, struct slice service_name, struct slice id)
@@ -224,17 +250,32 @@ static void entry_penalised(struct roster *roster, struct roster_entry *entry)
         entry_forget(roster, container_of(roster->penalised.next, struct roster_entry, link));
 }
 
+static bool has_orders(const struct roster_care *care)
+{
+    for (unsigned type = 0; type < ORDER_TYPES; type++)
+        if (care->orders[type])
+            return true;
+    return false;
+}
+
+static bool is_idle(const struct roster_care *care)
+{
+    return !care->claims && !has_orders(care) && !care->removal && !care->is_proved_dead && !care->is_flapping &&
+           !care->trouble && !loss_counts(&care->loss) && care->flap.penalty == 0 && !timer_is_armed(&care->timer);
+}
+
 void roster_tidy(struct roster *roster, struct roster_entry *entry)
 {
+    if (entry->care && is_idle(entry->care)) {
+        care_free(roster, entry->care);
+        entry->care = NULL;
+    }
     if (entry->state != ROSTER_ABSENT)
         return;
-    for (unsigned type = 0; type < ORDER_TYPES; type++)
-        if (entry->orders[type])
-            return;
-    if (entry->flap.penalty > 0)
-        entry_penalised(roster, entry);
-    else
+    if (!entry->care)
         entry_forget(roster, entry);
+    else if (!has_orders(entry->care))
+        entry_penalised(roster, entry);
 }
 
 /* ------------------------------------------------------------------------------------------------ changing */
@@ -285,19 +326,23 @@ void roster_set(struct roster *roster, struct roster_entry *entry, enum roster_s
 
 void roster_set_deadline(struct roster *roster, struct roster_entry *entry, enum roster_deadline which, nsec_t at_ns)
 {
-    entry->deadlines[which] = at_ns;
+    struct roster_care *care = entry->care;
+    ASSERT(care || at_ns == 0);
+    if (!care)
+        return;
+    care->deadlines[which] = at_ns;
     nsec_t next = NSEC_NEVER;
     for (unsigned i = 0; i < ROSTER_DEADLINES; i++)
-        if (entry->deadlines[i] != 0 && entry->deadlines[i] < next)
-            next = entry->deadlines[i];
-    wheel_cancel(&roster->wheel, &entry->timer);
-    wheel_arm(&roster->wheel, &entry->timer, next);
+        if (care->deadlines[i] != 0 && care->deadlines[i] < next)
+            next = care->deadlines[i];
+    wheel_cancel(&roster->wheel, &care->timer);
+    wheel_arm(&roster->wheel, &care->timer, next);
 }
 
 void roster_set_order(struct roster *roster, struct roster_service *service, struct roster_entry *entry,
                       enum order_type type, struct order *order)
 {
-    struct order **place = entry ? &entry->orders[type] : &service->orders[type];
+    struct order **place = entry ? &entry->care->orders[type] : &service->orders[type];
     order_discard(roster, *place);
     *place = order;
     if (!order)
@@ -315,7 +360,8 @@ void roster_set_order(struct roster *roster, struct roster_service *service, str
 
 int roster_add_claim(struct roster *roster, struct roster_entry *entry, const struct instance *instance)
 {
-    struct roster_claim *claim = calloc(1, sizeof(*claim));
+    struct roster_care *care = roster_need_care(roster, entry);
+    struct roster_claim *claim = care ? calloc(1, sizeof(*claim)) : NULL;
     if (!claim)
         return -ENOMEM;
     if (htab_insert(&roster->claims, &claim->by_key, hash_text(roster, instance->key)) < 0) {
@@ -324,15 +370,18 @@ int roster_add_claim(struct roster *roster, struct roster_entry *entry, const st
     }
     claim->entry = entry;
     claim->instance = instance;
-    list_init(&claim->link);
-    list_push_back(&entry->claims, &claim->link);
+    claim->next = care->claims;
+    care->claims = claim;
     return 0;
 }
 
 void roster_drop_claim(struct roster *roster, struct roster_claim *claim)
 {
+    struct roster_claim **at = &claim->entry->care->claims;
+    while (*at != claim)
+        at = &(*at)->next;
+    *at = claim->next;
     htab_remove(&roster->claims, &claim->by_key);
-    list_remove(&claim->link);
     instance_unref(claim->instance);
     free(claim);
 }

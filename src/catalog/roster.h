@@ -12,6 +12,7 @@
 #include "catalog/flap.h"
 #include "catalog/loss.h"
 #include "catalog/order.h"
+#include "catalog/timeline.h"
 
 /* What is under a name. */
 enum roster_state {
@@ -54,28 +55,34 @@ struct roster_entry {
     struct htab_node by_key; /* PRESENT: by the key of its instance */
     struct roster_service *service;
     struct list link; /* PRESENT, HELD: in shown or unseen; ABSENT: in roster->penalised when it has a penalty */
+    const struct instance *instance; /* a reference; NULL: ABSENT */
+    struct roster_care *care;        /* NULL: all is well, and has been for a while */
+    uint32_t writers[2];             /* of its key: the last one, and the one before him */
     enum roster_state state;
     unsigned id_len;
-    const struct instance *instance; /* a reference; NULL: ABSENT */
-    struct list claims;              /* of roster_claim: other keys that would stand for it */
+    bool is_keyed; /* by_key is in the table */
+    char id[];
+};
+
+/* What is remembered of an entry that has seen trouble, or is under orders. All zero: nothing. */
+struct roster_care {
+    struct roster_entry *entry;
+    struct roster_claim *claims; /* other keys that would stand for it, in no order */
     struct order *orders[ORDER_TYPES];
-    uint32_t writers[2]; /* of its key: the last one, and the one before him */
-    uint8_t removal;     /* which timeline_kind its coming removal will be, that we asked for; 0: none */
-    bool is_keyed;       /* by_key is in the table */
-    bool is_proved_dead; /* a probe found nobody there */
-    bool is_flapping;    /* its penalty has crossed the upper threshold and not yet the lower one */
-    char *trouble;       /* evidence of its last failure, for the day it is removed; may be NULL */
+    enum timeline_kind removal; /* which kind its coming removal will be, that we asked for; 0: none */
+    bool is_proved_dead;        /* a probe found nobody there */
+    bool is_flapping;           /* its penalty has crossed the upper threshold and not yet the lower one */
+    char *trouble;              /* evidence of its last failure, for the day it is removed; may be NULL */
     struct loss loss;
     struct flap flap;
     nsec_t deadlines[ROSTER_DEADLINES]; /* 0: none */
     struct timer timer;                 /* for the next of them */
-    char id[];
 };
 
 /* A key that stands for an instance whose name another key had before. */
 struct roster_claim {
     struct htab_node by_key;
-    struct list link; /* in entry->claims, in no order */
+    struct roster_claim *next; /* of its entry */
     struct roster_entry *entry;
     const struct instance *instance; /* as it would be; a reference */
 };
@@ -104,6 +111,11 @@ static inline struct slice roster_id(const struct roster_entry *entry)
     return slice_from(entry->id, entry->id_len);
 }
 
+/* For reading; never NULL: of an entry without, one that is all zero. */
+const struct roster_care *roster_care(const struct roster_entry *entry);
+/* For writing: made when there is none. Goes with roster_tidy when it is all zero again. NULL: out of memory. */
+struct roster_care *roster_need_care(struct roster *roster, struct roster_entry *entry);
+
 /* NULL: none. */
 struct roster_service *roster_find_service(const struct roster *roster, struct slice name);
 struct roster_entry *roster_find(const struct roster *roster, struct slice service, struct slice id);
@@ -114,7 +126,10 @@ struct roster_claim *roster_find_claim(const struct roster *roster, struct slice
 struct roster_service *roster_service(struct roster *roster, struct slice name);
 struct roster_entry *roster_entry(struct roster *roster, struct slice service, struct slice id);
 
-/* Forgets the entry and its service if nothing is remembered of them any more; they are not to be used after that. */
+/*
+ * Forgets the entry's care, the entry and its service, as far as nothing is remembered in them any more; they are not
+ * to be used after that.
+ */
 void roster_tidy(struct roster *roster, struct roster_entry *entry);
 void roster_tidy_service(struct roster *roster, struct roster_service *service);
 
@@ -132,10 +147,13 @@ void roster_unlink_key(struct roster *roster, struct roster_entry *entry);
 void roster_set(struct roster *roster, struct roster_entry *entry, enum roster_state state,
                 const struct instance *instance);
 
-/* Sets one deadline (0: none) and the timer. */
+/* Sets one deadline (0: none) and the timer. The entry has care, unless there is none to set. */
 void roster_set_deadline(struct roster *roster, struct roster_entry *entry, enum roster_deadline which, nsec_t at_ns);
 
-/* Puts the order in the place of the one that was there, which is freed; takes it over. NULL: none. */
+/*
+ * Puts the order in the place of the one that was there, which is freed; takes it over. NULL: none. The entry (NULL:
+ * for the service) has care.
+ */
 void roster_set_order(struct roster *roster, struct roster_service *service, struct roster_entry *entry,
                       enum order_type type, struct order *order);
 

@@ -24,7 +24,8 @@ static void new_catalog(struct catalog_kit *kit, const struct catalog_options *o
     catalog_options_init(&defaults);
     if (options)
         defaults = *options;
-    defaults.projection = kit->projection;
+    if (!defaults.projection)
+        defaults.projection = kit->projection;
     expect_ok(catalog_new(&defaults, &kit->rcu, first_revision, &kit->catalog));
     kit->seen = catalog_revision(kit->catalog);
 }

@@ -43,7 +43,7 @@ struct catalog_kit {
     size_t n_failed;    /* allocations that were failed so */
 };
 
-/* options NULL: the defaults. The projection is the built-in one. */
+/* options NULL: the defaults. Without a projection among them: the built-in one. */
 void catalog_kit_init(struct catalog_kit *kit, const struct catalog_options *options);
 void catalog_kit_deinit(struct catalog_kit *kit);
 

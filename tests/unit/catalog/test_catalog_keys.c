@@ -281,6 +281,48 @@ static void after_a_restart_the_same_key_is_shown(void)
     end();
 }
 
+static void a_key_that_names_another_instance_leaves_the_former_one(void)
+{
+    const struct projection_rule rules[] = {
+        {.pattern = SLICE_LIT("x/{id}"), .service = SLICE_LIT("plain"), .value = PROJECTION_ADDRESS},
+        {.pattern = SLICE_LIT("x/{id}"), .service = SLICE_LIT("rich"), .value = PROJECTION_RECORD},
+    };
+    struct projection *projection;
+    expect_int(projection_new(rules, ARRAY_LEN(rules), false, &projection, NULL), 0);
+    struct catalog_options options;
+    catalog_options_init(&options);
+    options.projection = projection;
+    catalog_kit_init(&kit, &options);
+    kit_put(&kit, "x/1", "10.0.0.1:80", 0, "a");
+    expect_str(kit_reasons(&kit, "plain", "1"), "up");
+    kit_put(&kit, "x/1", "{\"address\": \"10.0.0.1:80\"}", 0, "b");
+    expect_int(kit_trace_count(&kit, "2 deregistered plain/1 by b: its key names another instance now"), 1);
+    expect_str(kit_last(&kit), "3 registered rich/1 by b");
+    expect_str(kit_reasons(&kit, "plain", "1"), "gone");
+    kit_delete(&kit, "x/1", STORE_NOTE_DELETED, "c", "");
+    expect_str(kit_last(&kit), "4 deregistered rich/1 by c");
+    end();
+    projection_free(projection);
+}
+
+/* ------------------------------------------------------------------------------------------------ readers */
+
+static void field_21_a_change_touches_only_its_service(void)
+{
+    begin();
+    kit_register(&kit, "web", "1", "10.0.0.1:80");
+    kit_register(&kit, "db", "1", "10.0.0.2:80");
+    const struct directory_service *web = directory_find(catalog_directory(kit.catalog), SLICE_LIT("web"));
+    int64_t revision = web->revision;
+    uint64_t generation = web->generation;
+    kit_register(&kit, "db", "1", "10.0.0.3:80");
+    kit_report(&kit, CATALOG_SOURCE, "db", "1", false, "paused");
+    expect_true(directory_find(catalog_directory(kit.catalog), SLICE_LIT("web")) == web);
+    expect_int(web->revision, revision);
+    expect_int(web->generation, generation);
+    end();
+}
+
 /* ------------------------------------------------------------------------------------------------ the start */
 
 static void what_is_read_at_the_start_is_not_told(void)
@@ -347,6 +389,9 @@ static const struct test_case cases[] = {
     {"of two keys for one name the older is shown", of_two_keys_for_one_name_the_older_is_shown},
     {"a claim that goes is not missed", a_claim_that_goes_is_not_missed},
     {"after a restart the same of two keys is shown", after_a_restart_the_same_key_is_shown},
+    {"a key that names another instance leaves the former one",
+     a_key_that_names_another_instance_leaves_the_former_one},
+    {"field #21: a change touches only its service", field_21_a_change_touches_only_its_service},
     {"what is read at the start is not told", what_is_read_at_the_start_is_not_told},
     {"field #20: a restart does not withhold checked instances",
      field_20_a_restart_does_not_withhold_checked_instances},
