@@ -9,8 +9,8 @@
  *   - what the value must be: an address ("127.0.0.1:1212", "tcp@h:1", an URL), naming as etcd's clients write it
  *     ({"Op":0,"Addr":"h:1"}), a record (as in instance_record.h), or any of these.
  * The built-in rule, after the configured ones: a key with a lease whose value is plainly an address or etcd naming is
- * an instance of the service that its path up to the last '/' names ("server/001" -> server, 001; a leading '/' does not
- * count). Keys below /muster/ are never projected by rules.
+ * an instance of the service that its path up to the last '/' names ("server/001" -> server, 001; a leading '/' does
+ * not count). Keys below /muster/ are never projected by rules.
  */
 #pragma once
 

@@ -32,8 +32,8 @@ struct curator_options {
 };
 
 /*
- * Reads the store as it is (timeline, documents, keys) and publishes: the directory is whole from then on. 0, -ENOMEM, or
- * the -errno of a system call.
+ * Reads the store as it is (timeline, documents, keys) and publishes: the directory is whole from then on. 0, -ENOMEM,
+ * or the -errno of a system call.
  */
 int curator_new(const struct curator_options *options, struct curator **ret_curator);
 /* Stopped, or never started, and the store's keeper has stopped as well. Accepts NULL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Drain and maintenance as documents of the store: "drain/<service>/<instance>" or "drain/<service>", the names spelt as
- * in keys, with
+ * Drain and maintenance as documents of the store: "drain/<service>/<instance>" or "drain/<service>", the names spelt
+ * as in keys, with
  *
  *     {"owner": "alice", "reason": "new kernel", "since_ms": 1700000000000, "until_ms": 0}
  *
