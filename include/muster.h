@@ -67,12 +67,15 @@ struct muster_options {
     const char *ca_file;   /* https: PEM file of the authorities to trust; NULL: the system's */
     const char *cert_file; /* https: PEM file of the certificate to show; NULL: none */
     const char *key_file;  /* https: PEM file of its key; NULL: it is in cert_file */
+    /* since version 2: */
+    /* Of a user, where the server wants one (POST /v3/auth/authenticate). NULL: $MUSTER_TOKEN, or none. */
+    const char *token;
 };
 
-#define MUSTER_OPTIONS_VERSION 1
+#define MUSTER_OPTIONS_VERSION 2
 #define MUSTER_OPTIONS_INIT                                                                                            \
     {                                                                                                                  \
-        MUSTER_OPTIONS_VERSION, NULL, 5000, NULL, NULL, NULL                                                           \
+        MUSTER_OPTIONS_VERSION, NULL, 5000, NULL, NULL, NULL, NULL                                                     \
     }
 
 struct muster_client;

@@ -2,6 +2,7 @@
 #include "client/client.h"
 
 #include "base/util.h"
+#include "wire/http.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -57,6 +58,19 @@ static const char *choose_addresses(const struct muster_options *options)
     return from_environment && *from_environment ? from_environment : DEFAULT_ADDRESSES;
 }
 
+/* NULL: none. It stands in a field of a request's head, so not all bytes are good. */
+static const char *choose_token(struct muster_client *client, const struct muster_options *options)
+{
+    const char *token = options->version >= 2 ? options->token : NULL;
+    if (!token)
+        token = getenv("MUSTER_TOKEN");
+    if (!token || !*token || http_is_field_value(slice_from_str(token)))
+        return token && *token ? token : NULL;
+    client->options_result = MUSTER_BAD_OPTIONS;
+    err_set(&client->options_error, 0, "the token has bytes that no token has");
+    return NULL;
+}
+
 int muster_client_new(const struct muster_options *options, struct muster_client **ret_client)
 {
     static const struct muster_options defaults = MUSTER_OPTIONS_INIT;
@@ -64,19 +78,20 @@ int muster_client_new(const struct muster_options *options, struct muster_client
     struct muster_client *client = calloc(1, sizeof(*client));
     if (!client)
         return MUSTER_OUT_OF_MEMORY;
-    if (options && options->version != MUSTER_OPTIONS_VERSION) {
+    if (options && (options->version < 1 || options->version > MUSTER_OPTIONS_VERSION)) {
         client->options_result = MUSTER_BAD_OPTIONS;
-        err_set(&client->options_error, 0, "muster_options.version is %u; this library knows %d", options->version,
-                MUSTER_OPTIONS_VERSION);
+        err_set(&client->options_error, 0, "muster_options.version is %u; this library knows up to %d",
+                options->version, MUSTER_OPTIONS_VERSION);
         options = NULL;
     }
     if (!options)
         options = &defaults;
+    const char *token = choose_token(client, options);
     client->timeout_ns = options->timeout_ms * NSEC_PER_MSEC;
     if (client->options_result == MUSTER_OK)
         parse_addresses(client, choose_addresses(options));
     if (copy_text(options->ca_file, &client->ca_file) < 0 || copy_text(options->cert_file, &client->cert_file) < 0 ||
-        copy_text(options->key_file, &client->key_file) < 0) {
+        copy_text(options->key_file, &client->key_file) < 0 || copy_text(token, &client->token) < 0) {
         muster_client_free(client);
         return MUSTER_OUT_OF_MEMORY;
     }
@@ -91,6 +106,7 @@ void muster_client_free(struct muster_client *client)
     free(client->ca_file);
     free(client->cert_file);
     free(client->key_file);
+    free(client->token);
     free(client);
 }
 
@@ -182,7 +198,8 @@ int client_ask(struct muster_client *client, const char *method, const char *pat
     format_address(address, text);
     const char *host = address->scheme == ADDRESS_UNIX ? "localhost" : strstr(text, "://") + 3;
     struct err err = {""};
-    int r = http_ask(conn, method, host, path, on_body, ctx, ret_status, &err);
+    const struct http_question question = {method, host, path, client->token};
+    int r = http_ask(conn, &question, on_body, ctx, ret_status, &err);
     if (r < 0)
         return client_fail(client, result_of(r), "%s: %s", text, r == -ENOMEM ? "out of memory" : err.text);
     return MUSTER_OK;

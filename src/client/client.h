@@ -18,6 +18,7 @@ struct muster_client {
     struct err options_error;
     nsec_t timeout_ns;
     char *ca_file, *cert_file, *key_file;
+    char *token; /* NULL: none */
     unsigned n_addresses;
     struct address addresses[CLIENT_ADDRESSES_MAX];
 };

@@ -16,13 +16,16 @@ static const struct http1_limits limits = {.head_bytes = 16 * 1024, .target_byte
 
 #define PIECE_BYTES (16 * 1024)
 
-static int send_request(struct conn *conn, const char *method, const char *host, const char *path, struct err *err)
+static int send_request(struct conn *conn, const struct http_question *question, struct err *err)
 {
     struct buf request = {.limit = REQUEST_BYTES_MAX};
     buf_printf(&request,
                "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: libmuster\r\nAccept: */*\r\n"
-               "Connection: close\r\n\r\n",
-               method, path, host);
+               "Connection: close\r\n",
+               question->method, question->path, question->host);
+    if (question->token)
+        buf_printf(&request, "Authorization: %s\r\n", question->token);
+    buf_append_str(&request, "\r\n");
     int r = buf_error(&request);
     if (r == 0)
         r = conn_send(conn, buf_slice(&request), err);
@@ -130,10 +133,10 @@ static int receive_body(struct conn *conn, struct buf *bytes, const struct http_
     }
 }
 
-int http_ask(struct conn *conn, const char *method, const char *host, const char *path, http_body_fn on_body, void *ctx,
+int http_ask(struct conn *conn, const struct http_question *question, http_body_fn on_body, void *ctx,
              unsigned *ret_status, struct err *err)
 {
-    int r = send_request(conn, method, host, path, err);
+    int r = send_request(conn, question, err);
     if (r < 0)
         return r;
     struct buf bytes = {.limit = limits.head_bytes + PIECE_BYTES};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The program `muster`: the commands it has. `serve` is the daemon; `store` reads a store's files, or talks to a running
- * daemon as the others do.
+ * The program `muster`: the commands it has. `serve` is the daemon; `store` reads a store's files, or talks to a
+ * running daemon as the others do.
  */
 #include "base/util.h"
 #include "cli/cli.h"

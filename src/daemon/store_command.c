@@ -56,6 +56,7 @@ static void print_options(FILE *out)
           "  --data DIR        this data folder; when a server has it, that server is asked (also: $MUSTER_DATA)\n"
           "  --address LIST    this running server (also: $MUSTER_ADDR)\n"
           "  --ca FILE, --cert FILE, --key FILE  for https, as with `muster status`\n"
+          "  --token TOKEN     of the user root, where users are asked for (also: $MUSTER_TOKEN)\n"
           "  --file FILE       check, dump, why: a saved copy\n"
           "\n"
           "  -o, --output FORMAT  table or text (default), or json\n"
@@ -126,23 +127,18 @@ enum option_letter {
     HISTORY = 'h',
     NOTES = 'n',
     DOCS = 'D',
-    LEASE = 'l'
+    LEASE = 'l',
+    TOKEN = 't'
 };
 
 static const struct option known[] = {
-    {"data", required_argument, NULL, DATA},
-    {"address", required_argument, NULL, ADDRESS},
-    {"file", required_argument, NULL, SAVED},
-    {"output", required_argument, NULL, OUTPUT},
-    {"ca", required_argument, NULL, CA},
-    {"cert", required_argument, NULL, CERT},
-    {"key", required_argument, NULL, KEY},
-    {"repair", no_argument, NULL, REPAIR},
-    {"history", no_argument, NULL, HISTORY},
-    {"notes", no_argument, NULL, NOTES},
-    {"docs", no_argument, NULL, DOCS},
-    {"lease", required_argument, NULL, LEASE},
-    {NULL, 0, NULL, 0},
+    {"data", required_argument, NULL, DATA},   {"address", required_argument, NULL, ADDRESS},
+    {"file", required_argument, NULL, SAVED},  {"output", required_argument, NULL, OUTPUT},
+    {"ca", required_argument, NULL, CA},       {"cert", required_argument, NULL, CERT},
+    {"key", required_argument, NULL, KEY},     {"repair", no_argument, NULL, REPAIR},
+    {"history", no_argument, NULL, HISTORY},   {"notes", no_argument, NULL, NOTES},
+    {"docs", no_argument, NULL, DOCS},         {"token", required_argument, NULL, TOKEN},
+    {"lease", required_argument, NULL, LEASE}, {NULL, 0, NULL, 0},
 };
 
 /* What a verb must take for the option to be right. */
@@ -153,6 +149,7 @@ static unsigned bits_of(int letter)
     case CA:
     case CERT:
     case KEY:
+    case TOKEN:
         return TAKES_SERVER;
     case SAVED:
         return TAKES_FILE;
@@ -176,7 +173,7 @@ static void take_option(struct store_arguments *arguments, int letter, const cha
     const char **const words[] = {
         [DATA] = &arguments->options.data, [SAVED] = &arguments->options.file, [ADDRESS] = &server->addresses,
         [CA] = &server->ca_file,           [CERT] = &server->cert_file,        [KEY] = &server->key_file,
-        [LEASE] = &arguments->lease,
+        [LEASE] = &arguments->lease,       [TOKEN] = &server->token,
     };
     bool *const switches[] = {[REPAIR] = &arguments->repair,
                               [HISTORY] = &arguments->history,

@@ -41,7 +41,7 @@ static void format_lease(int64_t lease, char ret_text[LEASE_TEXT_MAX])
 {
     ret_text[0] = '\0';
     if (lease != 0)
-        (void)snprintf(ret_text, LEASE_TEXT_MAX, "%" PRIx64, lease);
+        (void)snprintf(ret_text, LEASE_TEXT_MAX, "%016" PRIx64, lease);
 }
 
 static void format_time(int64_t wall_ms, char ret_text[TIME_TEXT_MAX])

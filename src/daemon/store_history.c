@@ -178,7 +178,7 @@ static bool gather(void *ctx, const struct store_note *note)
     struct gathering *gathering = ctx;
     char lease[20] = "";
     if (note->lease != 0)
-        (void)snprintf(lease, sizeof(lease), "%" PRIx64, note->lease);
+        (void)snprintf(lease, sizeof(lease), "%016" PRIx64, note->lease);
     gathering->notes[gathering->n++] = (struct muster_note){
         .what = why_word(note->kind),
         .revision = note->revision,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store owns the request until it has answered it, whatever the client does meanwhile: a backup that is freed
- * earlier stays until then. The file is read on the loop's thread; it was written a moment ago, so it is in memory, as a
- * rule.
+ * earlier stays until then. The file is read on the loop's thread; it was written a moment ago, so it is in memory, as
+ * a rule.
  */
 #include "fronts/backup.h"
 

@@ -167,6 +167,14 @@ class Muster:
         """The exit code, once the process has ended by itself."""
         return self.process.wait(SECONDS)
 
+    def descriptors(self):
+        """What its descriptors are of, as far as they stay open long enough to tell."""
+        names = []
+        for path in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                names.append(os.readlink(path))
+        return names
+
     def resident_bytes(self):
         pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from etcd_lib import Server
-from lib import BINARY, SECONDS, Muster, environment, folder, run, start, tap
+from lib import BINARY, SECONDS, Muster, ask, environment, folder, run, start, tap, wait_for
 
 
 class Running(Server):
@@ -292,6 +292,60 @@ def only_good_copies_go_into_empty_folders():
         store("restore", str(saved), "--data", str(target))
 
 
+def copies_are_few_and_clients_may_go():
+    with filled() as server:
+        for i in range(30):
+            server.python().put(f"big{i}", bytes(1_000_000))
+        request = b"GET /api/v1/store/snapshot HTTP/1.1\r\nHost: x\r\n\r\n"
+        readers = [server.muster.connect() for _ in range(4)]
+        for reader in readers:
+            reader.sendall(request)
+            tap.expect(reader.recv(12), b"HTTP/1.1 200")
+        told_busy = server.muster.get("/api/v1/store/snapshot")
+        tap.expect((told_busy.status, told_busy.body), (503, b"too many copies are being read\n"))
+        deleted = [name for name in server.muster.descriptors() if "backup.new (deleted)" in name]
+        tap.expect(len(deleted), 4)
+        for reader in readers:
+            reader.close()
+        wait_for(lambda: [name for name in server.muster.descriptors() if "backup.new" in name], [])
+        tap.expect(len(dump("--address", address(server))), 35)
+
+
+def bad_questions_get_their_answer():
+    with filled() as server:
+        get = server.muster.get
+        for query in ("", "?key=", "?lease=", "?lease=0", "?lease=xyz", "?key=a&lease=1", "?key=%zz"):
+            answer = get("/api/v1/store/why" + query)
+            tap.expect((query, answer.status), (query, 400))
+        tap.expect(get("/api/v1/store/compaction").status, 405)
+        for query in ("?revision=", "?revision=0", "?revision=-1", "?revision=x", "?revision=99999999999999999999"):
+            with server.muster.connect() as connection:
+                answer = ask(connection, f"POST /api/v1/store/compaction{query} HTTP/1.1\r\nHost: x\r\n\r\n")
+                tap.expect((query, answer.status), (query, 400))
+        answer = json.loads(get("/api/v1/store/why?key=k1").body)
+        tap.expect((answer["exists"], answer["notes"][0]["what"]), (False, "deleted"))
+        for i in range(150):
+            server.python().put("often", "x")
+            server.python().delete("often")
+        notes = json.loads(get("/api/v1/store/why?key=often").body)["notes"]
+        tap.expect((len(notes), notes[-1]["revision"]), (100, 307))
+
+
+def users_are_asked_for():
+    with filled() as server:
+        server.etcdctl("user", "add", "root:secret")
+        server.etcdctl("user", "grant-role", "root", "root")
+        server.etcdctl("auth", "enable")
+        refused = store("dump", "--address", address(server), code=1)
+        tap.expect("token" in refused.err and refused.err, refused.err)
+        with server.muster.connect() as connection:
+            body = '{"name": "root", "password": "secret"}'
+            answer = ask(connection, "POST /v3/auth/authenticate HTTP/1.1\r\nHost: x\r\n"
+                         f"Content-Length: {len(body)}\r\n\r\n{body}")
+        token = json.loads(answer.body)["token"]
+        tap.expect(dump("--address", address(server), "--token", token)[0]["revision"], 7)
+
+
 def a_copy_that_cannot_be_written_leaves_nothing():
     with filled() as server, folder() as place:
         store("snapshot", str(place / "no/such/folder"), "--address", address(server), code=1)
@@ -318,6 +372,9 @@ sys.exit(
             ("a saved store comes back as it was", a_saved_store_comes_back_as_it_was),
             ("a stopped store is saved through pipes", a_stopped_store_is_saved_through_pipes),
             ("only good copies go into empty folders", only_good_copies_go_into_empty_folders),
+            ("copies are few and clients may go", copies_are_few_and_clients_may_go),
+            ("bad questions get their answer", bad_questions_get_their_answer),
+            ("users are asked for", users_are_asked_for),
             ("a copy that cannot be written leaves nothing", a_copy_that_cannot_be_written_leaves_nothing),
         ]
     )

@@ -2,8 +2,8 @@
 /*
  * What is remembered about a key or a lease, the oldest first; of very much, the newest:
  *
- *     {"exists": true, "notes": [{"what": "expired", "revision": 12, "wall_ms": 1700000000000, "lease": "32695410dcc0000a",
- *                                 "silence_ms": 10213, "key": BASE64, "actor": "…", "cause": "…"}]}
+ *     {"exists": true, "notes": [{"what": "expired", "revision": 12, "wall_ms": 1700000000000,
+ *                                 "lease": "32695410dcc0000a", "silence_ms": 10213, "key": BASE64, "actor": "…", "cause": "…"}]}
  *
  * `exists` is told of keys. `what` is changed (by whoever made the key what it is now), expired, revoked or deleted; in
  * a note about a lease itself the key is empty.
@@ -33,7 +33,7 @@ static bool put_note(void *ctx, const struct store_note *note)
 {
     struct json_writer *json = ctx;
     char lease[20];
-    int n = snprintf(lease, sizeof(lease), "%" PRIx64, note->lease);
+    int n = snprintf(lease, sizeof(lease), "%016" PRIx64, note->lease);
     json_writer_begin_object(json);
     put_text(json, SLICE_LIT("what"), slice_from_str(why_word(note->kind)));
     put_number(json, SLICE_LIT("revision"), note->revision);

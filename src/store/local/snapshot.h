@@ -14,8 +14,8 @@
 #include "store/local/wal_files.h"
 
 /*
- * A snapshot is synced each time it has grown by this much: many unwritten pages would make the syncs of the log, on the
- * same disk, wait for all of them.
+ * A snapshot is synced each time it has grown by this much: many unwritten pages would make the syncs of the log, on
+ * the same disk, wait for all of them.
  */
 #define SNAPSHOT_SYNC_BYTES ((uint64_t)1024 * 1024)
 

@@ -254,12 +254,12 @@ int wal_folder_look(const char *path, struct wal_files **ret_files, struct err *
 
 int wal_folder_open(const char *path, struct wal_files **ret_files, struct err *err)
 {
-    struct wal_files *files;
+    struct wal_files *files = NULL;
     int result = make_folder(path);
     if (result < 0)
         return err_set_errno(err, result, "the store's folder %s cannot be made", path);
     result = wal_folder_look(path, &files, err);
-    if (result < 0)
+    if (!files)
         return result;
     result = lock(container_of(files, struct wal_folder, files)->fd, path, err);
     if (result < 0) {

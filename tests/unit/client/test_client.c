@@ -5,6 +5,7 @@
  */
 #include "muster.h"
 
+#include "base/buf.h"
 #include "support/fault_alloc.h"
 #include "support/test.h"
 
@@ -234,7 +235,7 @@ static void bad_options_are_told_by_the_call(void)
     options.version = 99;
     expect_int(muster_client_new(&options, &client), MUSTER_OK);
     expect_int(muster_get_status(client, &status), MUSTER_BAD_OPTIONS);
-    expect_str(muster_error(client), "muster_options.version is 99; this library knows 1");
+    expect_str(muster_error(client), "muster_options.version is 99; this library knows up to 2");
     muster_client_free(client);
 }
 
@@ -249,8 +250,125 @@ static void the_environment_is_asked(void)
     muster_client_free(client);
 }
 
+/* An answer with this body, whose length is left to the end of the connection. */
+static struct muster_client *begin_answer(struct far_end *far, const char *answer)
+{
+    *far = (struct far_end){.answer = slice_from_str(answer)};
+    far_end_start(far);
+    return make_client(far->address);
+}
+
+static void end_answer(struct far_end *far, struct muster_client *client)
+{
+    muster_client_free(client);
+    far_end_stop(far);
+}
+
+static void reasons_are_read(void)
+{
+    struct far_end far;
+    struct muster_why *why;
+    struct muster_client *client = begin_answer(
+        &far,
+        "HTTP/1.1 200 OK\r\n\r\n{\"exists\":true,\"notes\":[{\"what\":\"expired\",\"revision\":5,\"wall_ms\":7,"
+        "\"lease\":\"1f\",\"silence_ms\":9,\"key\":\"a/8=\",\"actor\":\"\",\"cause\":\"c\"},{\"what\":\"changed\","
+        "\"revision\":6,\"wall_ms\":8,\"lease\":\"\",\"silence_ms\":0,\"key\":\"bA==\",\"actor\":\"a\",\"cause\":\"\"}]"
+        "}");
+    expect_int(muster_store_why_key(client, "k/\xff", 3, &why), MUSTER_OK);
+    expect_int(why->exists, 1);
+    expect_int(why->n_notes, 2);
+    expect_str(why->notes[0].what, "expired");
+    expect_int(why->notes[0].revision, 5);
+    expect_int(why->notes[0].wall_ms, 7);
+    expect_str(why->notes[0].lease, "1f");
+    expect_int(why->notes[0].silence_ms, 9);
+    expect_int(why->notes[0].key_len, 2);
+    expect_int(memcmp(why->notes[0].key, "k\xff", 2), 0);
+    expect_int(memcmp(why->notes[1].key, "l", 1), 0);
+    expect_str(why->notes[1].actor, "a");
+    muster_why_free(why);
+    end_answer(&far, client);
+    expect_true(strncmp(far.request, "GET /api/v1/store/why?key=k%2F%FF HTTP/1.1\r\n", 44) == 0);
+
+    client = begin_answer(&far, "HTTP/1.1 200 OK\r\n\r\n{\"exists\":true,\"notes\":[{}]}");
+    expect_int(muster_store_why_lease(client, "1f", &why), MUSTER_BAD_ANSWER);
+    expect_true(why == NULL);
+    end_answer(&far, client);
+    expect_true(strncmp(far.request, "GET /api/v1/store/why?lease=1f HTTP/1.1\r\n", 41) == 0);
+}
+
+static void refusals_are_told_in_the_servers_words(void)
+{
+    struct far_end far;
+    int64_t revision = 0;
+    struct muster_client *client = begin_answer(&far, "HTTP/1.1 400 Bad Request\r\n\r\nit has not come yet\n");
+    expect_int(muster_store_compact(client, 17, &revision), MUSTER_REFUSED);
+    expect_str(muster_error(client), "it has not come yet");
+    end_answer(&far, client);
+    expect_true(strncmp(far.request, "POST /api/v1/store/compaction?revision=17 HTTP/1.1\r\n", 52) == 0);
+    client = begin_answer(&far, "HTTP/1.1 200 OK\r\n\r\n{\"revision\":9,\"compacted_revision\":7}");
+    expect_int(muster_store_compact(client, 0, &revision), MUSTER_OK);
+    expect_int(revision, 7);
+    end_answer(&far, client);
+}
+
+static int keep_piece(void *ctx, const void *bytes, size_t len)
+{
+    return buf_append(ctx, slice_from(bytes, len));
+}
+
+static void copies_come_in_pieces(void)
+{
+    struct far_end far;
+    struct buf copy = {0};
+    struct muster_client *client = begin_answer(&far, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nmuster-s!");
+    expect_int(muster_store_snapshot(client, keep_piece, &copy), MUSTER_OK);
+    expect_slice(buf_slice(&copy), "muster-s!");
+    end_answer(&far, client);
+    client = begin_answer(&far, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nmuster-s!");
+    expect_int(muster_store_snapshot(client, keep_piece, &copy), MUSTER_BAD_ANSWER); /* cut */
+    end_answer(&far, client);
+    buf_deinit(&copy);
+    copy.limit = 4;
+    client = begin_answer(&far, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nmuster-s!");
+    expect_int(muster_store_snapshot(client, keep_piece, &copy), MUSTER_STOPPED);
+    end_answer(&far, client);
+    client = begin_answer(&far, "HTTP/1.1 503 Service Unavailable\r\n\r\ntoo many copies are being read\n");
+    expect_int(muster_store_snapshot(client, keep_piece, &copy), MUSTER_REFUSED);
+    expect_str(muster_error(client), "too many copies are being read");
+    end_answer(&far, client);
+    buf_deinit(&copy);
+}
+
+static void a_token_is_sent_along(void)
+{
+    struct far_end far = {.answer = SLICE_LIT("HTTP/1.1 200 OK\r\n\r\n" STATUS)};
+    struct muster_options options = MUSTER_OPTIONS_INIT;
+    struct muster_client *client;
+    struct muster_status *status;
+    far_end_start(&far);
+    options.addresses = far.address;
+    options.token = "root.1234";
+    expect_int(muster_client_new(&options, &client), MUSTER_OK);
+    expect_int(muster_get_status(client, &status), MUSTER_OK);
+    muster_status_free(status);
+    muster_client_free(client);
+    expect_true(strstr(far.request, "\r\nAuthorization: root.1234\r\n") != NULL);
+    options.token = "a\r\nb: c";
+    expect_int(muster_client_new(&options, &client), MUSTER_OK);
+    expect_int(muster_get_status(client, &status), MUSTER_BAD_OPTIONS);
+    muster_client_free(client);
+    options.version = 1; /* of a program that knows of no token */
+    expect_int(muster_client_new(&options, &client), MUSTER_OK);
+    expect_int(muster_get_status(client, &status), MUSTER_OK);
+    muster_status_free(status);
+    end_answer(&far, client);
+    expect_true(strstr(far.request, "Authorization") == NULL);
+}
+
 static void nothing_is_fine_to_free(void)
 {
+    muster_why_free(NULL);
     muster_status_free(NULL);
     muster_client_free(NULL);
 }
@@ -283,6 +401,10 @@ static void running_out_of_memory_is_a_result(void)
 }
 
 static const struct test_case cases[] = {
+    {"reasons are read", reasons_are_read},
+    {"refusals are told in the server's words", refusals_are_told_in_the_servers_words},
+    {"copies come in pieces", copies_come_in_pieces},
+    {"a token is sent along", a_token_is_sent_along},
     {"the status is read from an answer in chunks", the_status_is_read},
     {"each answer has its result", each_answer_has_its_result},
     {"heads and bodies have limits", heads_and_bodies_have_limits},
