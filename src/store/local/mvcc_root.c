@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* More than one per batch, so that what a long view has kept goes in the end; few, so that no batch waits for all that. */
+/* More than one per batch, so that what a long view has kept goes in the end; few, so that no batch waits for that. */
 #define ROOTS_PER_CALL 2
 
 void mvcc_free_garbage(struct mvcc *mvcc, struct mvcc_garbage *garbage)

@@ -76,10 +76,9 @@ int wal_append(struct wal *wal, const struct iovec *iov, int n_iov, struct err *
 int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err);
 
 /*
- * The same beside the log's work, so that no batch waits for it: a file is zeroed for the segment after this one, larger
- * than it as long as the log is small. wal_spare_begin and wal_spare_end are the log's thread's, as wal_prepare is;
- * wal_spare_make is any thread's, and takes long. Until it is done, or when it fails, wal_prepare helps
- * itself.
+ * The same beside the log's work, so that no batch waits for it: a file is zeroed for the next segment, larger than the
+ * last one while the log is small. wal_spare_make may run on any thread, beside all else, and takes long; the others are
+ * for the thread that uses the log. Until the spare is there, or when it cannot be made, wal_prepare helps itself.
  */
 struct wal_spare_job {
     struct wal_files *files;
@@ -108,8 +107,8 @@ int wal_sync_if_due(struct wal *wal, nsec_t now_ns, struct err *err);
 bool wal_is_durable(const struct wal *wal);
 
 /*
- * Recycles the oldest segment when its records are all below `number`; true: there may be another one. Only what no snapshot needs may go: see
- * snapshot_keep_from.
+ * Recycles the oldest segment when its records are all below `number`; true: there may be another one. Only what no
+ * snapshot needs may go.
  */
 bool wal_forget_below(struct wal *wal, uint64_t number);
 

@@ -2,8 +2,8 @@
 /*
  * Segments of the log and the space in them.
  *
- * A spare is made ready beside the log's work, and becomes the next segment by a rename. Where there is none yet, or the
- * disk had no room for it, the last segment is made longer a step at a time, up to segment_bytes. Segments that are
+ * A spare is made ready beside the log's work, and becomes the next segment by a rename. Where there is none yet, or
+ * the disk had no room for it, the last segment is made longer a step at a time, up to segment_bytes. Segments that are
  * no longer needed become spares as they are: their old records need not be zeroed, since the salt of the next life
  * makes them worthless.
  *
@@ -176,7 +176,7 @@ int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err)
     return result;
 }
 
-/* ------------------------------------------------------------------------------------------------ room, ahead of time */
+/* ------------------------------------------------------------------------------------------------ spares */
 
 /* So long the next segment should be: twice the last one, so that a log that is small takes little of the disk. */
 static uint64_t wanted_spare(const struct wal *wal)
