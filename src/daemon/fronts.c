@@ -14,12 +14,7 @@
 
 /* To add a front end, add its line here. */
 static const struct front *const all_fronts[] = {
-    &ops_front,
-    &grpc_health_front,
-    &etcd_front,
-    &admin_front,
-    &srpc_front,
-    &hub_front,
+    &ops_front, &grpc_health_front, &etcd_front, &admin_front, &srpc_front, &hub_front,
 };
 
 struct fronts {

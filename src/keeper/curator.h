@@ -125,11 +125,10 @@ typedef void (*curator_news_fn)(struct curator_follower *follower);
 struct curator_follower {
     struct loop *loop;
     curator_news_fn on_news;
-    /* the curator's */
-    struct list link;
-    struct mail mail;
-    _Atomic bool posted;
+    struct curator_following *following; /* the curator's */
 };
-/* On the follower's loop; unfollowing delivers what mail of the loop is under way. */
-void curator_follow(struct curator *curator, struct curator_follower *follower);
+
+/* On the follower's loop, at any time. 0 or -ENOMEM. */
+int curator_follow(struct curator *curator, struct curator_follower *follower);
+/* No news comes from then on. The loop must still turn once: what is under way is freed when it arrives. */
 void curator_unfollow(struct curator *curator, struct curator_follower *follower);

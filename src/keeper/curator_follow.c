@@ -7,10 +7,24 @@
 
 /* ------------------------------------------------------------------------------------------------ followers */
 
+/* Lives on while its mail is under way, so that a follower may go at any time. */
+struct curator_following {
+    struct list link;
+    struct mail mail;
+    struct loop *loop;
+    _Atomic bool posted;
+    struct curator_follower *follower; /* its loop's; NULL: it has gone */
+};
+
 static void deliver_news(struct mail *mail)
 {
-    struct curator_follower *follower = container_of(mail, struct curator_follower, mail);
-    atomic_store_explicit(&follower->posted, false, memory_order_release);
+    struct curator_following *following = container_of(mail, struct curator_following, mail);
+    struct curator_follower *follower = following->follower;
+    if (!follower) {
+        free(following);
+        return;
+    }
+    atomic_store_explicit(&following->posted, false, memory_order_release);
     follower->on_news(follower);
 }
 
@@ -18,30 +32,38 @@ void curator_tell(struct curator *curator)
 {
     pthread_mutex_lock(&curator->followers_lock);
     list_for_each (link, &curator->followers) {
-        struct curator_follower *follower = container_of(link, struct curator_follower, link);
-        if (atomic_exchange_explicit(&follower->posted, true, memory_order_acq_rel))
-            continue;
-        follower->mail.deliver = deliver_news;
-        loop_post(follower->loop, &follower->mail);
+        struct curator_following *following = container_of(link, struct curator_following, link);
+        if (!atomic_exchange_explicit(&following->posted, true, memory_order_acq_rel))
+            loop_post(following->loop, &following->mail);
     }
     pthread_mutex_unlock(&curator->followers_lock);
 }
 
-void curator_follow(struct curator *curator, struct curator_follower *follower)
+int curator_follow(struct curator *curator, struct curator_follower *follower)
 {
-    atomic_init(&follower->posted, false);
-    list_init(&follower->link);
+    struct curator_following *following = calloc(1, sizeof(*following));
+    if (!following)
+        return -ENOMEM;
+    following->mail.deliver = deliver_news;
+    following->loop = follower->loop;
+    following->follower = follower;
+    follower->following = following;
+    list_init(&following->link);
     pthread_mutex_lock(&curator->followers_lock);
-    list_push_back(&curator->followers, &follower->link);
+    list_push_back(&curator->followers, &following->link);
     pthread_mutex_unlock(&curator->followers_lock);
+    return 0;
 }
 
 void curator_unfollow(struct curator *curator, struct curator_follower *follower)
 {
+    struct curator_following *following = TAKE(follower->following);
     pthread_mutex_lock(&curator->followers_lock);
-    list_remove(&follower->link);
+    list_remove(&following->link);
     pthread_mutex_unlock(&curator->followers_lock);
-    loop_settle(follower->loop); /* news that is under way arrives now */
+    following->follower = NULL;
+    if (!atomic_load_explicit(&following->posted, memory_order_acquire))
+        free(following); /* else it comes to deliver_news */
 }
 
 /* ------------------------------------------------------------------------------------------------ reports */

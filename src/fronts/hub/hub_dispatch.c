@@ -336,9 +336,11 @@ static int start(struct scout_part *part, struct errand_office *office)
     dispatch->office = office;
     dispatch->follower = (struct curator_follower){.loop = dispatch->loop, .on_news = on_news};
     timer_init(&dispatch->again, on_again);
-    curator_follow(dispatch->curator, &dispatch->follower);
+    int r = curator_follow(dispatch->curator, &dispatch->follower);
+    if (r < 0)
+        return r;
     dispatch->seen = catalog_revision(curator_catalog(dispatch->curator));
-    int r = compare_all(dispatch, true);
+    r = compare_all(dispatch, true);
     if (r < 0)
         part->stop(part);
     return r;

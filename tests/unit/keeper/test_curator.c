@@ -554,7 +554,7 @@ static void followers_see_each_change_once(void)
     bench_init(&bench);
     struct follower follower = {.follower = {.loop = bench.loop, .on_news = on_news}, .bench = &bench};
     follower.seen = catalog_revision(curator_catalog(bench.curator));
-    curator_follow(bench.curator, &follower.follower);
+    expect_int(curator_follow(bench.curator, &follower.follower), 0);
     fake_store_hold(bench.store, true);
     struct asked asked[20];
     for (unsigned i = 0; i < ARRAY_LEN(asked); i++) {
@@ -569,6 +569,23 @@ static void followers_see_each_change_once(void)
     for (unsigned i = 0; i < ARRAY_LEN(asked); i++)
         curator_request_deinit(&asked[i].request);
     curator_unfollow(bench.curator, &follower.follower);
+    bench_deinit(&bench);
+}
+
+static void news_under_way_pass_who_has_gone(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    struct follower follower = {.follower = {.loop = bench.loop, .on_news = on_news}, .bench = &bench};
+    expect_int(curator_follow(bench.curator, &follower.follower), 0);
+    struct asked asked = new_registration(&bench, "w1", "http@10.0.0.7:80", 0);
+    submit(&asked);
+    sim_run_for(bench.curator_sim, 0); /* the news are posted, and not delivered yet */
+    curator_unfollow(bench.curator, &follower.follower);
+    run(&bench);
+    expect_true(asked.is_done);
+    expect_int(follower.n_news, 0);
+    curator_request_deinit(&asked.request);
     bench_deinit(&bench);
 }
 
@@ -647,6 +664,7 @@ static const struct test_case cases[] = {
     {"the timeline is in the store", the_timeline_is_in_the_store},
     {"notes wait for a store that refuses", notes_wait_for_a_store_that_refuses},
     {"followers see each change once, and one piece of news per burst", followers_see_each_change_once},
+    {"news under way pass who has gone", news_under_way_pass_who_has_gone},
     {"lost commits make no false departures", lost_commits_make_no_false_departures},
     {"running out of memory is overcome", out_of_memory_is_overcome},
 };

@@ -253,7 +253,7 @@ static void many_threads_ask_and_follow(void)
         expect_int(loop_new(&bench.kit.rcu, &workers[i].loop), 0);
         workers[i].follower = (struct curator_follower){.loop = workers[i].loop, .on_news = on_news};
         workers[i].seen = catalog_revision(curator_catalog(bench.curator));
-        curator_follow(bench.curator, &workers[i].follower);
+        expect_int(curator_follow(bench.curator, &workers[i].follower), 0);
     }
     for (unsigned i = 0; i < N_WORKERS; i++)
         expect_int(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
@@ -265,6 +265,7 @@ static void many_threads_ask_and_follow(void)
             expect_int(loop_turn(workers[i].loop, NSEC_NEVER), 0);
         expect_int(workers[i].n_changes, workers[0].n_changes); /* all of them, once */
         curator_unfollow(bench.curator, &workers[i].follower);
+        loop_settle(workers[i].loop);
         loop_free(workers[i].loop);
     }
     bench_deinit(&bench);
