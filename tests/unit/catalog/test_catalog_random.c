@@ -35,7 +35,11 @@ struct model_order {
 struct model_instance {
     enum state state;
     unsigned address;
+    bool is_foreign; /* its key is not the native one but that of the projection */
     bool is_checked, is_proved_dead, is_flapping;
+    bool has_claim; /* the other of the two keys is there too, and waits */
+    unsigned claim_address;
+    bool claim_is_checked;
     uint32_t facts; /* reasons that parties set; not orders, HELD, FLAPPING */
     nsec_t grace_at, remove_at, suspect_until, hold_until;
     bool is_counted; /* as lost */
@@ -97,8 +101,27 @@ static void is_new(struct model_instance *it, unsigned address, bool is_checked)
     it->facts = is_checked ? BIT(STARTING) : 0;
 }
 
-static void registers(struct model_instance *it, unsigned address, bool is_checked)
+/* Its key went; if the other one has waited, that takes over. */
+static void key_goes(struct model *model, struct model_instance *it)
 {
+    if (!it->has_claim) {
+        goes(model, it);
+        return;
+    }
+    it->has_claim = false;
+    it->is_foreign = !it->is_foreign;
+    is_new(it, it->claim_address, it->claim_is_checked);
+}
+
+static void registers(struct model_instance *it, bool is_foreign, unsigned address, bool is_checked)
+{
+    if (it->state == PRESENT && it->is_foreign != is_foreign) {
+        it->has_claim = true;
+        it->claim_address = address;
+        it->claim_is_checked = is_checked;
+        return;
+    }
+    it->is_foreign = is_foreign;
     bool is_same = (it->state == PRESENT || it->state == HELD) && it->address == address;
     if (!is_same) {
         is_new(it, address, is_checked);
@@ -129,8 +152,8 @@ static void expires(struct model *model, unsigned s, unsigned i)
 {
     struct model_instance *it = &model->all[s][i];
     uint32_t evidence = BIT(FAILING) | BIT(DISCONNECTED) | BIT(STOPPED) | BIT(DRAINING) | BIT(MAINTENANCE);
-    if ((reasons_of(model, s, i) & evidence) || it->is_proved_dead) {
-        goes(model, it);
+    if (it->has_claim || (reasons_of(model, s, i) & evidence) || it->is_proved_dead) {
+        key_goes(model, it);
         return;
     }
     unsigned n_lost = 1, n_there = 0;
@@ -216,7 +239,9 @@ static bool is_due(nsec_t at_ns, nsec_t now_ns)
 static void instance_at(struct model *model, struct model_instance *it)
 {
     nsec_t now = model->now_ns;
-    if (is_due(it->grace_at, now) || is_due(it->remove_at, now) || is_due(it->hold_until, now))
+    if (is_due(it->grace_at, now) || is_due(it->remove_at, now))
+        key_goes(model, it);
+    if (is_due(it->hold_until, now))
         goes(model, it);
     if (is_due(it->suspect_until, now)) {
         it->facts &= ~BIT(SUSPECT);
@@ -274,22 +299,60 @@ static unsigned choose(struct run *run, unsigned n)
 static void do_register(struct run *run, unsigned s, unsigned i, const char *service, const char *id)
 {
     unsigned address = choose(run, 8) == 0 ? choose(run, 3) : run->model.all[s][i].address;
-    bool is_checked = choose(run, 4) == 0;
-    char record[128];
+    bool is_foreign = choose(run, 10) == 0 ? !run->model.all[s][i].is_foreign : run->model.all[s][i].is_foreign;
+    bool is_checked = !is_foreign && choose(run, 4) == 0;
+    char record[128], key[16];
+    if (is_foreign) {
+        snprintf(key, sizeof(key), "%s/%s", service, id);
+        snprintf(record, sizeof(record), "10.0.%u.%u:80", i, address);
+        kit_put(&run->kit, key, record, 5, "");
+        registers(&run->model.all[s][i], true, address, false);
+        return;
+    }
     snprintf(record, sizeof(record), "{\"address\": \"10.0.%u.%u:80\"%s}", i, address,
              is_checked ? ", \"check\": {\"type\": \"tcp\", \"remove_after_ms\": 3000}" : "");
     kit_register(&run->kit, service, id, record);
-    registers(&run->model.all[s][i], address, is_checked);
+    registers(&run->model.all[s][i], false, address, is_checked);
+}
+
+static void key_of(char *room, size_t size, unsigned s, unsigned i, bool is_foreign)
+{
+    snprintf(room, size, "%ss%u/%u", is_foreign ? "" : "/muster/services/", s, i);
+}
+
+static bool has_key(const struct run *run, unsigned s, unsigned i, bool is_foreign)
+{
+    char key[32];
+    key_of(key, sizeof(key), s, i, is_foreign);
+    for (size_t k = 0; k < run->kit.n_keys; k++)
+        if (strcmp(run->kit.keys[k].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* One of the two keys, be it shown, waiting, or not there. */
+static void do_delete(struct run *run, unsigned s, unsigned i)
+{
+    struct model_instance *it = &run->model.all[s][i];
+    bool is_foreign = choose(run, 2) == 0;
+    char key[32];
+    key_of(key, sizeof(key), s, i, is_foreign);
+    if (it->state == PRESENT && it->is_foreign == is_foreign)
+        key_goes(&run->model, it);
+    else
+        it->has_claim = false;
+    kit_delete(&run->kit, key, STORE_NOTE_DELETED, "root", "");
 }
 
 /* A run of expiries, as when a network breaks. */
 static void do_expire(struct run *run, unsigned s, unsigned first, unsigned n)
 {
     for (unsigned i = first; i < first + n && i < N_IDS; i++) {
-        char service[4] = {'s', (char)('0' + s), 0}, id[4] = {(char)('0' + i), 0};
+        char key[32];
         if (run->model.all[s][i].state != PRESENT)
             continue;
-        kit_expire(&run->kit, service, id);
+        key_of(key, sizeof(key), s, i, run->model.all[s][i].is_foreign);
+        kit_delete(&run->kit, key, STORE_NOTE_EXPIRED, "", "");
         expires(&run->model, s, i);
     }
 }
@@ -333,9 +396,7 @@ static void do_one(struct run *run)
     } else if (dice < 58) {
         do_expire(run, s, i, choose(run, 6) == 0 ? N_IDS : 1);
     } else if (dice < 64) {
-        if (run->model.all[s][i].state == PRESENT)
-            goes(&run->model, &run->model.all[s][i]);
-        kit_deregister(&run->kit, service, id, "root");
+        do_delete(run, s, i);
     } else if (dice < 90) {
         do_report(run, s, i, service, id);
     } else {
@@ -358,7 +419,8 @@ static void expect_same(struct run *run)
                           kit_reasons(&run->kit, service, id), is_shown ? "there" : "gone",
                           reasons_of(&run->model, s, i), SLICE_ARG(buf_slice(&run->kit.trace)));
             n += is_shown;
-            expect_int(kit_has_key(&run->kit, service, id), expected->state == PRESENT);
+            expect_int(has_key(run, s, i, expected->is_foreign), expected->state == PRESENT);
+            expect_int(has_key(run, s, i, !expected->is_foreign), expected->has_claim);
         }
         expect_int(kit_count(&run->kit, service), n);
     }
@@ -381,6 +443,25 @@ static void run_once(struct run *run, uint64_t seed, unsigned n_steps, bool is_d
     }
 }
 
+/* A new catalogue makes the same of the keys: those that are shown, at the same addresses. */
+static void expect_same_after_restart(struct run *run)
+{
+    kit_restart(&run->kit);
+    for (unsigned s = 0; s < N_SERVICES; s++) {
+        for (unsigned i = 0; i < N_IDS; i++) {
+            char service[4] = {'s', (char)('0' + s), 0}, id[4] = {(char)('0' + i), 0}, address[32];
+            const struct model_instance *expected = &run->model.all[s][i];
+            const struct instance *instance = kit_find(&run->kit, service, id);
+            expect_int(instance != NULL, expected->state == PRESENT);
+            if (!instance)
+                continue;
+            snprintf(address, sizeof(address), "10.0.%u.%u:80", i, expected->address);
+            expect_slice(instance->record.address, address);
+            expect_int(slice_starts_with(instance->key, SLICE_LIT("/muster/")), !expected->is_foreign);
+        }
+    }
+}
+
 static void the_catalogue_is_what_the_model_says(void)
 {
     struct run run;
@@ -389,6 +470,8 @@ static void the_catalogue_is_what_the_model_says(void)
     expect_true(kit_trace_count(&run.kit, " released ") > 0);
     expect_true(kit_trace_count(&run.kit, " flapping ") > 0);
     expect_true(kit_trace_count(&run.kit, " removed by its check ") > 0);
+    expect_true(kit_trace_count(&run.kit, " conflict ") > 10);
+    expect_same_after_restart(&run);
     catalog_kit_deinit(&run.kit);
 }
 
