@@ -170,7 +170,7 @@ struct auth_change *auth_change_new(struct grpc_call *call, struct slice message
         etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);
         return NULL;
     }
-    struct slice actor = etcd_name_actor(worker, exchange_peer(call->exchange));
+    struct slice actor = etcd_name_actor(worker, call);
     memcpy(change->actor, actor.ptr, actor.len);
     if (message.len > 0)
         memcpy(change->bytes, message.ptr, message.len);

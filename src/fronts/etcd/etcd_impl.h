@@ -13,8 +13,9 @@
 #define ETCD_WRITE_MAX   (1536 * 1024)
 #define ETCD_MESSAGE_MAX (ETCD_WRITE_MAX + 512 * 1024)
 
-/* "etcd 10.0.0.7:4711", the longest */
-#define ETCD_ACTOR_MAX (8 + ADDR_TEXT_MAX)
+/* "etcd 10.0.0.7:4711 as alice", the longest; of a longer name the beginning */
+#define ETCD_ACTOR_NAME_MAX 64
+#define ETCD_ACTOR_MAX      (12 + ADDR_TEXT_MAX + ETCD_ACTOR_NAME_MAX)
 
 struct etcd;
 struct watch_hub;
@@ -37,6 +38,7 @@ struct etcd_worker {
     struct await_hub *awaits; /* NULL until somebody waits */
     struct mail stop_mail;
     struct peer actor_peer; /* whom actor names: requests of one connection come in a row */
+    uint64_t actor_caller;
     char actor[ETCD_ACTOR_MAX];
     size_t actor_len; /* 0: nobody yet */
 };
@@ -70,7 +72,7 @@ struct etcd_worker *etcd_worker_of(const struct grpc_call *call);
 void etcd_worker_free(struct etcd_worker *worker);
 
 /* Who asks, for what the store remembers of changes. Valid until the next call. */
-struct slice etcd_name_actor(struct etcd_worker *worker, const struct peer *peer);
+struct slice etcd_name_actor(struct etcd_worker *worker, const struct grpc_call *call);
 
 /* The scratch buf with the answer's header in it. NULL: out of memory, and the call is refused. */
 struct buf *etcd_answer_begin(struct grpc_call *call, int64_t revision);

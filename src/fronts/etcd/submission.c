@@ -42,7 +42,7 @@ static void on_done(struct store_request *request)
 struct submission *submission_new(struct grpc_call *call, struct slice message, submission_answer_fn add_answer)
 {
     struct etcd_worker *worker = etcd_worker_of(call);
-    struct slice actor = worker ? etcd_name_actor(worker, exchange_peer(call->exchange)) : (struct slice){0};
+    struct slice actor = worker ? etcd_name_actor(worker, call) : (struct slice){0};
     struct submission *submission = worker ? malloc(sizeof(*submission) + message.len + actor.len) : NULL;
     if (!submission) {
         etcd_refuse(call, ETCD_TOO_MANY_REQUESTS);

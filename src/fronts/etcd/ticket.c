@@ -363,7 +363,7 @@ static struct ticket *ticket_new(struct grpc_call *call, const struct ticket_req
     ticket->request.loop = exchange_loop(call->exchange);
     ticket->request.done = on_done;
     if (ticket->worker) {
-        struct slice actor = etcd_name_actor(ticket->worker, exchange_peer(call->exchange));
+        struct slice actor = etcd_name_actor(ticket->worker, call);
         memcpy(ticket->actor, actor.ptr, actor.len);
         ticket->request.origin.actor = slice_from(ticket->actor, actor.len);
     }

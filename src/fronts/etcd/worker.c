@@ -53,14 +53,42 @@ void etcd_worker_free(struct etcd_worker *worker)
     free(worker);
 }
 
-struct slice etcd_name_actor(struct etcd_worker *worker, const struct peer *peer)
+static void append_actor(struct etcd_worker *worker, struct slice text)
 {
-    static const char prefix[] = "etcd ";
-    const size_t prefix_len = sizeof(prefix) - 1;
-    if (worker->actor_len == 0 || memcmp(&worker->actor_peer, peer, sizeof(*peer)) != 0) {
+    memcpy(worker->actor + worker->actor_len, text.ptr, text.len);
+    worker->actor_len += text.len;
+}
+
+/* Whole characters only. */
+static struct slice cut_name(struct slice name)
+{
+    size_t len = min_size(name.len, ETCD_ACTOR_NAME_MAX);
+    while (len > 0 && len < name.len && (name.ptr[len] & 0xc0) == 0x80)
+        len--;
+    return slice_from(name.ptr, len);
+}
+
+static void append_user(struct etcd_worker *worker, uint64_t caller)
+{
+    const struct auth_user *user = auth_model_find_session(auth_model(&worker->etcd->auth), caller);
+    if (!user)
+        return;
+    append_actor(worker, SLICE_LIT(" as "));
+    append_actor(worker, cut_name(user->name));
+}
+
+struct slice etcd_name_actor(struct etcd_worker *worker, const struct grpc_call *call)
+{
+    const struct peer *peer = exchange_peer(call->exchange);
+    if (worker->actor_len == 0 || worker->actor_caller != call->caller ||
+        memcmp(&worker->actor_peer, peer, sizeof(*peer)) != 0) {
         worker->actor_peer = *peer;
-        memcpy(worker->actor, prefix, prefix_len);
-        worker->actor_len = prefix_len + peer_format(peer, worker->actor + prefix_len).len;
+        worker->actor_caller = call->caller;
+        worker->actor_len = 0;
+        append_actor(worker, SLICE_LIT("etcd "));
+        worker->actor_len += peer_format(peer, worker->actor + worker->actor_len).len;
+        if (call->caller != AUTH_NOBODY)
+            append_user(worker, call->caller);
     }
     return slice_from(worker->actor, worker->actor_len);
 }

@@ -236,12 +236,41 @@ static void locks_and_elections_are_keys(void)
     etcd_kit_free(kit);
 }
 
+static void expect_actor(struct etcd_kit *kit, int64_t revision, const char *actor)
+{
+    struct store_view view;
+    struct store_note why;
+    store_view(kit->store, false, &view);
+    store_commit_why(store_commit(kit->store, &view, revision), &why);
+    expect_slice(why.actor, actor);
+}
+
+static void changes_are_remembered_with_their_user(void)
+{
+    struct guarded guarded = auth_kit_begin();
+    struct etcd_kit *kit = guarded.kit;
+    static const char name[] = "a name of more than sixty-four bytes, the last of which is in h\xc3\xa4lf";
+    expect_good(put(kit, guarded.alice, "b", false, 0));
+    expect_actor(kit, 2, "etcd 10.0.0.7:4711 as alice");
+    expect_good(put(kit, guarded.root, "b", false, 0));
+    expect_actor(kit, 3, "etcd 10.0.0.7:4711 as root");
+    expect_good(auth_kit_user_add(kit, guarded.root, name, "x"));
+    expect_good(auth_kit_grant_role(kit, guarded.root, name, "root"));
+    expect_good(put(kit, auth_kit_token_of(kit, name, "x"), "b", false, 0));
+    expect_actor(kit, 4, "etcd 10.0.0.7:4711 as a name of more than sixty-four bytes, the last of which is in h");
+    expect_good(auth_kit_disable(kit, guarded.root));
+    expect_good(put(kit, guarded.root, "b", false, 0));
+    expect_actor(kit, 5, "etcd 10.0.0.7:4711");
+    etcd_kit_free(kit);
+}
+
 static const struct test_case cases[] = {
     {"keys are kept from who has no permission", keys_are_kept_from_who_has_no_permission},
     {"every part of a transaction is looked at", every_part_of_a_transaction_is_looked_at},
     {"who may touch a lease is who may touch its keys", leases_are_their_keys},
     {"keep-alives are for users", keep_alives_are_for_users},
     {"a watch that is not permitted is created and canceled", a_watch_that_is_not_permitted_is_created_and_canceled},
+    {"changes are remembered with their user", changes_are_remembered_with_their_user},
     {"locks and elections are keys", locks_and_elections_are_keys},
 };
 
