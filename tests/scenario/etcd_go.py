@@ -86,12 +86,15 @@ def compaction(server):
     finish(begin(server, "compaction"))
 
 
-def restart(server):
-    process = begin(server, "restart")
-    tap.expect(process.stdout.readline(), "restart\n")
-    server.kill()
-    server.start_again()
-    print("#", finish(process, "restarted\n").strip())
+def through_a_restart(name):
+    def case(server):
+        process = begin(server, name)
+        tap.expect(process.stdout.readline(), "restart\n")
+        server.kill()
+        server.start_again()
+        print("#", finish(process, "restarted\n").strip())
+
+    return case
 
 
 if __name__ == "__main__":
@@ -100,7 +103,8 @@ if __name__ == "__main__":
             [(words, one_of_all(name)) for name, words in TOGETHER.items()]
             + [
                 ("what is compacted is said to be gone", compaction),
-                ("a kill -9 of the server is not noticed by registrant and watcher", restart),
+                ("a kill -9 of the server is not noticed by registrant and watcher", through_a_restart("restart")),
+                ("nor by a user, whose token is forgotten", through_a_restart("auth")),
             ]
         )
     )

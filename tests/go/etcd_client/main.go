@@ -50,6 +50,7 @@ var cases = map[string]func(*probe){
 	"maintenance":       maintenance,
 	"snapshot":          snapshot,
 	"restart":           restart,
+	"auth":              auth,
 	"child-register":    childRegister,
 	"child-count":       childCount,
 	"child-hold":        childHold,
