@@ -16,12 +16,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #define THREADS       2
 #define WAITING_MAX   1024
-#define NICENESS      10 /* whoever guesses passwords takes little from the workers */
 #define SALT_BYTES    16
 #define BCRYPT_LENGTH 60 /* "$2b$10$", 22 characters of salt, 31 of hash */
 
@@ -126,7 +123,6 @@ static void *thread_main(void *arg)
 {
     struct passwords *passwords = arg;
     struct password_job *job;
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread alone */
     struct crypt_data *data = calloc(1, sizeof(*data));
     while ((job = take_job(passwords))) {
         work(job, passwords->cost, data);
