@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The etcd front end with users: what tests of auth share. Calls end before these return, and live as long as the kit. */
+/* The etcd front end with users, for tests of auth. Calls have ended when these return, and live as long as the kit. */
 #pragma once
 
 #include "support/etcd_kit.h"

@@ -88,7 +88,7 @@ void etcd_drain(struct etcd_call *call);
 /* A whole call with one message. */
 struct etcd_call *etcd_ask(struct etcd_kit *kit, const char *method, const ProtobufCMessage *message);
 
-/* The same by one who shows a token; NULL: none. Waits for the end of the call, in which other threads may have part. */
+/* The same by one who shows a token; NULL: none. Waits for the end of the call, also when other threads work on it. */
 struct etcd_call *etcd_ask_as(struct etcd_kit *kit, const char *token, const char *method,
                               const ProtobufCMessage *message);
 
