@@ -346,7 +346,7 @@ static int sim_allocate(void *ctx, struct wal_file *file, uint64_t offset, uint6
     int result = begin_op(disk, SIM_DISK_ALLOCATE, &is_cut);
     if (result < 0 && disk->is_off && !is_cut)
         return result;
-    expect_true(offset <= file->node->seen_len);
+    expect_true(offset <= file->node->seen_len && bytes > 0 && offset + bytes > offset); /* posix_fallocate wants it */
     if (result == -ENOSPC || (result == 0 && !has_space(disk, file->node, offset + bytes)))
         return -ENOSPC;
     size_t end = offset + (result < 0 ? choose(disk, bytes + 1) : bytes);
