@@ -94,6 +94,10 @@ struct config {
     } catalog;
 
     struct {
+        unsigned at_once;
+    } health;
+
+    struct {
         char *service;
         nsec_t ttl;
     } srpc;

@@ -129,6 +129,9 @@ const struct config_key config_keys[] = {
     {"catalog.suspicion", CONFIG_DURATION, RESTARTS, AT(catalog.suspicion), "10s", 100 * MS, H,
      .help = "a suspicion against an instance that is not renewed ends after this"},
 
+    {"health.at_once", CONFIG_NUMBER, RESTARTS, AT(health.at_once), "256", 1, 100000,
+     .help = "most checks that run at the same time; more wait for them"},
+
     {"srpc.service", CONFIG_TEXT, RESTARTS, AT(srpc.service), "srpc",
      .help = "the service that clients of the header registry mean who name none"},
     {"srpc.ttl", CONFIG_DURATION, RESTARTS, AT(srpc.ttl), "5m", 0, 366 * 24 * H,

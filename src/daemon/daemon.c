@@ -25,6 +25,7 @@
 #include "daemon/store_trace.h"
 #include "daemon/system.h"
 #include "gateway/gateway.h"
+#include "health/health.h"
 #include "keeper/curator.h"
 #include "keeper/keeper.h"
 
@@ -54,6 +55,7 @@ struct daemon {
     struct projection *projection;
     struct curator *curator; /* NULL: the role needs none */
     struct scout *scout;     /* the same */
+    struct health *health;   /* the same */
     struct store *store;     /* the keeper's, or the trace in front of it; NULL: the role needs none */
     struct tls_config *tls;  /* NULL: none */
     struct system system;
@@ -178,6 +180,17 @@ static int open_catalogue(struct daemon *daemon, struct err *err)
     return r < 0 ? r : scout_new(&daemon->rcu, &daemon->scout, err);
 }
 
+static int open_health(struct daemon *daemon, struct err *err)
+{
+    struct health_options options;
+    if (!daemon->curator)
+        return 0;
+    health_options_init(&options);
+    options.n_at_once = daemon->config->health.at_once;
+    int r = health_new(&options, daemon->scout, daemon->curator, daemon->log, &daemon->health, err);
+    return r < 0 ? r : health_register_metrics(daemon->health, daemon->metrics);
+}
+
 static void fill_settings(const struct config *config, struct front_settings *ret_settings)
 {
     *ret_settings = (struct front_settings){
@@ -272,6 +285,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
         r = open_metrics(daemon);
     if (r == 0)
         r = open_catalogue(daemon, err);
+    if (r == 0)
+        r = open_health(daemon, err);
     if (r == 0)
         r = open_fronts(daemon, err);
     if (r == 0)
@@ -449,6 +464,7 @@ void daemon_close(struct daemon *daemon)
     endpoints_close(daemon->endpoints);
     worker_group_free(daemon->group);
     store_trace_free(daemon->trace);
+    health_free(daemon->health);
     scout_free(daemon->scout);
     curator_free(daemon->curator);
     projection_free(daemon->projection);

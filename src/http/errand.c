@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One state machine: RESTS -> RESOLVES -> CONNECTS -> ASKS -> ENDS -> RESTS, with one deadline over all of it. Whatever
- * ends it (the answer, a failure, the deadline, the caller) records the result and goes through `finish`; on_done is
+ * One state machine: RESTS -> RESOLVES -> CONNECTS -> ASKS -> ENDS -> RESTS, with one deadline over all of it; a knock
+ * goes RESOLVES -> KNOCKS -> ENDS, on a socket that is nobody else's. Whatever ends it (the answer, a failure, the deadline, the caller) records the result and goes through `finish`; on_done is
  * called from a task of its own, so that a caller is never called back from inside his own call.
  *
  * While a name is being resolved, the request belongs to the resolver: ending the errand then means cancelling there
@@ -91,9 +91,31 @@ static void on_connection(struct pool_wait *wait, int result, struct client_conn
         ask(errand, connection);
 }
 
+static void on_knock(struct stream *stream, unsigned new_bits)
+{
+    struct errand *errand = stream->owner;
+    if (!(new_bits & (STREAM_OPEN | STREAM_FAILED)))
+        return;
+    int result = new_bits & STREAM_FAILED ? stream->error : 0;
+    stream_close(TAKE(errand->stream));
+    finish(errand, result);
+}
+
+static void knock(struct errand *errand, const struct addr *addr)
+{
+    errand->state = ERRAND_KNOCKS;
+    int r = errand->office->connect(errand->office->loop, addr, NSEC_NEVER, on_knock, errand, &errand->stream);
+    if (r < 0)
+        finish(errand, r);
+}
+
 static void connect_to(struct errand *errand, const struct addr *addr)
 {
     struct client_connection *connection;
+    if (slice_is_empty(errand->request.method)) {
+        knock(errand, addr);
+        return;
+    }
     const struct pool_key key = {
         .addr = *addr,
         .tls = errand->request.tls,
@@ -157,6 +179,9 @@ static void end(struct errand *errand, int result)
     case ERRAND_ASKS:
         errand->was_sent = errand->call.sent;
         client_call_cancel(&errand->call);
+        break;
+    case ERRAND_KNOCKS:
+        stream_close(TAKE(errand->stream));
         break;
     }
     finish(errand, result);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An errand: one small request to another program, on a connection of its own, whole, within one deadline. For what the
- * registry asks by itself: checks, heartbeats, notices. Names are resolved; "unix:/path" and addresses are taken.
+ * registry asks by itself: checks, heartbeats, notices. Names are resolved; "unix:/path" and addresses are taken. An
+ * errand without a method only knocks: it is done when somebody takes the connection.
  *
  * Owned by the caller, who zeroes it, fills in his part and waits for on_done, which comes exactly once, never from
  * inside a call of his. All on one loop.
@@ -22,6 +23,7 @@ struct errand_office {
     struct loop *loop;
     struct pool *pool;
     struct resolver *resolver;
+    pool_connect_fn connect; /* for knocks: tcp_connect, or what a test puts in its place */
 };
 
 /* Slices must stay until on_done. */
@@ -29,7 +31,7 @@ struct errand_request {
     struct slice host; /* name, address without brackets, or "unix:/path" */
     uint16_t port;
     struct tls_config *tls; /* NULL: plain */
-    struct slice method, target;
+    struct slice method, target; /* method "": knocks */
     const struct header *headers; /* at most ERRAND_HEADERS_MAX; host and connection are added */
     unsigned n_headers;
     struct slice body;
@@ -42,6 +44,7 @@ enum errand_state {
     ERRAND_RESOLVES,
     ERRAND_CONNECTS,
     ERRAND_ASKS,
+    ERRAND_KNOCKS,
     ERRAND_ENDS, /* on_done is on its way */
 };
 
@@ -60,6 +63,7 @@ struct errand {
     struct resolve_request resolve;
     struct pool_wait wait;
     struct client_call call;
+    struct stream *stream; /* ERRAND_KNOCKS */
     struct timer timer;
     struct loop_task done;
 };

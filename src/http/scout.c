@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http/scout.h"
 
+#include "io/tcp.h"
 #include "io/worker.h"
 
 #include <errno.h>
@@ -68,6 +69,7 @@ static int open_office(struct scout *scout, struct loop *loop)
     struct pool_options options;
     pool_options_init(&options);
     scout->office.loop = loop;
+    scout->office.connect = tcp_connect;
     int r = pool_new(loop, &options, &scout->office.pool);
     return r < 0 ? r : resolver_new(RESOLVER_THREADS, RESOLVER_WAITING, NULL, NULL, &scout->office.resolver);
 }

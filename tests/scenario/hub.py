@@ -172,14 +172,13 @@ def an_unsure_notice_leaves_one_entry():
                 connection = listener.accept()[0]
                 connection.settimeout(SECONDS)
                 with connection:
-                    text = b""
-                    while not text.endswith(b"}"):
-                        text += connection.recv(65536)
+                    text = connection.recv(65536)
                     method = text.split(b" ", 1)[0].decode()
-                    if method == "GET":
-                        continue
-                    methods.append(method)
-                    if len(methods) > 1:  # the first is taken without an answer
+                    while method != "GET" and not text.endswith(b"}"):
+                        text += connection.recv(65536)
+                    if method != "GET":
+                        methods.append(method)
+                    if method == "GET" or methods != ["POST"]:  # the first is taken without an answer
                         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             tap.expect(methods, ["POST", "DELETE", "DELETE", "POST"])
 
@@ -198,6 +197,31 @@ def a_slow_one_delays_nobody():
         tap.expect(slow.told.empty(), True)  # one at a time: it has not answered the first
         slow.gate.set()
         slow.expect_told(*[("DELETE", log), ("POST", log)] * 20)
+
+
+def a_failing_heartbeat_removes():
+    with Muster("--set", "hub.beat_interval=100ms", "--set", "hub.beat_gap=50ms") as muster, programs(
+        muster, ("log",), ("web", ["log"])
+    ) as (log, web):
+        web.register()
+        log.register()
+        web.expect_told(("POST", log))
+        log.is_well = False
+        web.expect_told(("DELETE", log))
+        tap.expect(log.told_beat, "/heart-beat")
+        log.is_well = True
+        tap.expect(web.register(), {"log": []})
+
+
+def a_dead_program_is_removed():
+    with Muster("--set", "hub.beat_interval=100ms", "--set", "hub.beat_gap=50ms") as muster, programs(
+        muster, ("log",), ("web", ["log"])
+    ) as (log, web):
+        web.register()
+        log.register()
+        web.expect_told(("POST", log))
+        log.close()
+        web.expect_told(("DELETE", log))
 
 
 def registrations_survive_a_restart():
@@ -243,6 +267,8 @@ CASES = [
     ("they register before they listen", they_register_before_they_listen),
     ("an unsure notice leaves one entry", an_unsure_notice_leaves_one_entry),
     ("a slow one delays nobody", a_slow_one_delays_nobody),
+    ("a failing heartbeat removes", a_failing_heartbeat_removes),
+    ("a dead program is removed", a_dead_program_is_removed),
     ("registrations survive a restart", registrations_survive_a_restart),
     ("bad requests get 400 with words", bad_requests_get_400_with_words),
     ("null and other cases are taken", null_and_other_cases_are_taken),

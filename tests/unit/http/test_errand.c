@@ -91,6 +91,7 @@ static struct kit *kit_new(void)
     expect_int(pool_new(kit->loop, &pool_options, &kit->office.pool), 0);
     expect_int(resolver_new(1, 10, lookup, NULL, &kit->office.resolver), 0);
     kit->office.loop = kit->loop;
+    kit->office.connect = connect_sim;
     kit->errand.on_done = on_done;
     kit->errand.request = (struct errand_request){
         .host = SLICE_LIT("10.0.0.1"),
@@ -190,12 +191,32 @@ static void it_can_be_cancelled_at_any_time(void)
     }
 }
 
+static void a_knock_only_connects(void)
+{
+    struct kit *kit = kit_new();
+    kit->errand.request.method = (struct slice){0};
+    run(kit, NSEC_PER_MSEC);
+    expect_int(kit->n_done, 1);
+    expect_int(kit->errand.result, 0);
+    expect_int(kit->seen.len, 0);
+    kit->n_done = 0;
+    kit->connect_error = -ECONNREFUSED;
+    run(kit, NSEC_PER_MSEC);
+    expect_int(kit->errand.result, -ECONNREFUSED);
+    kit->n_done = 0;
+    errand_start(&kit->office, &kit->errand);
+    errand_cancel(&kit->errand);
+    sim_run_for(kit->sim, NSEC_PER_MSEC);
+    expect_int(kit->errand.result, -ECANCELED);
+    kit_free(kit);
+}
+
 static void a_name_that_nobody_knows(void)
 {
     struct kit *kit = kit_new();
     struct loop *loop;
     expect_int(loop_new(NULL, &loop), 0);
-    struct errand_office office = {loop, kit->office.pool, kit->office.resolver};
+    struct errand_office office = {loop, kit->office.pool, kit->office.resolver, connect_sim};
     kit->errand.request.host = SLICE_LIT("nobody.invalid");
     errand_start(&office, &kit->errand);
     while (kit->n_done == 0)
@@ -221,6 +242,7 @@ static const struct test_case cases[] = {
     {"a refused connection has sent nothing", a_refused_connection_has_sent_nothing},
     {"a silent server meets the deadline", a_silent_server_meets_the_deadline},
     {"it can be cancelled at any time", it_can_be_cancelled_at_any_time},
+    {"a knock only connects", a_knock_only_connects},
     {"a name that nobody knows", a_name_that_nobody_knows},
     {"a path that is none", a_path_that_is_none},
 };

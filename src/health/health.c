@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A patient waits for its time, is due when too many looks run, runs, and waits again: `begin` and `on_look` are all
+ * that moves it. Patients come and go with the catalogue's changes; when changes were forgotten before we saw them, or
+ * there was no memory for one, all are compared with the directory.
+ */
+#include "health/health.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "health/patient.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define AGAIN_NS NSEC_PER_SEC
+
+struct health {
+    struct scout_part part;
+    struct health_options options;
+    struct curator *curator;
+    const struct directory *directory;
+    struct log *log;
+    struct loop *loop;
+    struct probe_kit kit;
+    /* the scout's */
+    struct curator_follower follower;
+    struct hash_key hash_key;
+    struct random random;
+    struct htab patients; /* by service and id; those that leave are not in it */
+    struct list due;
+    int64_t seen; /* the catalogue's revision */
+    bool is_behind;
+    struct timer again;
+    /* counted by the scout, read by any */
+    _Atomic uint64_t n_good, n_bad, n_void;
+    _Atomic unsigned n_watched, n_running, n_due;
+};
+
+void health_options_init(struct health_options *options)
+{
+    *options = (struct health_options){.n_at_once = 256, .watch_every_ns = NSEC_PER_SEC};
+}
+
+/* ------------------------------------------------------------------------------------------------ looking */
+
+static void wait_for(struct patient *patient, nsec_t pause_ns)
+{
+    struct health *health = patient->owner;
+    patient->state = PATIENT_WAITS;
+    loop_arm(health->loop, &patient->timer, loop_now(health->loop) + pause_ns);
+}
+
+/* Now, or when one of those that run is over. */
+static void begin(struct patient *patient)
+{
+    struct health *health = patient->owner;
+    if (health->n_running >= health->options.n_at_once) {
+        patient->state = PATIENT_DUE;
+        list_push_back(&health->due, &patient->due);
+        health->n_due++;
+        return;
+    }
+    patient->state = PATIENT_RUNS;
+    health->n_running++;
+    probe_start(&patient->probe, patient->instance);
+}
+
+static void begin_next(struct health *health)
+{
+    struct list *link = list_pop_front(&health->due);
+    if (!link)
+        return;
+    health->n_due--;
+    begin(container_of(link, struct patient, due));
+}
+
+static void on_time(struct timer *timer)
+{
+    begin(container_of(timer, struct patient, timer));
+}
+
+static int report(struct health *health, const struct patient *patient, enum catalog_event_type type, bool is_good)
+{
+    const struct instance *instance = patient->instance;
+    const struct catalog_event event = {
+        .type = type,
+        .report =
+            {
+                .service = instance->service,
+                .id = instance->id,
+                .incarnation = instance->incarnation,
+                .is_good = is_good,
+                .actor = SLICE_LIT("health"),
+                .evidence = slice_from_str(patient->probe.evidence),
+            },
+    };
+    return curator_report(health->curator, &event);
+}
+
+/* Whoever is held needs proof of life; one look that merely takes too long is no proof of death. */
+static bool proves(const struct patient *patient)
+{
+    return patient->probe.verdict == PROBE_GOOD || patient->probe.verdict == PROBE_DEAD || patient->n_bad >= 2;
+}
+
+static void tell(struct health *health, struct patient *patient)
+{
+    const struct instance *instance = patient->instance;
+    enum probe_verdict verdict = patient->probe.verdict;
+    bool is_due = patient_count(patient, verdict);
+    if (is_due && !INSTANCE_HAS(instance, HELD) && report(health, patient, CATALOG_CHECK, patient->is_well) < 0)
+        patient->has_verdict = false; /* is told again after the next look */
+    bool is_watched = INSTANCE_HAS(instance, HELD) || INSTANCE_HAS(instance, SUSPECT);
+    if (is_watched && verdict != PROBE_VOID && proves(patient))
+        (void)report(health, patient, CATALOG_PROBE, verdict == PROBE_GOOD); /* or after the next look */
+}
+
+static void patient_free(struct patient *patient)
+{
+    probe_deinit(&patient->probe);
+    instance_unref(patient->instance);
+    free(patient);
+}
+
+static void on_look(struct probe *probe)
+{
+    struct patient *patient = container_of(probe, struct patient, probe);
+    struct health *health = patient->owner;
+    health->n_running--;
+    health->n_good += probe->verdict == PROBE_GOOD;
+    health->n_bad += probe->verdict == PROBE_BAD || probe->verdict == PROBE_DEAD;
+    health->n_void += probe->verdict == PROBE_VOID;
+    if (patient->state == PATIENT_LEAVES) {
+        patient_free(patient);
+    } else {
+        tell(health, patient);
+        wait_for(patient, patient_next_pause(patient, &health->random, health->options.watch_every_ns));
+    }
+    begin_next(health);
+}
+
+/* ------------------------------------------------------------------------------------------------ patients */
+
+static uint64_t hash_of(const struct health *health, struct slice service, struct slice id)
+{
+    return hash_bytes(&health->hash_key, service) ^ (hash_bytes(&health->hash_key, id) << 1);
+}
+
+static struct patient *find(const struct health *health, struct slice service, struct slice id)
+{
+    htab_for_each_match (node, &health->patients, hash_of(health, service, id)) {
+        struct patient *patient = container_of(node, struct patient, node);
+        if (slice_equal(patient->instance->service, service) && slice_equal(patient->instance->id, id))
+            return patient;
+    }
+    return NULL;
+}
+
+static void leave(struct health *health, struct patient *patient)
+{
+    htab_remove(&health->patients, &patient->node);
+    health->n_watched--;
+    switch (patient->state) {
+    case PATIENT_WAITS:
+        loop_cancel(health->loop, &patient->timer);
+        patient_free(patient);
+        return;
+    case PATIENT_DUE:
+        list_remove(&patient->due);
+        health->n_due--;
+        patient_free(patient);
+        return;
+    case PATIENT_RUNS:
+        patient->state = PATIENT_LEAVES;
+        probe_cancel(&patient->probe);
+        return;
+    case PATIENT_LEAVES:
+        break;
+    }
+    ASSERT(!"a patient leaves once");
+}
+
+static int enter(struct health *health, const struct instance *instance, bool is_new)
+{
+    struct patient *patient = calloc(1, sizeof(*patient));
+    if (!patient)
+        return -ENOMEM;
+    int r = htab_insert(&health->patients, &patient->node, hash_of(health, instance->service, instance->id));
+    if (r < 0) {
+        free(patient);
+        return r;
+    }
+    patient->owner = health;
+    list_init(&patient->due);
+    timer_init(&patient->timer, on_time);
+    probe_init(&patient->probe, &health->kit, on_look);
+    patient_set_instance(patient, instance);
+    health->n_watched++;
+    wait_for(patient, patient_first_pause(patient, &health->random, is_new));
+    return 0;
+}
+
+/* Brings a patient in line with the newest state of its instance, NULL when it is gone. 0 or -ENOMEM. */
+static int sync_patient(struct health *health, struct slice service, struct slice id, const struct instance *instance,
+                        bool is_new)
+{
+    struct patient *patient = find(health, service, id);
+    if (!patient_is_needed(instance)) {
+        if (patient)
+            leave(health, patient);
+        return 0;
+    }
+    if (!patient)
+        return enter(health, instance, is_new);
+    bool is_another = patient->instance->incarnation != instance->incarnation;
+    bool is_worse = INSTANCE_HAS(instance, HELD) && !INSTANCE_HAS(patient->instance, HELD);
+    if (patient->state == PATIENT_RUNS && is_another) {
+        leave(health, patient); /* what it finds out is about somebody else */
+        return enter(health, instance, is_new);
+    }
+    patient_set_instance(patient, instance);
+    if (patient->state == PATIENT_WAITS && (is_another || is_worse))
+        wait_for(patient, 0);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ following */
+
+struct comparison {
+    struct health *health;
+    int result;
+};
+
+static bool compare_service(void *ctx, const struct directory_service *service)
+{
+    struct comparison *comparison = ctx;
+    const struct instance *instance;
+    for (struct directory_cursor at = {.service = service}; (instance = directory_next(&at));) {
+        if (sync_patient(comparison->health, instance->service, instance->id, instance, false) < 0)
+            comparison->result = -ENOMEM;
+    }
+    return true;
+}
+
+static int compare_all(struct health *health)
+{
+    struct comparison comparison = {health, 0};
+    directory_each(health->directory, compare_service, &comparison);
+    htab_for_each (node, &health->patients) {
+        struct patient *patient = container_of(node, struct patient, node);
+        const struct directory_service *service = directory_find(health->directory, patient->instance->service);
+        if (!service || !directory_find_instance(service, patient->instance->id))
+            leave(health, patient);
+    }
+    return comparison.result;
+}
+
+static void catch_up(struct health *health)
+{
+    const struct catalog *catalog = curator_catalog(health->curator);
+    int64_t revision = catalog_revision(catalog);
+    while (!health->is_behind && health->seen < revision) {
+        const struct catalog_change *change = catalog_change(catalog, health->seen + 1);
+        const struct instance *either = change ? change->after ? change->after : change->before : NULL;
+        health->is_behind = !change || sync_patient(health, either->service, either->id, change->after, true) < 0;
+        health->seen++;
+    }
+    if (!health->is_behind)
+        return;
+    log_warn(health->log, "health checks could not follow every change and compare all there is");
+    health->seen = revision;
+    health->is_behind = compare_all(health) < 0;
+    if (health->is_behind)
+        loop_arm(health->loop, &health->again, loop_now(health->loop) + AGAIN_NS);
+}
+
+static void on_news(struct curator_follower *follower)
+{
+    catch_up(container_of(follower, struct health, follower));
+}
+
+static void on_again(struct timer *timer)
+{
+    catch_up(container_of(timer, struct health, again));
+}
+
+/* ------------------------------------------------------------------------------------------------ life */
+
+static int start(struct scout_part *part, struct errand_office *office)
+{
+    struct health *health = container_of(part, struct health, part);
+    health->kit.office = office;
+    health->follower = (struct curator_follower){.loop = health->loop, .on_news = on_news};
+    timer_init(&health->again, on_again);
+    curator_follow(health->curator, &health->follower);
+    health->seen = catalog_revision(curator_catalog(health->curator));
+    int r = compare_all(health);
+    if (r < 0)
+        part->stop(part);
+    return r;
+}
+
+static void stop(struct scout_part *part)
+{
+    struct health *health = container_of(part, struct health, part);
+    curator_unfollow(health->curator, &health->follower);
+    loop_cancel(health->loop, &health->again);
+    htab_for_each (node, &health->patients)
+        leave(health, container_of(node, struct patient, node));
+}
+
+static int make_tls(struct health *health, struct err *err)
+{
+    const struct tls_options options = {.peer_check = TLS_PEER_IGNORE};
+    return tls_config_new_client(&options, &health->kit.tls, err);
+}
+
+int health_new(const struct health_options *options, struct scout *scout, struct curator *curator, struct log *log,
+               struct health **ret_health, struct err *err)
+{
+    struct health *health = calloc(1, sizeof(*health));
+    if (!health)
+        return err_set(err, -ENOMEM, "out of memory");
+    health->part = (struct scout_part){.start = start, .stop = stop};
+    health->options = *options;
+    health->curator = curator;
+    health->directory = catalog_directory(curator_catalog(curator));
+    health->log = log;
+    health->loop = scout_loop(scout);
+    list_init(&health->due);
+    int r = random_init_system(&health->random);
+    if (r == 0)
+        r = random_system(&health->hash_key, sizeof(health->hash_key));
+    if (r == 0)
+        r = make_tls(health, err);
+    if (r < 0) {
+        health_free(health);
+        return r;
+    }
+    scout_add(scout, &health->part);
+    *ret_health = health;
+    return 0;
+}
+
+void health_free(struct health *health)
+{
+    if (!health)
+        return;
+    htab_deinit(&health->patients);
+    (void)tls_config_unref(health->kit.tls);
+    free(health);
+}
+
+void health_get_stats(const struct health *health, struct health_stats *ret_stats)
+{
+    *ret_stats = (struct health_stats){
+        .n_good = health->n_good,
+        .n_bad = health->n_bad,
+        .n_void = health->n_void,
+        .n_watched = health->n_watched,
+        .n_running = health->n_running,
+        .n_due = health->n_due,
+    };
+}

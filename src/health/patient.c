@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looks at one instance are an interval apart, give or take a twentieth, and the second one comes after a random part
+ * of the interval: ten thousand instances that register at the same time are soon looked at evenly, and stay so.
+ */
+#include "health/patient.h"
+
+static bool is_watched(const struct instance *instance)
+{
+    return INSTANCE_HAS(instance, HELD) || INSTANCE_HAS(instance, SUSPECT);
+}
+
+static bool is_checked(const struct instance *instance)
+{
+    const struct instance_check *check = instance->record.check;
+    return check && check->type != INSTANCE_CHECK_TTL;
+}
+
+bool patient_is_needed(const struct instance *instance)
+{
+    return instance && (is_checked(instance) || is_watched(instance));
+}
+
+void patient_set_instance(struct patient *patient, const struct instance *instance)
+{
+    const struct instance *before = patient->instance;
+    patient->instance = instance_ref(instance);
+    if (before && before->incarnation != instance->incarnation) {
+        patient->has_verdict = false;
+        patient->n_good = patient->n_bad = 0;
+    }
+    instance_unref(before);
+}
+
+static nsec_t part_of(struct random *random, nsec_t interval_ns, unsigned from_percent, unsigned to_percent)
+{
+    nsec_t least = interval_ns / 100 * from_percent, most = interval_ns / 100 * to_percent;
+    return least + (nsec_t)random_below(random, (uint64_t)(most - least) + 1);
+}
+
+nsec_t patient_first_pause(const struct patient *patient, struct random *random, bool is_new)
+{
+    if (is_new || !is_checked(patient->instance))
+        return 0;
+    return part_of(random, patient->instance->record.check->interval_ms * NSEC_PER_MSEC, 0, 100);
+}
+
+nsec_t patient_next_pause(const struct patient *patient, struct random *random, nsec_t watch_ns)
+{
+    const struct instance *instance = patient->instance;
+    if (is_watched(instance))
+        return part_of(random, watch_ns, 95, 105);
+    const struct instance_check *check = instance->record.check;
+    nsec_t interval_ns = check->interval_ms * NSEC_PER_MSEC;
+    if (patient->n_bad > 0 && check->retry_ms > 0)
+        return check->retry_ms * NSEC_PER_MSEC;
+    if (patient->n_good + patient->n_bad <= 1)
+        return part_of(random, interval_ns, 50, 100);
+    return part_of(random, interval_ns, 95, 105);
+}
+
+bool patient_count(struct patient *patient, enum probe_verdict verdict)
+{
+    const struct instance_check *check = patient->instance->record.check;
+    if (verdict == PROBE_VOID)
+        return false;
+    bool is_good = verdict == PROBE_GOOD;
+    patient->n_good = is_good ? patient->n_good + 1 : 0;
+    patient->n_bad = is_good ? 0 : patient->n_bad + 1;
+    if (!is_checked(patient->instance) || (patient->has_verdict && patient->is_well == is_good))
+        return false;
+    if (is_good ? patient->n_good < check->to_pass : patient->n_bad < check->to_fail)
+        return false;
+    patient->has_verdict = true;
+    patient->is_well = is_good;
+    return true;
+}
