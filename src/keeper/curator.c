@@ -117,6 +117,8 @@ static void arm(struct curator *curator)
 {
     nsec_t now_ns = loop_now(curator->loop);
     nsec_t next_ns = catalog_deadline(curator->catalog);
+    if (!curator->is_noting && next_ns > curator->note_at_ns)
+        next_ns = curator->note_at_ns;
     if (curator->is_short && next_ns > now_ns + RETRY_NS)
         next_ns = now_ns + RETRY_NS;
     if (curator->is_stopping && next_ns > now_ns + LOOK_AGAIN_NS)
@@ -200,6 +202,7 @@ static void on_stop(struct mail *mail)
 
 static void init_parts(struct curator *curator)
 {
+    curator->note_at_ns = NSEC_NEVER;
     curator->last_written = &curator->first_written;
     list_init(&curator->reports);
     list_init(&curator->followers);

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-/* Notes that wait for the store, at most; beyond, the timeline has a gap, which is logged. */
+/* Notes that wait while the store refuses, at most; beyond, the timeline has a gap, which is logged. */
 #define CURATOR_NOTES_MAX 65536
 
 struct curator_metric {
@@ -41,8 +41,9 @@ struct curator {
     struct catalog_updates noted; /* being appended by note_request */
     struct store_request note_request;
     bool is_noting;
-    unsigned n_writing;                                    /* writes with the store */
-    struct curator_write *failed;                          /* to be tried again */
+    nsec_t note_at_ns;            /* when the notes in updates are to be appended; NSEC_NEVER: there are none */
+    unsigned n_writing;           /* writes with the store */
+    struct curator_write *failed; /* to be tried again */
     struct curator_request *first_written, **last_written; /* the store has answered */
     struct list reports;
     struct mail load_mail, stop_mail;

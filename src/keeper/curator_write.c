@@ -3,8 +3,8 @@
  * What the curator writes of its own accord: notes for the timeline, keys whose instances are to go, orders whose time
  * is over.
  *
- * Notes are appended one request at a time, each with all that have come up meanwhile. What the store refuses (a full
- * disk) is tried again until it is done or the curator stops.
+ * Notes are gathered for a moment, so that they do not take turns with the changes of clients in the log, and appended
+ * one request at a time. What the store refuses (a full disk) is tried again until it is done or the curator stops.
  */
 #include "base/assert.h"
 #include "catalog/instance_record.h"
@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+
+#define GATHER_NS (10 * NSEC_PER_MSEC)
 
 struct curator_write {
     struct store_request request;
@@ -48,18 +50,29 @@ static void on_noted(struct store_request *request)
 /* All writes of these updates are under way: their notes go, or nothing is left of them. */
 static void carry_out_notes(struct curator *curator)
 {
-    if (curator->is_noting || curator->noted.n_notes > 0) {
+    if (curator->is_noting)
+        return;
+    if (curator->noted.n_notes > 0) { /* refused */
         if (curator->updates.n_notes <= CURATOR_NOTES_MAX)
             return;
         log_error(curator->log, "the store refuses the timeline's entries, some are lost",
                   log_int("entries", curator->updates.n_notes));
-        catalog_updates_reset(&curator->updates);
-    }
-    curator->n_writes_done = 0;
-    if (curator->updates.n_notes == 0) {
+        curator->n_writes_done = 0;
         catalog_updates_reset(&curator->updates);
         return;
     }
+    if (curator->updates.n_notes == 0) {
+        curator->n_writes_done = 0;
+        catalog_updates_reset(&curator->updates);
+        return;
+    }
+    nsec_t now_ns = loop_now(curator->loop);
+    if (curator->note_at_ns == NSEC_NEVER)
+        curator->note_at_ns = now_ns + GATHER_NS;
+    if (now_ns < curator->note_at_ns && !curator->is_stopping)
+        return;
+    curator->note_at_ns = NSEC_NEVER;
+    curator->n_writes_done = 0;
     struct catalog_updates emptied = curator->noted;
     curator->noted = curator->updates;
     curator->updates = emptied;
