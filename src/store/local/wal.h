@@ -77,8 +77,8 @@ int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err);
 
 /*
  * The same beside the log's work, so that no batch waits for it: a file is zeroed for the next segment, larger than
- * the last one while the log is small. wal_spare_make may run on any thread, beside all else, and takes long; the others
- * are for the thread that uses the log. Until the spare is there, or when it cannot be made, wal_prepare helps itself.
+ * the last one while the log is small. wal_spare_make may run on any thread, beside all else, and takes long; the rest
+ * is for the thread that uses the log. Until the spare is there, or when it cannot be made, wal_prepare helps itself.
  */
 struct wal_spare_job {
     struct wal_files *files;
