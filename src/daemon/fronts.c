@@ -3,6 +3,7 @@
 
 #include "base/util.h"
 #include "fronts/admin/admin.h"
+#include "fronts/api/api.h"
 #include "fronts/etcd/etcd.h"
 #include "fronts/grpc_health/grpc_health.h"
 #include "fronts/hub/hub.h"
@@ -14,7 +15,7 @@
 
 /* To add a front end, add its line here. */
 static const struct front *const all_fronts[] = {
-    &ops_front, &grpc_health_front, &etcd_front, &admin_front, &srpc_front, &hub_front,
+    &ops_front, &grpc_health_front, &etcd_front, &admin_front, &srpc_front, &hub_front, &api_front,
 };
 
 struct fronts {

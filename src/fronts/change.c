@@ -77,6 +77,7 @@ struct change *change_new(struct curator *curator, struct exchange *exchange, co
     change->curator = curator;
     change->exchange = exchange;
     change->answer = answer;
+    change->is_done = true; /* nothing is under way yet */
     change->request.loop = exchange_loop(exchange);
     change->request.done = on_done;
     name_actor(change, protocol);
@@ -85,18 +86,13 @@ struct change *change_new(struct curator *curator, struct exchange *exchange, co
     return change;
 }
 
-void change_drop(struct change *change)
-{
-    change->is_done = true; /* the exchange was answered: on_close follows and frees it */
-}
-
 void change_submit(struct change *change)
 {
     if (!change->is_out_of_memory) {
+        change->is_done = false;
         curator_submit(change->curator, &change->request);
         return;
     }
-    change->is_done = true;
     exchange_respond_text(change->exchange, 503, "out of memory\n");
 }
 
@@ -111,6 +107,15 @@ void change_respond_text(struct change *change, unsigned status, const char *tex
 {
     if (change->exchange)
         exchange_respond_text(change->exchange, status, "%s\n", text);
+}
+
+struct exchange *change_take_exchange(struct change *change)
+{
+    struct exchange *exchange = TAKE(change->exchange);
+    change->is_closed = true;
+    if (exchange)
+        exchange->app = NULL;
+    return exchange;
 }
 
 void change_keep(struct change *change)

@@ -8,7 +8,8 @@
  *     change->request.service = change_copy(change, name);
  *     change_submit(change);      answer(change) comes now or later, on this thread, also when the client has gone
  *
- * Owned by itself; either change_submit or change_drop ends the caller's part.
+ * Owned by itself: it goes when its exchange has ended and nothing is under way. So an exchange may be answered without
+ * that the change was submitted, and its body be collected in between.
  */
 #pragma once
 
@@ -39,13 +40,14 @@ struct slice change_copy(struct change *change, struct slice bytes);
 void *change_alloc(struct change *change, size_t n_bytes);
 
 void change_submit(struct change *change);
-/* Instead of change_submit, when the exchange was answered already: there is nothing to change. */
-void change_drop(struct change *change);
 
 /* As exchange_respond and exchange_respond_text; to nobody when the client has gone. */
 void change_respond(struct change *change, unsigned status, const struct header *headers, unsigned n_headers,
                     struct slice body);
 void change_respond_text(struct change *change, unsigned status, const char *text);
+
+/* In answer(): the exchange is the caller's again, to go on with as it likes. NULL: the client has gone. */
+struct exchange *change_take_exchange(struct change *change);
 
 /* In answer(): it answers later, and then lets go. */
 void change_keep(struct change *change);

@@ -147,7 +147,6 @@ static void on_body(struct exchange *exchange, struct slice body, change_answer_
     int r = posted ? hub_object_parse(body, &change->arena, &posted->object, &err) : -ENOMEM;
     if (r == -EINVAL) {
         exchange_respond_text(exchange, 400, "%s\n", err.text);
-        change_drop(change);
         return;
     }
     change->is_out_of_memory = r < 0;
