@@ -119,14 +119,28 @@ static int show_new(struct catalog *catalog, struct roster_entry *entry, struct 
     model->registered_ms = catalog->time->wall_ms;
     model->reasons = model->record.check && !edit->is_quiet ? REASON_BIT(STARTING) : 0;
     orders_apply(entry, model);
-    int r = edit_show(catalog, entry, ROSTER_PRESENT, model, edit);
+    int r = ttl_prepare(catalog, entry, model);
+    if (r == 0)
+        r = edit_show(catalog, entry, ROSTER_PRESENT, model, edit);
     if (r < 0)
         return r;
     catalog->incarnation++;
     loss_is_back(catalog, entry);
     time_forget_troubles(catalog, entry);
     time_watch_penalty(catalog, entry);
+    ttl_begin(catalog, entry);
     return 0;
+}
+
+static int show_same(struct catalog *catalog, struct roster_entry *entry, const struct instance *model,
+                     const struct edit *edit)
+{
+    int r = ttl_prepare(catalog, entry, model);
+    if (r == 0)
+        r = edit_show(catalog, entry, ROSTER_PRESENT, model, edit);
+    if (r == 0)
+        ttl_adjust(catalog, entry);
+    return r;
 }
 
 int keys_replace(struct catalog *catalog, struct roster_entry *entry, const struct instance *successor,
@@ -152,7 +166,7 @@ static int key_registers(struct catalog *catalog, struct roster_entry *entry, co
         carry_over(&model, entry->instance);
         model.reasons &= ~REASON_BIT(HELD);
         edit.evidence = SLICE_LIT("it was held, and is back");
-        r = edit_show(catalog, entry, ROSTER_PRESENT, &model, &edit);
+        r = show_same(catalog, entry, &model, &edit);
     } else {
         r = show_new(catalog, entry, &model, &edit);
     }
@@ -163,6 +177,7 @@ static int key_registers(struct catalog *catalog, struct roster_entry *entry, co
     if (is_back) {
         loss_is_back(catalog, entry);
         roster_set_deadline(&catalog->roster, entry, ROSTER_HOLD, 0);
+        ttl_begin(catalog, entry);
     }
     remember_writer(entry, written->why);
     return 0;
@@ -180,7 +195,7 @@ static int key_rewrites(struct catalog *catalog, struct roster_entry *entry, con
     if (is_same) {
         edit.is_quiet |= instance_record_equal(&entry->instance->record, &model.record);
         carry_over(&model, entry->instance);
-        r = edit_show(catalog, entry, ROSTER_PRESENT, &model, &edit);
+        r = show_same(catalog, entry, &model, &edit);
     } else {
         r = show_new(catalog, entry, &model, &edit);
     }

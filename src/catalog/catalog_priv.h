@@ -7,6 +7,7 @@
  *     catalog_loss.c     keys that went: evidence of death, mass losses, what is held and released
  *     catalog_orders.c   drain and maintenance, of one instance or a service
  *     catalog_reports.c  checks, probes, suspicions, sessions, sources
+ *     catalog_ttl.c      checks that pass as long as somebody says so
  *     catalog_time.c     deadlines, and work that is too much for one step
  *     catalog_edit.c     the one place where an instance changes: directory, change and note, all or nothing
  *
@@ -114,6 +115,19 @@ void orders_timer_fired(struct timer *timer);
 /* -------- catalog_reports.c */
 
 int reports_step(struct catalog *catalog, const struct catalog_event *event);
+
+/* -------- catalog_ttl.c */
+
+/* Before the model is shown: 0 or -ENOMEM. What follows cannot fail then. */
+int ttl_prepare(struct catalog *catalog, struct roster_entry *entry, const struct instance *model);
+/* The instance of the entry is there now, or passes: its time begins anew. Harmless when its check is another one. */
+void ttl_begin(struct catalog *catalog, struct roster_entry *entry);
+/* It fails: nothing is waited for. */
+void ttl_end(struct catalog *catalog, struct roster_entry *entry);
+/* The same instance has another record, with another check perhaps. */
+void ttl_adjust(struct catalog *catalog, struct roster_entry *entry);
+/* Its time is over. 0 or -ENOMEM. */
+int ttl_due(struct catalog *catalog, struct roster_entry *entry);
 
 /* -------- catalog_time.c */
 

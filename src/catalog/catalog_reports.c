@@ -2,7 +2,8 @@
 /*
  * What parties found out about an instance: each sets and clears its own reason and touches no other.
  *
- *     CHECK     STARTING until the first pass, FAILING; failing for too long has the key deleted
+ *     CHECK     STARTING until the first pass, FAILING; failing for too long has the key deleted. Of a TTL check a pass
+ *               is good for its interval (catalog_ttl.c)
  *     SESSION   DISCONNECTED; when its grace is over, the key is deleted
  *     SOURCE    STOPPED
  *     SUSPECT   SUSPECT, which ends by itself when nobody renews it
@@ -55,14 +56,18 @@ static int check_passed(struct catalog *catalog, struct roster_entry *entry, con
     if (entry->care->removal == TIMELINE_CHECK_REMOVED)
         entry->care->removal = 0;
     roster_set_deadline(&catalog->roster, entry, ROSTER_REMOVAL, 0);
+    ttl_begin(catalog, entry);
     return 0;
 }
 
 static int check_failed(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
 {
     int r = change_for_trouble(catalog, entry, REASON_BIT(FAILING), TIMELINE_CHECK_FAILED, event);
-    if (r <= 0)
+    if (r < 0)
         return r;
+    ttl_end(catalog, entry);
+    if (r == 0)
+        return 0;
     const struct instance_check *check = entry->instance->record.check;
     if (check && check->remove_after_ms > 0)
         roster_set_deadline(&catalog->roster, entry, ROSTER_REMOVAL,

@@ -181,6 +181,8 @@ static int deadline_due(struct catalog *catalog, struct roster_entry *entry, enu
     switch (which) {
     case ROSTER_GRACE:
         return ask_removal(catalog, entry, which, TIMELINE_CONN_LOST);
+    case ROSTER_REPORT:
+        return ttl_due(catalog, entry);
     case ROSTER_REMOVAL:
         return ask_removal(catalog, entry, which, TIMELINE_CHECK_REMOVED);
     case ROSTER_SUSPICION:

@@ -25,6 +25,7 @@ enum roster_state {
 /* What happens by itself, each at its own time. */
 enum roster_deadline {
     ROSTER_GRACE,     /* its connection has not come back: its key is to be deleted */
+    ROSTER_REPORT,    /* its TTL check has not been reported to pass */
     ROSTER_REMOVAL,   /* its check has failed for too long: its key is to be deleted */
     ROSTER_SUSPICION, /* nobody has renewed the suspicion: it ends */
     ROSTER_HOLD,      /* nobody could look at it: it is let go */
@@ -75,6 +76,7 @@ struct roster_care {
     char *trouble;              /* evidence of its last failure, for the day it is removed; may be NULL */
     struct loss loss;
     struct flap flap;
+    nsec_t heard_ns;                    /* when its TTL check passed last, or began */
     nsec_t deadlines[ROSTER_DEADLINES]; /* 0: none */
     struct timer timer;                 /* for the next of them */
 };

@@ -124,6 +124,146 @@ static void one_that_was_written_again_is_not_removed_for_the_old_one(void)
     end();
 }
 
+/* ------------------------------------------------------------------------------------------------ TTL checks */
+
+#define TTL       "{\"address\": \"10.0.0.1:80\", \"check\": {\"type\": \"ttl\", \"interval_ms\": 10000}}"
+#define LAST_CALL (500 * NSEC_PER_MSEC)
+
+static void a_ttl_check_passes_as_long_as_it_is_reported(void)
+{
+    begin(TTL);
+    expect_reasons("starting");
+    check(true, "");
+    expect_reasons("up");
+    for (int i = 0; i < 20; i++) {
+        kit_pass(&kit, 10 * SECONDS - NSEC_PER_MSEC);
+        check(true, "");
+    }
+    expect_int(catalog_revision(kit.catalog), 2);
+    kit_pass(&kit, 10 * SECONDS + LAST_CALL - NSEC_PER_MSEC);
+    expect_reasons("up");
+    kit_pass(&kit, NSEC_PER_MSEC);
+    expect_reasons("failing");
+    expect_str(kit_last(&kit), "3 check failed web/1: no report for 10500 ms");
+    kit_pass(&kit, 3600 * SECONDS);
+    expect_int(catalog_revision(kit.catalog), 3);
+    check(true, "");
+    expect_reasons("up");
+    end();
+}
+
+static void a_ttl_check_that_is_never_reported(void)
+{
+    begin("{\"address\": \"10.0.0.1:80\", \"check\": {\"type\": \"ttl\", \"interval_ms\": 10000, "
+          "\"remove_after_ms\": 60000}}");
+    kit_pass(&kit, 11 * SECONDS);
+    expect_reasons("failing starting");
+    kit_pass(&kit, 60 * SECONDS);
+    expect_str(kit_last(&kit), "3 removed by its check web/1 by catalogue: no report for 10500 ms");
+    end();
+}
+
+static void a_ttl_check_that_is_reported_to_fail(void)
+{
+    begin(TTL);
+    check(true, "");
+    check(false, "disk full");
+    expect_str(kit_last(&kit), "3 check failed web/1: disk full");
+    kit_pass(&kit, 3600 * SECONDS);
+    expect_int(catalog_revision(kit.catalog), 3);
+    check(true, "");
+    kit_pass(&kit, 11 * SECONDS);
+    expect_str(kit_last(&kit), "5 check failed web/1: no report for 10500 ms");
+    end();
+}
+
+/* The process stood still: time has passed, and nobody could be heard. What came meanwhile is heard after that. */
+static void hold_up(nsec_t for_ns)
+{
+    kit.time.now_ns += for_ns;
+    kit_pass(&kit, 0);
+}
+
+static void silence_while_nobody_listened_counts_for_nothing(void)
+{
+    for (nsec_t before_ns = 0; before_ns <= 11 * SECONDS; before_ns += 100 * NSEC_PER_MSEC) {
+        begin(TTL);
+        check(true, "");
+        kit_pass(&kit, before_ns);
+        expect_reasons(before_ns < 10 * SECONDS + LAST_CALL ? "up" : "failing");
+        if (before_ns < 10 * SECONDS) {
+            hold_up(3 * SECONDS);
+            hold_up(11 * SECONDS);
+            expect_reasons("up");
+            check(true, "");
+            kit_pass(&kit, 10 * SECONDS);
+            expect_reasons("up");
+        }
+        end();
+    }
+}
+
+static void the_ttl_of_a_check_may_change(void)
+{
+    begin(TTL);
+    check(true, "");
+    kit_register(&kit, "web", "1",
+                 "{\"address\": \"10.0.0.1:80\", \"check\": {\"type\": \"ttl\", \"interval_ms\": 20000}}");
+    kit_pass(&kit, 19 * SECONDS);
+    expect_reasons("up");
+    kit_register(&kit, "web", "1", TTL);
+    kit_pass(&kit, SECONDS);
+    expect_reasons("failing");
+    check(true, "");
+    kit_register(&kit, "web", "1", CHECKED);
+    kit_pass(&kit, 3600 * SECONDS);
+    expect_reasons("up");
+    kit_register(&kit, "web", "1", TTL);
+    kit_pass(&kit, 9 * SECONDS);
+    expect_reasons("up");
+    kit_pass(&kit, 2 * SECONDS);
+    expect_reasons("failing");
+    end();
+}
+
+static void a_ttl_check_begins_anew_with_a_restart_and_another_incarnation(void)
+{
+    begin(TTL);
+    check(true, "");
+    kit_pass(&kit, 9 * SECONDS);
+    kit_restart(&kit);
+    expect_reasons("up");
+    kit_pass(&kit, 9 * SECONDS);
+    expect_reasons("up");
+    kit_pass(&kit, 2 * SECONDS);
+    expect_reasons("failing");
+    kit_register(&kit, "web", "1",
+                 "{\"address\": \"10.0.0.2:80\", \"check\": {\"type\": \"ttl\", \"interval_ms\": 10000}}");
+    expect_reasons("starting");
+    kit_pass(&kit, 11 * SECONDS);
+    expect_reasons("failing starting");
+    kit_deregister(&kit, "web", "1", "root");
+    kit_pass(&kit, 3600 * SECONDS);
+    end();
+}
+
+static void a_ttl_check_without_memory(void)
+{
+    catalog_kit_init(&kit, NULL);
+    kit.is_disturbed = true;
+    kit_register(&kit, "web", "1", TTL);
+    check(true, "");
+    kit_pass(&kit, 11 * SECONDS);
+    expect_reasons("failing");
+    check(true, "");
+    kit_register(&kit, "web", "1", CHECKED);
+    kit_register(&kit, "web", "1", TTL);
+    kit_pass(&kit, 11 * SECONDS);
+    expect_reasons("failing");
+    expect_true(kit.n_failed > 0);
+    end();
+}
+
 /* ------------------------------------------------------------------------------------------------ sessions */
 
 static void a_broken_connection_may_come_back(void)
@@ -332,6 +472,14 @@ static const struct test_case cases[] = {
     {"a removal that the store refuses is asked for again", a_removal_that_the_store_refuses_is_asked_for_again},
     {"one that was written again is not removed for the old one",
      one_that_was_written_again_is_not_removed_for_the_old_one},
+    {"a TTL check passes as long as it is reported", a_ttl_check_passes_as_long_as_it_is_reported},
+    {"a TTL check that is never reported", a_ttl_check_that_is_never_reported},
+    {"a TTL check that is reported to fail", a_ttl_check_that_is_reported_to_fail},
+    {"silence while nobody listened counts for nothing", silence_while_nobody_listened_counts_for_nothing},
+    {"the TTL of a check may change", the_ttl_of_a_check_may_change},
+    {"a TTL check begins anew with a restart and another incarnation",
+     a_ttl_check_begins_anew_with_a_restart_and_another_incarnation},
+    {"a TTL check without memory", a_ttl_check_without_memory},
     {"a broken connection may come back", a_broken_connection_may_come_back},
     {"a connection that stays away takes the key along", a_connection_that_stays_away_takes_the_key_along},
     {"without grace it goes at once", without_grace_it_goes_at_once},
