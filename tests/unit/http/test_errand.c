@@ -223,6 +223,7 @@ static void a_name_that_nobody_knows(void)
         expect_int(loop_turn(loop, NSEC_PER_SEC), 0);
     expect_int(kit->errand.result, -ENOENT);
     expect_str(errand_failure(&kit->errand), "no such host");
+    resolver_free(TAKE(kit->office.resolver)); /* its thread may still be on its way out of the loop's mailbox */
     loop_free(loop);
     kit_free(kit);
 }
