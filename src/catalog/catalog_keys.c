@@ -96,7 +96,6 @@ static struct instance model_of(const struct written *written)
 static void carry_over(struct instance *model, const struct instance *former)
 {
     model->incarnation = former->incarnation;
-    model->runtime = former->runtime;
     model->registered_ms = former->registered_ms;
     model->changed_ms = former->changed_ms;
     model->revision = former->revision;
@@ -115,7 +114,6 @@ static int show_new(struct catalog *catalog, struct roster_entry *entry, struct 
                     const struct edit *edit)
 {
     model->incarnation = catalog->incarnation + 1;
-    model->runtime = NULL;
     model->registered_ms = catalog->time->wall_ms;
     model->reasons = model->record.check && !edit->is_quiet ? REASON_BIT(STARTING) : 0;
     orders_apply(entry, model);

@@ -17,7 +17,6 @@
 struct changes_item {
     struct catalog_change change;
     struct rcu_node retired;
-    size_t n_bytes; /* with what it keeps */
     char texts[];
 };
 
@@ -69,6 +68,12 @@ static size_t instance_bytes(const struct instance *instance)
     return n;
 }
 
+/* Of an item with what it keeps. */
+static size_t item_bytes(const struct changes_item *item)
+{
+    return sizeof(*item) + item->change.actor.len + item->change.evidence.len + instance_bytes(item->change.before);
+}
+
 static struct slice put_text(char **at, struct slice text)
 {
     struct slice copy = slice_from(*at, text.len);
@@ -80,8 +85,7 @@ static struct slice put_text(char **at, struct slice text)
 
 int changes_prepare(const struct changes *changes, const struct catalog_change *model, struct changes_item **ret_item)
 {
-    size_t n_bytes = sizeof(struct changes_item) + model->actor.len + model->evidence.len;
-    struct changes_item *item = malloc(n_bytes);
+    struct changes_item *item = malloc(sizeof(*item) + model->actor.len + model->evidence.len);
     if (!item)
         return -ENOMEM;
     char *at = item->texts;
@@ -93,7 +97,6 @@ int changes_prepare(const struct changes *changes, const struct catalog_change *
         instance_ref(model->before);
     if (model->after)
         instance_ref(model->after);
-    item->n_bytes = n_bytes + instance_bytes(model->before);
     *ret_item = item;
     return 0;
 }
@@ -120,18 +123,19 @@ static void forget_oldest(struct changes *changes)
     ASSERT(item && item->change.revision == oldest);
     atomic_store_explicit(&changes->oldest, oldest + 1, memory_order_release);
     rcu_publish(slot, NULL);
-    changes->n_bytes -= item->n_bytes;
+    changes->n_bytes -= item_bytes(item);
     rcu_retire(changes->rcu, &item->retired, item_retired);
 }
 
 void changes_add(struct changes *changes, struct changes_item *item)
 {
+    const size_t n_bytes = item_bytes(item);
     ASSERT(item->change.revision == changes->revision + 1);
     while (changes_oldest(changes) <= changes->revision &&
-           (changes->n_bytes + item->n_bytes > CHANGES_BYTES_MAX ||
+           (changes->n_bytes + n_bytes > CHANGES_BYTES_MAX ||
             (uint64_t)(item->change.revision - changes_oldest(changes)) >= CHANGES_MAX))
         forget_oldest(changes);
-    changes->n_bytes += item->n_bytes;
+    changes->n_bytes += n_bytes;
     changes->revision = item->change.revision;
     rcu_publish(slot_of(changes, item->change.revision), item);
 }

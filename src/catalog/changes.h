@@ -11,7 +11,7 @@
 #include "base/rcu.h"
 #include "catalog/catalog.h"
 
-#define CHANGES_MAX       ((size_t)65536) /* a power of two */
+#define CHANGES_MAX       ((size_t)32768) /* a power of two */
 #define CHANGES_BYTES_MAX ((size_t)32 * 1024 * 1024)
 
 struct changes;

@@ -161,27 +161,6 @@ static struct instance *pack(const struct instance *model, size_t n_text_bytes, 
     return instance;
 }
 
-static struct instance_runtime *runtime_ref(struct instance_runtime *runtime)
-{
-    if (!runtime) {
-        runtime = calloc(1, sizeof(*runtime));
-        if (!runtime)
-            return NULL;
-    }
-    atomic_fetch_add_explicit(&runtime->refs, 1, memory_order_relaxed);
-    return runtime;
-}
-
-static void runtime_unref(struct instance_runtime *runtime)
-{
-    if (atomic_fetch_sub_explicit(&runtime->refs, 1, memory_order_acq_rel) > 1)
-        return;
-    void *gateway = atomic_load_explicit(&runtime->gateway, memory_order_relaxed);
-    if (gateway)
-        runtime->free_gateway(gateway);
-    free(runtime);
-}
-
 int instance_new(const struct instance *model, struct instance **ret_instance)
 {
     size_t n_text_bytes = text_bytes(model), n_used;
@@ -192,11 +171,6 @@ int instance_new(const struct instance *model, struct instance **ret_instance)
     }
     if (!instance)
         return -ENOMEM;
-    instance->runtime = runtime_ref(model->runtime);
-    if (!instance->runtime) {
-        free(instance);
-        return -ENOMEM;
-    }
     *ret_instance = instance;
     return 0;
 }
@@ -216,7 +190,6 @@ void instance_unref(const struct instance *instance)
 {
     if (!instance || atomic_fetch_sub_explicit(refs_of(instance), 1, memory_order_acq_rel) > 1)
         return;
-    runtime_unref(instance->runtime);
     free((void *)(uintptr_t)instance);
 }
 

@@ -91,14 +91,6 @@ struct instance_order {
     int64_t since_ms, until_ms; /* wall clock; until 0: without end */
 };
 
-/* What outlives the snapshots: the gateway's counters and connections. Counted by incarnation. */
-struct instance_runtime {
-    _Atomic uint32_t refs;
-    _Atomic uint32_t observed; /* bits that readers set at once, before the catalogue has heard: INSTANCE_OBSERVED_… */
-    void *_Atomic gateway;     /* made by the gateway at first use */
-    void (*free_gateway)(void *gateway);
-};
-
 struct instance {
     _Atomic uint32_t refs;
     uint32_t reasons; /* 1 << enum instance_reason */
@@ -112,12 +104,11 @@ struct instance {
     int64_t changed_ms;                               /* its last change of status */
     int64_t revision;                                 /* the catalogue's, of its last change */
     uint64_t incarnation;                             /* another process under the same name has another one; never 0 */
-    struct instance_runtime *runtime;
 };
 
 /*
  * One like `model`, whose texts, lists and orders may lie anywhere: they are copied. The caller owns the one reference.
- * The runtime is the model's, shared, or a new one when it has none. 0 or -ENOMEM.
+ * 0 or -ENOMEM.
  */
 int instance_new(const struct instance *model, struct instance **ret_instance);
 

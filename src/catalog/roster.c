@@ -17,6 +17,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 /* Names that are remembered for their penalty only. */
@@ -171,7 +172,7 @@ struct roster_service *roster_service(struct roster *roster, struct slice name)
 
 static struct roster_entry *entry_new(struct roster *roster, struct roster_service *service, struct slice id)
 {
-    struct roster_entry *entry = calloc(1, sizeof(*entry) + id.len);
+    struct roster_entry *entry = calloc(1, offsetof(struct roster_entry, id) + id.len);
     if (!entry)
         return NULL;
     entry->service = service;

@@ -59,10 +59,10 @@ struct roster_entry {
     const struct instance *instance; /* a reference; NULL: ABSENT */
     struct roster_care *care;        /* NULL: all is well, and has been for a while */
     uint32_t writers[2];             /* of its key: the last one, and the one before him */
-    enum roster_state state;
     unsigned id_len;
+    enum roster_state state : 8;
     bool is_keyed; /* by_key is in the table */
-    char id[];
+    char id[];     /* one of these for each instance: no byte is lost before it */
 };
 
 /* What is remembered of an entry that has seen trouble, or is under orders. All zero: nothing. */

@@ -30,9 +30,11 @@ struct lease {
     int64_t left_ms; /* that it begins with */
     struct lease_table *table;
     struct timer timer;
-    struct list due_link;
     struct list keys; /* of versions, by lease_link */
-    struct rcu_node rcu;
+    union {
+        struct list due_link; /* while it is in the table */
+        struct rcu_node rcu;  /* after that */
+    };
 };
 
 struct lease_table {
