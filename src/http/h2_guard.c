@@ -17,8 +17,8 @@ enum {
 };
 
 static const int32_t prices[H2_OFFENCES_] = {
-    [H2_PEER_RESET] = 50, [H2_PROVOKED_RESET] = 50, [H2_SETTINGS] = 50,     [H2_PING] = 5,
-    [H2_PRIORITY] = 1,    [H2_WINDOW_UPDATE] = 1,   [H2_CONTINUATION] = 20, [H2_EMPTY_DATA] = 20,
+    [H2_PEER_RESET] = 50,   [H2_PROVOKED_RESET] = 50, [H2_SETTINGS] = 50,   [H2_PING] = 5,    [H2_PRIORITY] = 1,
+    [H2_WINDOW_UPDATE] = 1, [H2_CONTINUATION] = 20,   [H2_EMPTY_DATA] = 20, [H2_USELESS] = 1,
 };
 
 void h2_guard_init(struct h2_guard *guard, nsec_t now_ns)

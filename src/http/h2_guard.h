@@ -23,6 +23,7 @@ enum h2_offence {
     H2_WINDOW_UPDATE,
     H2_CONTINUATION,
     H2_EMPTY_DATA,
+    H2_USELESS, /* a frame that changes nothing: of an unknown kind, for a stream that is gone, an answer to nothing */
     H2_OFFENCES_
 };
 

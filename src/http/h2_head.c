@@ -35,8 +35,10 @@ static void begin_stream(struct h2_session *session, const struct h2_frame *fram
 {
     struct h2_stream *stream;
     session->last_id = frame->id;
-    if (session->is_leaving)
-        return; /* our GOAWAY tells the peer that this one was not served */
+    if (session->is_leaving) { /* our GOAWAY tells the peer that this one was not served */
+        h2_session_charge(session, H2_USELESS);
+        return;
+    }
     if (!may_begin(session)) {
         h2_output_reset(session, frame->id, H2_REFUSED_STREAM);
         return;
@@ -74,6 +76,8 @@ void h2_head_take(struct h2_session *session, struct h2_frame frame, struct slic
             begin_stream(session, &frame, &head);
         else if (stream && !stream->is_closed)
             end_stream(stream, &frame, &head);
+        else
+            h2_session_charge(session, H2_USELESS);
     }
     hpack_block_end(&block);
 }

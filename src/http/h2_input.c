@@ -224,6 +224,8 @@ static void on_reset(struct h2_session *session, const struct h2_frame *head, st
         if (!stream->is_answered && h2_session_now(session) - stream->began_ns < RAPID_RESET_NS)
             h2_session_charge(session, H2_PEER_RESET);
         h2_stream_on_closed(stream);
+    } else {
+        h2_session_charge(session, H2_USELESS);
     }
 }
 
@@ -237,6 +239,7 @@ static uint32_t take_setting(struct h2_session *session, unsigned id, uint32_t v
     case H2_SETTING_ENABLE_PUSH:
         return value <= 1 ? H2_NO_ERROR : H2_PROTOCOL_ERROR;
     case H2_SETTING_INITIAL_WINDOW_SIZE:
+        h2_session_charge(session, H2_SETTINGS); /* it goes through all streams, and a frame has room for thousands */
         return h2_answer_set_first_window(session, value);
     case H2_SETTING_MAX_FRAME_SIZE: /* ours are never larger than the least that may be said */
         return value >= H2_FRAME_BYTES_MAX && value <= H2_FRAME_BYTES_LIMIT ? H2_NO_ERROR : H2_PROTOCOL_ERROR;
@@ -256,7 +259,7 @@ static void on_settings(struct h2_session *session, const struct h2_frame *head,
         h2_session_terminate(session, H2_FRAME_SIZE_ERROR);
         return;
     }
-    for (; payload.len > 0; payload = slice_skip(payload, H2_SETTING_BYTES)) {
+    for (; payload.len > 0 && !session->is_terminated; payload = slice_skip(payload, H2_SETTING_BYTES)) {
         unsigned id = (unsigned)(uint8_t)payload.ptr[0] << 8 | (uint8_t)payload.ptr[1];
         uint32_t error = take_setting(session, id, h2_read_u32(payload.ptr + 2));
         if (error != H2_NO_ERROR) {
@@ -313,17 +316,14 @@ static void on_window_update(struct h2_session *session, const struct h2_frame *
 
 /* ------------------------------------------------------------------------------------------------ frames */
 
-/*
- * What a frame is charged as by its head alone; H2_OFFENCES_ for those that are free: unknown types cost no more than
- * reading them.
- */
+/* What a frame is charged as by its head alone; H2_OFFENCES_ for those that are free. */
 static enum h2_offence offence_of(const struct h2_frame *head)
 {
     switch (head->type) {
     case H2_FRAME_DATA:
         return head->len == 0 && !(head->flags & H2_FLAG_END_STREAM) ? H2_EMPTY_DATA : H2_OFFENCES_;
     case H2_FRAME_SETTINGS:
-        return head->flags & H2_FLAG_ACK ? H2_OFFENCES_ : H2_SETTINGS;
+        return head->flags & H2_FLAG_ACK ? H2_USELESS : H2_SETTINGS;
     case H2_FRAME_PING:
         return H2_PING; /* answers too: we send next to no pings */
     case H2_FRAME_PRIORITY:
@@ -332,8 +332,12 @@ static enum h2_offence offence_of(const struct h2_frame *head)
         return H2_WINDOW_UPDATE;
     case H2_FRAME_CONTINUATION:
         return H2_CONTINUATION;
+    case H2_FRAME_HEADERS:
+    case H2_FRAME_RST_STREAM:
+    case H2_FRAME_PUSH_PROMISE:
+        return H2_OFFENCES_; /* judged by what they begin and end */
     default:
-        return H2_OFFENCES_; /* HEADERS and RST_STREAM are judged by what they begin and end */
+        return H2_USELESS;
     }
 }
 

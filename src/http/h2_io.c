@@ -15,6 +15,11 @@ enum {
     WAITING_BYTES_MAX = 4 * 1024,
     /* An empty buffer up to this size is kept for the next answer; a larger one is given back. */
     OUT_KEPT_BYTES = 512,
+    /*
+     * What is read of a connection before others have their turn. A peer that keeps to the rules has no more to send:
+     * its body is bounded by the window, which is not given back before the reading ends.
+     */
+    READ_BYTES_MAX = 2 * H2_CONNECTION_WINDOW_BYTES,
 };
 
 void h2_io_feed(struct h2_session *session, struct slice bytes)
@@ -39,7 +44,8 @@ bool h2_io_receive(struct h2_session *session)
 {
     struct stream *stream = http_connection_stream(session->session.connection);
     char *room = loop_read_buffer(stream->loop);
-    while (may_receive(session)) {
+    size_t n_read = 0;
+    while (n_read < READ_BYTES_MAX && may_receive(session)) {
         ssize_t n = stream_recv(stream, room, LOOP_READ_BUFFER_BYTES);
         if (n == 0)
             return true;
@@ -47,7 +53,10 @@ bool h2_io_receive(struct h2_session *session)
             h2_io_feed(session, slice_from(room, (size_t)n));
         else if (n != -EAGAIN)
             h2_session_fail(session, (int)n);
+        n_read += n > 0 ? (size_t)n : 0;
     }
+    if (may_receive(session))
+        h2_session_schedule(session);
     return false;
 }
 

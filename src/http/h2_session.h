@@ -152,7 +152,10 @@ void h2_session_end_drain(struct h2_session *session);
 /* Deals with bytes that came; failures are in session->error. */
 void h2_io_feed(struct h2_session *session, struct slice bytes);
 
-/* Receives until there is no more, or until the peer should read first. True when the peer has sent its last byte. */
+/*
+ * Receives until there is no more, until the peer should read first, or until it is the turn of other connections. True
+ * when the peer has sent its last byte.
+ */
 bool h2_io_receive(struct h2_session *session);
 
 /* Sends what there is to send; does nothing while frames are dealt with. */

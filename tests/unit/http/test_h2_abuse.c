@@ -126,6 +126,70 @@ static void empty_data(void)
     offend_until_calmed(send_empty_data, 10000);
 }
 
+static void send_unknown(struct kit *kit, unsigned i)
+{
+    (void)i;
+    kit_frame(kit, 0xee, 0, 0, SLICE_LIT(""));
+}
+
+static void unknown_frames(void)
+{
+    offend_until_calmed(send_unknown, 100000);
+}
+
+static void acknowledge(struct kit *kit, unsigned i)
+{
+    (void)i;
+    kit_frame(kit, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, SLICE_LIT(""));
+}
+
+static void acknowledgements(void)
+{
+    offend_until_calmed(acknowledge, 100000);
+}
+
+static void reset_again(struct kit *kit, unsigned i)
+{
+    int32_t id = i == 0 ? kit_get(kit, "/hello") : 1;
+    if (i == 0)
+        kit_run(kit);
+    kit_frame(kit, NGHTTP2_RST_STREAM, 0, id, SLICE_LIT("\0\0\0\10"));
+}
+
+static void resets_of_what_is_gone(void)
+{
+    offend_until_calmed(reset_again, 100000);
+}
+
+/* Each window goes through all streams, and one frame has room for thousands. */
+static void windows_in_one_frame(void)
+{
+    enum { WINDOWS = 1000 };
+    static char payload[6 * WINDOWS];
+    struct kit *kit = make_kit();
+    for (size_t i = 0; i < WINDOWS; i++)
+        memcpy(payload + 6 * i, i % 2 ? "\0\4\0\0\1\0" : "\0\4\0\0\2\0", 6);
+    kit_frame(kit, NGHTTP2_SETTINGS, 0, 0, slice_from(payload, sizeof(payload)));
+    expect_calmed(kit);
+}
+
+/* However much there is to read, the loop gets to its other work. */
+static void a_flood_leaves_room_for_others(void)
+{
+    enum { FRAMES = 512 };
+    static char payload[16 * 1024];
+    struct kit *kit;
+    const struct sim_options wide = {.to_a.window_bytes = 16 << 20, .to_b.window_bytes = 16 << 20};
+    expect_int(kit_new(NULL, &wide, &kit), 0);
+    kit_run(kit);
+    for (unsigned i = 0; i < FRAMES; i++)
+        kit_frame(kit, 0xee, 0, 0, slice_from(payload, sizeof(payload)));
+    expect_int(kit->error, 0);
+    expect_int(loop_turn(kit->loop, 0), 0);
+    expect_true(kit->near->bits & STREAM_READABLE);
+    expect_alive(kit);
+}
+
 static void endless_header_block(void)
 {
     static char fragment[16 * 1024];
@@ -294,6 +358,11 @@ static const struct test_case cases[] = {
     {"a flood of WINDOW_UPDATE ends the connection", window_updates},
     {"a flood of PRIORITY ends the connection", priorities},
     {"a flood of empty DATA ends the connection", empty_data},
+    {"a flood of unknown frames ends the connection", unknown_frames},
+    {"a flood of acknowledgements ends the connection", acknowledgements},
+    {"a flood of resets for a stream that is gone ends the connection", resets_of_what_is_gone},
+    {"thousands of windows in one frame end the connection", windows_in_one_frame},
+    {"a flood leaves room for others", a_flood_leaves_room_for_others},
     {"a header block without end ends the connection", endless_header_block},
     {"a small block that unfolds to a large one is refused", a_bomb_is_refused},
     {"more streams than allowed are refused", too_many_streams},
