@@ -13,7 +13,8 @@ packages_of() {
         echo gcc libc6-dev make meson ninja-build pkg-config protobuf-c-compiler \
             libcrypt-dev libjansson-dev libnghttp2-dev libprotobuf-c-dev libssl-dev libyaml-dev
         ;;
-    test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio strace ;;
+    test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio \
+            python3-jsonschema python3-yaml strace ;;
     check) echo clang-format clang-tidy git python3 ;;
     bench) echo libpcre2-8-0 nghttp2-client python3 util-linux wrk zlib1g ;;
     fuzz) echo clang libclang-rt-dev ;;

@@ -30,8 +30,8 @@ struct errand_office {
 struct errand_request {
     struct slice host; /* name, address without brackets, or "unix:/path" */
     uint16_t port;
-    struct tls_config *tls; /* NULL: plain */
-    struct slice method, target; /* method "": knocks */
+    struct tls_config *tls;       /* NULL: plain */
+    struct slice method, target;  /* method "": knocks */
     const struct header *headers; /* at most ERRAND_HEADERS_MAX; host and connection are added */
     unsigned n_headers;
     struct slice body;

@@ -4,6 +4,7 @@
 import http.client
 import json
 import socket
+import time
 import types
 import urllib.parse
 
@@ -74,7 +75,10 @@ class Events:
         self.status = int(self.head.split()[1])
 
     def _take_to(self, mark):
+        deadline = time.monotonic() + SECONDS
         while mark not in self.taken:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"nothing of note within {SECONDS} s; left: {self.taken!r}")
             piece = self.connection.recv(65536)
             if not piece:
                 raise EOFError(f"the stream ended; left: {self.taken!r}")
@@ -84,12 +88,14 @@ class Events:
 
     def next(self):
         """The next event, comments passed over."""
-        while True:
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
             fields = [line.split(": ", 1) for line in self._take_to(b"\n\n").decode().split("\n")]
             found = {name: value for name, *value in fields if name and value}
             if "event" in found:
                 data = json.loads(found["data"][0])
                 return types.SimpleNamespace(event=found["event"][0], id=found.get("id", [None])[0], data=data)
+        raise AssertionError(f"no event within {SECONDS} s")
 
     def comment(self):
         """Waits for the next line that is a comment and nothing else."""

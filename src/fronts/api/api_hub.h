@@ -36,7 +36,7 @@ struct api_follower {
     struct api_interest *interests;
 };
 
-#define API_COMMENT_NS (5 * NSEC_PER_SEC) /* a stream on which nothing is said gets a comment */
+#define API_SILENCE_NS (5 * NSEC_PER_SEC) /* of a stream, at most: then it gets a comment */
 #define API_BEATS      10
 
 #define API_MESSAGES 64 /* the last ones that were written; a power of two */
@@ -59,7 +59,7 @@ struct api_hub {
     struct api_message messages[API_MESSAGES];
     /* api_stream.c */
     struct list streams;
-    struct list beats[API_BEATS]; /* each has its turn once in API_COMMENT_NS */
+    struct list beats[API_BEATS]; /* each has its turn twice in API_SILENCE_NS */
     unsigned next_beat;
     struct timer beat_timer;
     struct list waits; /* api_wait.c */

@@ -15,6 +15,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Commits of one millisecond that are looked through. */
+#define LOOKS_BACK 64
+
 /* One instance as the timeline knows it. */
 struct past {
     struct htab_node by_subject;
@@ -160,17 +163,30 @@ static bool see_value(void *ctx, const struct store_kv *kv)
     return false;
 }
 
-static struct slice address_then(struct replay *replay, const struct store_view *view, int64_t revision,
-                                 const struct past *past)
+static bool is_of(struct store *store, const struct store_view *view, int64_t revision, int64_t wall_ms)
 {
+    const struct store_commit *commit = store_commit(store, view, revision);
+    return commit && commit->wall_ms == wall_ms;
+}
+
+/*
+ * At the revision, or a little before it: the same millisecond may have seen an instance go that was there at the
+ * moment that is meant.
+ */
+static struct slice address_then(struct replay *replay, const struct store_view *view, int64_t revision,
+                                 int64_t wall_ms, const struct past *past)
+{
+    struct store *store = replay->call->api->store;
     struct reading reading = {.arena = &replay->call->arena};
     struct store_range_result result;
     struct buf key = {0};
     instance_record_key(&key, past->service, past->id);
-    if (buf_error(&key) == 0)
-        (void)store_range(replay->call->api->store, view,
-                          &(struct store_range){.key = buf_slice(&key), .revision = revision}, see_value, &reading,
-                          &result);
+    struct store_range range = {.key = buf_slice(&key), .revision = revision};
+    for (unsigned n = 0; buf_error(&key) == 0 && !reading.is_good && n < LOOKS_BACK; n++, range.revision--) {
+        (void)store_range(store, view, &range, see_value, &reading, &result);
+        if (!is_of(store, view, range.revision, wall_ms))
+            break;
+    }
     buf_deinit(&key);
     return reading.is_good ? reading.record.address : (struct slice){0};
 }
@@ -214,7 +230,7 @@ static void respond(struct replay *replay, struct past **all, unsigned n)
     json_writer_key(&json, SLICE_LIT("instances"));
     json_writer_begin_array(&json);
     for (unsigned i = 0; i < n; i++)
-        write_past(&json, all[i], address_then(replay, &view, revision, all[i]));
+        write_past(&json, all[i], address_then(replay, &view, revision, wall_ms, all[i]));
     json_writer_end_array(&json);
     json_writer_end_object(&json);
     api_respond_json(replay->call->exchange, &body);

@@ -5,11 +5,14 @@
 #include "base/assert.h"
 #include "base/util.h"
 
+/* Who has spoken just after its turn is silent at the next one, and gets its comment at the one after that. */
+#define BEAT_NS (API_SILENCE_NS / 2 / API_BEATS)
+
 static void take_turn(struct api_stream *stream)
 {
     bool was_stuck = stream->is_full && !stream->has_spoken;
     stream->n_silent = was_stuck ? (uint8_t)(stream->n_silent + 1) : 0;
-    if (stream->n_silent >= API_STUCK_BEATS)
+    if (stream->n_silent >= API_STUCK_TURNS)
         api_stream_abort(stream);
     else if (!stream->has_spoken && !stream->is_full)
         (void)api_stream_say(stream, SLICE_LIT(":\n\n"));
@@ -23,7 +26,7 @@ static void on_beat(struct timer *timer)
         take_turn(container_of(link, struct api_stream, beat));
     hub->next_beat = (hub->next_beat + 1) % API_BEATS;
     if (!list_is_empty(&hub->streams))
-        loop_arm(hub->loop, timer, loop_now(hub->loop) + API_COMMENT_NS / API_BEATS);
+        loop_arm(hub->loop, timer, loop_now(hub->loop) + BEAT_NS);
 }
 
 void api_streams_init(struct api_hub *hub)
@@ -52,7 +55,7 @@ void api_stream_begin(struct api_stream *stream, struct api_hub *hub, struct exc
     list_push_back(&hub->streams, &stream->link);
     list_push_back(&hub->beats[(hub->next_beat + API_BEATS - 1) % API_BEATS], &stream->beat);
     if (!timer_is_armed(&hub->beat_timer))
-        loop_arm(hub->loop, &hub->beat_timer, loop_now(hub->loop) + API_COMMENT_NS / API_BEATS);
+        loop_arm(hub->loop, &hub->beat_timer, loop_now(hub->loop) + BEAT_NS);
     exchange_set_idle_timeout(exchange, NSEC_NEVER);
     stream->is_over = exchange_begin(exchange, status, headers, ARRAY_LEN(headers), EXCHANGE_LENGTH_UNKNOWN) < 0;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An answer as a stream of Server-Sent Events. Its silence is never longer than API_COMMENT_NS: who hears nothing for
+ * An answer as a stream of Server-Sent Events. Its silence is never longer than API_SILENCE_NS: who hears nothing for
  * several times that may take the connection for dead (and we, whose comment is not acknowledged, will learn it). A
- * client that reads nothing for API_STUCK_BEATS such times is let go.
+ * client that reads nothing for a minute is let go.
  */
 #pragma once
 
 #include "fronts/api/api_hub.h"
 #include "http/exchange.h"
 
-#define API_STUCK_BEATS 12
+#define API_STUCK_TURNS 24
 
 struct api_stream {
     struct exchange *exchange;
