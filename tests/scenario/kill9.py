@@ -313,7 +313,7 @@ def what_cannot_be_is_found():
         ([first, second, put(5, 6, 4)], commits, "answered, but not in the history"),
         ([first], commits, "nobody asked for revision 3"),
         ([first, second], commits[1:], "revisions after 1 are [3]"),
-        ([first, second, put(1, 2, 2)], commits, "one revision, 2, was given to"),
+        ([first, second, put(1, 2, 2)], commits, "should have been told"),
         ([put(1, None, 0)], [(2, [one]), (3, [Pair(b"k", b"v", 2, 3, 2, 0)])], "nobody asked for revision 3"),
         ([first, put(3, 4, 3, value=b"w")], commits, "nobody asked for revision 3"),
         ([first, second, get(5, 6, 3, one)], commits, "should have been told"),
@@ -321,6 +321,12 @@ def what_cannot_be_is_found():
         ([put(3, 4, 2), put(1, 2, 3, value=b"w", previous=one)], commits, "began after the end of"),
         ([put(5, None, 0), put(1, 2, 3, value=b"w", previous=one)], commits, "began after the end of"),
     ]
+    # The last key of a lease is deleted, and then the lease revoked: both are told the revision of the deletion.
+    leased = one._replace(lease=7)
+    begin, delete = Operation(("put", b"k", b"v", 7), 1, 2, None, 2), Operation(("delete", b"k"), 3, 5, leased, 3)
+    revoke, history = Operation(("revoke", 7), 3.5, 5.5, None, 3), [(2, [leased]), (3, [b"k"])]
+    History().check(history, copies([begin, revoke, delete]))
+    impossible.append(([begin, delete, delete], history, "should have been told"))
     for operations, history, expected in impossible:
         try:
             History().check(history, copies(operations))

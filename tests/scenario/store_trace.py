@@ -42,7 +42,7 @@ def reads_are_told_on_demand():
     with Muster("--set", "store.trace=all") as muster:
         post(muster, "kv/range", key=b64("k"))
         post(muster, "lease/keepalive", ID="77")
-        lines = traced(muster)
+        lines = [line for line in traced(muster) if " end=" not in line]  # the catalogue reads all keys at the start
         tap.expect(lines[0].startswith("what=range key=k outcome=ok revision=1 took="), True)
         tap.expect(lines[1].startswith('what=touch lease=77 outcome="no lease"'), True)
 
