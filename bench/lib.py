@@ -77,13 +77,8 @@ class Server:
         return pids
 
     def cpu_seconds(self):
-        """Time on a processor, of all threads, user and system."""
-        total = 0
-        for pid in self.pids():
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
-                    total += int(stat.read().split()[0])
-        return total / 1e9
+        """Time on a processor, of all threads, those that have ended too, user and system."""
+        return sum(time.clock_gettime(~pid << 3 | 2) for pid in self.pids())  # as clock_getcpuclockid(3) makes it
 
     def memory_bytes(self, kind="Pss"):
         """Memory that is the server's own: proportional set size of all its processes, or a part of it."""

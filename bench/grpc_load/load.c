@@ -16,11 +16,13 @@ void load_init(struct load *load, int n_words, char **words)
     *load = (struct load){.random = RANDOM_SEED};
     options_parse(&load->options, n_words, words);
     load->client = client_new((uint16_t)load->options.port);
-    char *room;
-    if (buf_reserve(&load->value, load->options.value, &room) < 0)
+    if (load->options.address)
+        buf_append_str(&load->value, "10.0.0.7:8080");
+    else
+        for (uint64_t i = 0; i < load->options.value; i++)
+            buf_append_char(&load->value, 'v');
+    if (buf_error(&load->value) < 0)
         errx(EXIT_FAILURE, "out of memory");
-    memset(room, 'v', load->options.value);
-    buf_commit(&load->value, load->options.value);
 }
 
 void load_deinit(struct load *load)

@@ -19,10 +19,10 @@ struct option {
     }
 
 static const struct option table[] = {
-    OPTION(port, 2379), OPTION(conns, 1),   OPTION(callers, 1),   OPTION(ms, 1000),
-    OPTION(ops, 0),     OPTION(keys, 1000), OPTION(value, 200),   OPTION(count, 100),
-    OPTION(leases, 0),  OPTION(ttl, 600),   OPTION(window, 1),    OPTION(watchers, 1),
-    OPTION(rounds, 20), OPTION(lead, 10),   OPTION(patience, 10), OPTION(zeroed, 0),
+    OPTION(port, 2379), OPTION(conns, 1),    OPTION(callers, 1), OPTION(ms, 1000),  OPTION(ops, 0),
+    OPTION(keys, 1000), OPTION(value, 200),  OPTION(count, 100), OPTION(leases, 0), OPTION(ttl, 600),
+    OPTION(window, 1),  OPTION(watchers, 1), OPTION(rounds, 20), OPTION(lead, 10),  OPTION(patience, 10),
+    OPTION(zeroed, 0),  OPTION(address, 0),
 };
 
 static uint64_t *member_of(struct options *options, const struct option *option)

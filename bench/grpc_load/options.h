@@ -14,6 +14,7 @@ struct options {
     uint64_t ops;      /* instead of that: how many operations it takes */
     uint64_t keys;     /* how many there are */
     uint64_t value;    /* bytes of one */
+    uint64_t address;  /* 1: each value is the address of an instance instead */
     uint64_t count;    /* keys of a range */
     uint64_t leases;   /* how many are granted before the first turn */
     uint64_t ttl;      /* seconds of a lease */

@@ -113,6 +113,12 @@ static bool take_address(struct instance_record *record, struct slice address)
     return url ? take_url(record, scheme, rest) : take_host_port(record, rest, 0);
 }
 
+/* Quickly: most values of other parties' keys are no addresses, and long. */
+static bool may_be_one(struct slice text)
+{
+    return slice_find(text, ':') < text.len || slice_find(text, '@') < text.len;
+}
+
 /* Addresses are answered as they came, in lines of other protocols too. */
 static bool is_printable(struct slice text)
 {
@@ -127,7 +133,7 @@ bool instance_record_set_address(struct instance_record *record, struct slice ad
     record->address = address;
     record->protocol = record->host = (struct slice){0};
     record->port = 0;
-    bool is_one = is_printable(address) && take_address(record, address);
+    bool is_one = may_be_one(address) && is_printable(address) && take_address(record, address);
     if (!is_one)
         record->protocol = (struct slice){0};
     return is_one;

@@ -6,7 +6,8 @@
  *   reports -> commits -> what was written for requests -> time -> publish -> carry out updates -> answer
  *
  * So a burst of commits is one publishing and one message to followers, and a request is answered only after the
- * commit that it made has been published. What fails for want of memory is left where it is and tried again soon.
+ * commit that it made has been published. While commits come without end, those that no request waits for are looked at
+ * once in REST_NS, and until then the store is not heard: who only uses it as a store pays for few wake-ups. What fails for want of memory is left where it is and tried again soon.
  */
 #include "keeper/curator.h"
 
@@ -19,6 +20,7 @@
 #define COMMITS_MAX 1024
 #define TIMES_MAX   1024
 #define RETRY_NS    (100 * NSEC_PER_MSEC)
+#define REST_NS     NSEC_PER_MSEC
 /* While stopping: those whose answer is under way are looked for again after this. */
 #define LOOK_AGAIN_NS NSEC_PER_MSEC
 /*
@@ -119,6 +121,8 @@ static void arm(struct curator *curator)
     nsec_t next_ns = catalog_deadline(curator->catalog);
     if (!curator->is_noting && next_ns > curator->note_at_ns)
         next_ns = curator->note_at_ns;
+    if (curator->subscriber.is_muted && next_ns > curator->rest_until_ns)
+        next_ns = curator->rest_until_ns;
     if (curator->is_short && next_ns > now_ns + RETRY_NS)
         next_ns = now_ns + RETRY_NS;
     if (curator->is_stopping && next_ns > now_ns + LOOK_AGAIN_NS)
@@ -129,12 +133,23 @@ static void arm(struct curator *curator)
         loop_arm(curator->loop, &curator->timer, next_ns);
 }
 
+/* Commits came in this tick, or not. When they do after a rest too, the next rest begins at once. */
+static void rest(struct curator *curator, bool has_rested, bool had_commits)
+{
+    if (had_commits)
+        curator->rest_until_ns = loop_now(curator->loop) + REST_NS;
+    store_mute(&curator->subscriber, has_rested && had_commits);
+}
+
 static void tick(struct loop_task *task)
 {
     struct curator *curator = container_of(task, struct curator, tick);
     if (curator->has_ended)
         return;
     int64_t revision = catalog_revision(curator->catalog);
+    bool has_rested = curator->subscriber.is_muted;
+    store_mute(&curator->subscriber, false);
+    const int64_t passed = curator->passed;
     int r_reports = curator_step_reports(curator);
     int r_commits = step_commits(curator);
     struct curator_request *settled = settle_requests(curator);
@@ -154,6 +169,7 @@ static void tick(struct loop_task *task)
     (void)rcu_reclaim(curator->rcu);
     if (r_commits > 0 || r_time > 0)
         curator_wake(curator);
+    rest(curator, has_rested, curator->passed != passed);
     if (may_stop(curator))
         loop_stop(curator->loop);
     else
@@ -162,7 +178,13 @@ static void tick(struct loop_task *task)
 
 static void on_news(struct store_subscriber *subscriber)
 {
-    curator_wake(container_of(subscriber, struct curator, subscriber));
+    struct curator *curator = container_of(subscriber, struct curator, subscriber);
+    if (loop_now(curator->loop) >= curator->rest_until_ns) {
+        curator_wake(curator);
+    } else {
+        store_mute(subscriber, true);
+        arm(curator);
+    }
 }
 
 static void on_timer(struct timer *timer)

@@ -34,6 +34,7 @@ struct curator {
     struct store_subscriber subscriber;
     int64_t passed;           /* the last commit that is contained */
     unsigned n_events_passed; /* of the next one */
+    nsec_t rest_until_ns;     /* commits by others are not looked at before this */
     bool has_lost;            /* commits were compacted before they were seen: the store is read anew */
     bool is_short;            /* of memory, or refused by the store: tried again soon */
     struct catalog_updates updates;
