@@ -144,6 +144,20 @@ def a_slow_reader_harms_nobody_and_misses_nothing():
         slow.close()
 
 
+def one_that_is_too_slow_is_reset():
+    """Complaint 6: what is remembered for slow readers has a limit; behind it they get what is there now."""
+    with Muster() as muster:
+        slow = slow_stream(muster)
+        for number in range(700):
+            register(muster, "web", "one", metadata={"text": "x" * 60000, "number": str(number)})
+        taken = b""
+        while b"event: reset" not in taken or b"event: synced" not in taken.split(b"event: reset", 1)[1]:
+            tap.expect(bool(select.select([slow], [], [], SECONDS)[0]), True)
+            taken += slow.recv(1 << 20)
+        tap.expect(b'"number":"699"' in taken.split(b"event: reset", 1)[1], True)
+        slow.close()
+
+
 def many_watchers_hear_at_once():
     with Muster() as muster:
         watchers = [Events(muster, "/api/v1/watch?service=web") for _ in range(300)]
@@ -188,6 +202,7 @@ CASES = (
     a_restart_is_a_reset,
     silence_is_never_long,
     a_slow_reader_harms_nobody_and_misses_nothing,
+    one_that_is_too_slow_is_reset,
     many_watchers_hear_at_once,
     a_wait_is_answered_when_they_are_ready,
 )
