@@ -86,6 +86,15 @@ struct change *change_new(struct curator *curator, struct exchange *exchange, co
     return change;
 }
 
+void change_find_host(struct change *change, struct instance_record *record)
+{
+    const struct peer *peer = exchange_peer(change->exchange);
+    char text[ADDR_TEXT_MAX];
+    bool is_unspecified = slice_equal_str(record->host, "0.0.0.0") || slice_equal_str(record->host, "::");
+    if (is_unspecified && peer->family != AF_UNIX)
+        record->host = change_copy(change, peer_format_ip(peer, text));
+}
+
 void change_submit(struct change *change)
 {
     if (!change->is_out_of_memory) {

@@ -39,6 +39,12 @@ struct change *change_new(struct curator *curator, struct exchange *exchange, co
 struct slice change_copy(struct change *change, struct slice bytes);
 void *change_alloc(struct change *change, size_t n_bytes);
 
+/*
+ * Who listens on all addresses ("tcp@[::]:9000") is to be found at the one that it registers from: sets the record's
+ * host to that. Others, and those who come by a Unix socket, stay as they are.
+ */
+void change_find_host(struct change *change, struct instance_record *record);
+
 void change_submit(struct change *change);
 
 /* As exchange_respond and exchange_respond_text; to nobody when the client has gone. */

@@ -152,6 +152,17 @@ def what_another_protocol_registered_is_here():
         tap.expect(deregister(muster, "srpc", "tcp@127.0.0.1:9000").status, 200)
 
 
+def who_listens_everywhere_is_found_where_it_registered_from():
+    with Muster() as muster:
+        for name, wanted in (("tcp@[::]:9000", "127.0.0.1"), ("0.0.0.0:9000", "127.0.0.1"), ("tcp@h:9000", "h")):
+            register(muster, "web", name, name)
+            shown = get(muster, instance_path("web", name)).json
+            tap.expect((shown["address"], shown["host"], shown["port"]), (name, wanted, 9000))
+        with muster.connect() as connection:
+            ask(connection, "POST /srpc/registry HTTP/1.1\r\nHost: x\r\nSrpc-servers: tcp@[::]:9000\r\n\r\n")
+        tap.expect(get(muster, instance_path("srpc", "tcp@[::]:9000")).json["host"], "127.0.0.1")
+
+
 def a_ttl_check_is_told_by_its_owner():
     with Muster() as muster:
         check = {"type": "ttl", "interval_ms": 60000}
@@ -182,6 +193,7 @@ CASES = (
     who_does_not_renew_expires_with_a_reason,
     a_heartbeat_keeps_it,
     what_another_protocol_registered_is_here,
+    who_listens_everywhere_is_found_where_it_registered_from,
     a_ttl_check_is_told_by_its_owner,
 )
 

@@ -116,9 +116,12 @@ static bool read_record(struct change *change, json_t *object, struct registrati
         api_refuse_memory(change->exchange);
     else if (r < 0)
         api_refuse(change->exchange, 400, "bad-record", "%s", err.text);
-    if (r == 0 && record->origin.len == 0)
+    if (r < 0)
+        return false;
+    if (record->origin.len == 0)
         record->origin = SLICE_LIT("rest");
-    return r == 0;
+    change_find_host(change, record);
+    return true;
 }
 
 static void on_body(struct exchange *exchange, struct slice body)

@@ -73,8 +73,9 @@ static void register_address(struct srpc *srpc, struct exchange *exchange, struc
     request->ttl_ms = srpc->settings->srpc.ttl_ns / NSEC_PER_MSEC;
     if (record) {
         record->weight = 1;
-        instance_record_set_address(record,
-                                    request->id); /* any text will do: it is only told, to those who understand it */
+        /* Any text will do: it is only told, to those who understand it. */
+        (void)instance_record_set_address(record, request->id);
+        change_find_host(change, record);
         record->origin = SLICE_LIT("srpc");
         request->record = record;
     }
