@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "health/health_priv.h"
 #include "health/patient.h"
 
 #include <errno.h>
@@ -52,6 +53,8 @@ static void wait_for(struct patient *patient, nsec_t pause_ns)
     loop_arm(health->loop, &patient->timer, loop_now(health->loop) + pause_ns);
 }
 
+static void on_look(struct probe *probe);
+
 /* Now, or when one of those that run is over. */
 static void begin(struct patient *patient)
 {
@@ -62,9 +65,15 @@ static void begin(struct patient *patient)
         health->n_due++;
         return;
     }
+    patient->probe = malloc(sizeof(*patient->probe));
+    if (!patient->probe) {
+        wait_for(patient, AGAIN_NS);
+        return;
+    }
     patient->state = PATIENT_RUNS;
     health->n_running++;
-    probe_start(&patient->probe, patient->instance);
+    probe_init(patient->probe, &health->kit, on_look, patient);
+    probe_start(patient->probe, patient->instance);
 }
 
 static void begin_next(struct health *health)
@@ -93,7 +102,7 @@ static int report(struct health *health, const struct patient *patient, enum cat
                 .incarnation = instance->incarnation,
                 .is_good = is_good,
                 .actor = SLICE_LIT("health"),
-                .evidence = slice_from_str(patient->probe.evidence),
+                .evidence = slice_from_str(patient->probe->evidence),
             },
     };
     return curator_report(health->curator, &event);
@@ -102,16 +111,16 @@ static int report(struct health *health, const struct patient *patient, enum cat
 /* Whoever is held needs proof of life; one look that merely takes too long is no proof of death. */
 static bool proves(const struct patient *patient)
 {
-    return patient->probe.verdict == PROBE_GOOD || patient->probe.verdict == PROBE_DEAD || patient->n_bad >= 2;
+    return patient->probe->verdict == PROBE_GOOD || patient->probe->verdict == PROBE_DEAD || patient->n_bad >= 2;
 }
 
 static void tell(struct health *health, struct patient *patient)
 {
     const struct instance *instance = patient->instance;
-    enum probe_verdict verdict = patient->probe.verdict;
+    enum probe_verdict verdict = patient->probe->verdict;
     bool is_due = patient_count(patient, verdict);
-    if (is_due && !INSTANCE_HAS(instance, HELD) && report(health, patient, CATALOG_CHECK, patient->is_well) < 0)
-        patient->has_verdict = false; /* is told again after the next look */
+    if (is_due && (INSTANCE_HAS(instance, HELD) || report(health, patient, CATALOG_CHECK, patient->is_well) < 0))
+        patient_not_told(patient); /* of a held one nobody wants to know more than that it lives */
     bool is_watched = INSTANCE_HAS(instance, HELD) || INSTANCE_HAS(instance, SUSPECT);
     if (is_watched && verdict != PROBE_VOID && proves(patient))
         (void)report(health, patient, CATALOG_PROBE, verdict == PROBE_GOOD); /* or after the next look */
@@ -119,25 +128,33 @@ static void tell(struct health *health, struct patient *patient)
 
 static void patient_free(struct patient *patient)
 {
-    probe_deinit(&patient->probe);
+    ASSERT(!patient->probe);
     instance_unref(patient->instance);
     free(patient);
 }
 
+static void count(struct health *health, enum probe_verdict verdict)
+{
+    health->n_good += verdict == PROBE_GOOD;
+    health->n_bad += verdict == PROBE_BAD || verdict == PROBE_DEAD;
+    health->n_void += verdict == PROBE_VOID;
+}
+
 static void on_look(struct probe *probe)
 {
-    struct patient *patient = container_of(probe, struct patient, probe);
+    struct patient *patient = probe->owner;
     struct health *health = patient->owner;
     health->n_running--;
-    health->n_good += probe->verdict == PROBE_GOOD;
-    health->n_bad += probe->verdict == PROBE_BAD || probe->verdict == PROBE_DEAD;
-    health->n_void += probe->verdict == PROBE_VOID;
-    if (patient->state == PATIENT_LEAVES) {
-        patient_free(patient);
-    } else {
+    if (patient->state != PATIENT_LEAVES) {
+        count(health, probe->verdict);
         tell(health, patient);
-        wait_for(patient, patient_next_pause(patient, &health->random, health->options.watch_every_ns));
     }
+    probe_deinit(probe);
+    free(TAKE(patient->probe));
+    if (patient->state == PATIENT_LEAVES)
+        patient_free(patient);
+    else
+        wait_for(patient, patient_next_pause(patient, &health->random, health->options.watch_every_ns));
     begin_next(health);
 }
 
@@ -174,7 +191,7 @@ static void leave(struct health *health, struct patient *patient)
         return;
     case PATIENT_RUNS:
         patient->state = PATIENT_LEAVES;
-        probe_cancel(&patient->probe);
+        probe_cancel(patient->probe);
         return;
     case PATIENT_LEAVES:
         break;
@@ -195,8 +212,7 @@ static int enter(struct health *health, const struct instance *instance, bool is
     patient->owner = health;
     list_init(&patient->due);
     timer_init(&patient->timer, on_time);
-    probe_init(&patient->probe, &health->kit, on_look);
-    patient_set_instance(patient, instance);
+    (void)patient_set_instance(patient, instance);
     health->n_watched++;
     wait_for(patient, patient_first_pause(patient, &health->random, is_new));
     return 0;
@@ -215,13 +231,12 @@ static int sync_patient(struct health *health, struct slice service, struct slic
     if (!patient)
         return enter(health, instance, is_new);
     bool is_another = patient->instance->incarnation != instance->incarnation;
-    bool is_worse = INSTANCE_HAS(instance, HELD) && !INSTANCE_HAS(patient->instance, HELD);
     if (patient->state == PATIENT_RUNS && is_another) {
         leave(health, patient); /* what it finds out is about somebody else */
         return enter(health, instance, is_new);
     }
-    patient_set_instance(patient, instance);
-    if (patient->state == PATIENT_WAITS && (is_another || is_worse))
+    bool is_pressing = patient_set_instance(patient, instance);
+    if (patient->state == PATIENT_WAITS && is_pressing)
         wait_for(patient, 0);
     return 0;
 }
@@ -294,9 +309,11 @@ static int start(struct scout_part *part, struct errand_office *office)
     health->kit.office = office;
     health->follower = (struct curator_follower){.loop = health->loop, .on_news = on_news};
     timer_init(&health->again, on_again);
-    curator_follow(health->curator, &health->follower);
+    int r = curator_follow(health->curator, &health->follower);
+    if (r < 0)
+        return r;
     health->seen = catalog_revision(curator_catalog(health->curator));
-    int r = compare_all(health);
+    r = compare_all(health);
     if (r < 0)
         part->stop(part);
     return r;
@@ -313,12 +330,15 @@ static void stop(struct scout_part *part)
 
 static int make_tls(struct health *health, struct err *err)
 {
-    const struct tls_options options = {.peer_check = TLS_PEER_IGNORE};
-    return tls_config_new_client(&options, &health->kit.tls, err);
+    static const char *const alpn[] = {"h2", NULL};
+    struct tls_options options = {.peer_check = TLS_PEER_IGNORE};
+    int r = tls_config_new_client(&options, &health->kit.tls, err);
+    options.alpn = alpn;
+    return r < 0 ? r : tls_config_new_client(&options, &health->kit.tls_h2, err);
 }
 
-int health_new(const struct health_options *options, struct scout *scout, struct curator *curator, struct log *log,
-               struct health **ret_health, struct err *err)
+int health_new_on(const struct health_options *options, struct loop *loop, struct curator *curator, struct log *log,
+                  struct health **ret_health, struct err *err)
 {
     struct health *health = calloc(1, sizeof(*health));
     if (!health)
@@ -328,7 +348,7 @@ int health_new(const struct health_options *options, struct scout *scout, struct
     health->curator = curator;
     health->directory = catalog_directory(curator_catalog(curator));
     health->log = log;
-    health->loop = scout_loop(scout);
+    health->loop = loop;
     list_init(&health->due);
     int r = random_init_system(&health->random);
     if (r == 0)
@@ -339,9 +359,22 @@ int health_new(const struct health_options *options, struct scout *scout, struct
         health_free(health);
         return r;
     }
-    scout_add(scout, &health->part);
     *ret_health = health;
     return 0;
+}
+
+int health_new(const struct health_options *options, struct scout *scout, struct curator *curator, struct log *log,
+               struct health **ret_health, struct err *err)
+{
+    int r = health_new_on(options, scout_loop(scout), curator, log, ret_health, err);
+    if (r == 0)
+        scout_add(scout, &(*ret_health)->part);
+    return r;
+}
+
+struct scout_part *health_part(struct health *health)
+{
+    return &health->part;
 }
 
 void health_free(struct health *health)
@@ -350,6 +383,7 @@ void health_free(struct health *health)
         return;
     htab_deinit(&health->patients);
     (void)tls_config_unref(health->kit.tls);
+    (void)tls_config_unref(health->kit.tls_h2);
     free(health);
 }
 

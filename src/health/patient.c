@@ -21,15 +21,26 @@ bool patient_is_needed(const struct instance *instance)
     return instance && (is_checked(instance) || is_watched(instance));
 }
 
-void patient_set_instance(struct patient *patient, const struct instance *instance)
+static bool is_same_check(const struct instance *a, const struct instance *b)
+{
+    if (!is_checked(a) || !is_checked(b))
+        return is_checked(a) == is_checked(b);
+    const struct instance_check *was = a->record.check, *is = b->record.check;
+    return was->type == is->type && was->interval_ms == is->interval_ms && slice_equal(was->target, is->target);
+}
+
+bool patient_set_instance(struct patient *patient, const struct instance *instance)
 {
     const struct instance *before = patient->instance;
     patient->instance = instance_ref(instance);
-    if (before && before->incarnation != instance->incarnation) {
-        patient->has_verdict = false;
+    bool is_another = !before || before->incarnation != instance->incarnation || !is_same_check(before, instance);
+    bool is_pressing = is_another || (is_watched(instance) && !is_watched(before));
+    if (is_another) {
+        patient->has_verdict = patient->is_spread = false;
         patient->n_good = patient->n_bad = 0;
     }
     instance_unref(before);
+    return is_pressing;
 }
 
 static nsec_t part_of(struct random *random, nsec_t interval_ns, unsigned from_percent, unsigned to_percent)
@@ -38,14 +49,15 @@ static nsec_t part_of(struct random *random, nsec_t interval_ns, unsigned from_p
     return least + (nsec_t)random_below(random, (uint64_t)(most - least) + 1);
 }
 
-nsec_t patient_first_pause(const struct patient *patient, struct random *random, bool is_new)
+nsec_t patient_first_pause(struct patient *patient, struct random *random, bool is_new)
 {
     if (is_new || !is_checked(patient->instance))
         return 0;
+    patient->is_spread = true;
     return part_of(random, patient->instance->record.check->interval_ms * NSEC_PER_MSEC, 0, 100);
 }
 
-nsec_t patient_next_pause(const struct patient *patient, struct random *random, nsec_t watch_ns)
+nsec_t patient_next_pause(struct patient *patient, struct random *random, nsec_t watch_ns)
 {
     const struct instance *instance = patient->instance;
     if (is_watched(instance))
@@ -53,10 +65,10 @@ nsec_t patient_next_pause(const struct patient *patient, struct random *random, 
     const struct instance_check *check = instance->record.check;
     nsec_t interval_ns = check->interval_ms * NSEC_PER_MSEC;
     if (patient->n_bad > 0 && check->retry_ms > 0)
-        return check->retry_ms * NSEC_PER_MSEC;
-    if (patient->n_good + patient->n_bad <= 1)
-        return part_of(random, interval_ns, 50, 100);
-    return part_of(random, interval_ns, 95, 105);
+        return part_of(random, check->retry_ms * NSEC_PER_MSEC, 95, 105);
+    bool is_spread = patient->is_spread;
+    patient->is_spread = true;
+    return is_spread ? part_of(random, interval_ns, 95, 105) : part_of(random, interval_ns, 0, 100);
 }
 
 bool patient_count(struct patient *patient, enum probe_verdict verdict)
@@ -74,4 +86,9 @@ bool patient_count(struct patient *patient, enum probe_verdict verdict)
     patient->has_verdict = true;
     patient->is_well = is_good;
     return true;
+}
+
+void patient_not_told(struct patient *patient)
+{
+    patient->has_verdict = false;
 }

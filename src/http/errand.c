@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One state machine: RESTS -> RESOLVES -> CONNECTS -> ASKS -> ENDS -> RESTS, with one deadline over all of it; a knock
- * goes RESOLVES -> KNOCKS -> ENDS, on a socket that is nobody else's. Whatever ends it (the answer, a failure, the deadline, the caller) records the result and goes through `finish`; on_done is
- * called from a task of its own, so that a caller is never called back from inside his own call.
+ * One state machine: RESTS -> RESOLVES -> CONNECTS -> ASKS -> ENDS -> RESTS, with one deadline over all of it. A knock
+ * goes RESOLVES -> KNOCKS -> ENDS, a call by HTTP/2 RESOLVES -> CALLS -> ENDS, on sockets that are nobody else's.
+ * Whatever ends it (the answer, a failure, the deadline, the caller) records the result and goes through `finish`;
+ * on_done is called from a task of its own, so that a caller is never called back from inside his own call.
  *
  * While a name is being resolved, the request belongs to the resolver: ending the errand then means cancelling there
  * and waiting for its mail.
@@ -12,6 +13,7 @@
 #include "base/assert.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 static void finish(struct errand *errand, int result)
@@ -37,33 +39,45 @@ static void on_head(struct client_call *call, const struct http_response *respon
     container_of(call, struct errand, call)->status = response->status;
 }
 
-static void on_body(struct client_call *call, struct slice bytes)
+static void keep_body(struct errand *errand, struct slice bytes)
 {
-    struct errand *errand = container_of(call, struct errand, call);
     size_t room = errand->request.body_max_bytes - errand->body.len;
     buf_append(&errand->body, slice_from(bytes.ptr, min_size(bytes.len, room)));
+}
+
+static void on_body(struct client_call *call, struct slice bytes)
+{
+    keep_body(container_of(call, struct errand, call), bytes);
 }
 
 static void on_call_done(struct client_call *call, int result)
 {
     struct errand *errand = container_of(call, struct errand, call);
     errand->was_sent = call->sent;
+    errand->fault = call->fault;
     finish(errand, result == 0 ? buf_error(&errand->body) : result);
 }
 
 static const struct client_events events = {.on_head = on_head, .on_body = on_body, .on_done = on_call_done};
 
+#define AUTHORITY_MAX (RESOLVER_NAME_MAX + 8)
+
+static struct slice write_authority(const struct errand_request *request, char room[AUTHORITY_MAX])
+{
+    bool is_path = slice_starts_with(request->host, SLICE_LIT("unix:"));
+    bool is_v6 = slice_find(request->host, ':') < request->host.len;
+    int n = is_path ? snprintf(room, AUTHORITY_MAX, "localhost")
+                    : snprintf(room, AUTHORITY_MAX, is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(request->host),
+                               request->port);
+    ASSERT(n > 0 && n < AUTHORITY_MAX);
+    return slice_from(room, (size_t)n);
+}
+
 static void ask(struct errand *errand, struct client_connection *connection)
 {
     const struct errand_request *request = &errand->request;
     struct header headers[ERRAND_HEADERS_MAX + 1] = {{SLICE_LIT("connection"), SLICE_LIT("close")}};
-    bool is_path = slice_starts_with(request->host, SLICE_LIT("unix:"));
-    bool is_v6 = slice_find(request->host, ':') < request->host.len;
-    char authority[RESOLVER_NAME_MAX + 8];
-    int n = is_path ? snprintf(authority, sizeof(authority), "localhost")
-                    : snprintf(authority, sizeof(authority), is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(request->host),
-                               request->port);
-    ASSERT(n > 0 && (size_t)n < sizeof(authority));
+    char authority[AUTHORITY_MAX];
     for (unsigned i = 0; i < request->n_headers; i++)
         headers[i + 1] = request->headers[i];
 
@@ -73,11 +87,81 @@ static void ask(struct errand *errand, struct client_connection *connection)
                       &(struct client_request){
                           .method = request->method,
                           .target = request->target,
-                          .authority = slice_from(authority, (size_t)n),
+                          .authority = write_authority(request, authority),
                           .headers = headers,
                           .n_headers = request->n_headers + 1,
                           .body = request->body,
                       });
+}
+
+/* ------------------------------------------------------------------------------------------------ by HTTP/2 */
+
+static void on_h2_field(void *owner, struct slice name, struct slice value)
+{
+    struct errand *errand = owner;
+    uint64_t number;
+    if (slice_equal_str(name, "grpc-status"))
+        errand->grpc_status = slice_parse_u64(value, &number) == 0 && number <= INT_MAX ? (int)number : -1;
+}
+
+static void on_h2_body(void *owner, struct slice bytes)
+{
+    keep_body(owner, bytes);
+}
+
+static void on_h2_done(void *owner, int result, unsigned status, const char *fault)
+{
+    struct errand *errand = owner;
+    errand->was_sent = h2_once_was_sent(errand->h2);
+    errand->status = status;
+    errand->fault = fault;
+    h2_once_free(TAKE(errand->h2));
+    finish(errand, result == 0 ? buf_error(&errand->body) : result);
+}
+
+static const struct h2_once_events h2_events = {.on_field = on_h2_field, .on_body = on_h2_body, .on_done = on_h2_done};
+
+/* h2_once waits for the connection, and is told what happens to it from then on. */
+static void on_nothing(struct stream *stream, unsigned new_bits)
+{
+    (void)stream, (void)new_bits;
+}
+
+/* The connection for a call, TLS included. It is under way. */
+static int open_h2(struct errand *errand, const struct addr *addr, struct stream **ret_stream)
+{
+    struct tls_config *tls = errand->request.tls;
+    struct stream *lower;
+    int r = errand->office->connect(errand->office->loop, addr, NSEC_NEVER, on_nothing, NULL, &lower);
+    if (r < 0 || !tls) {
+        *ret_stream = r < 0 ? NULL : lower;
+        return r;
+    }
+    bool is_path = slice_starts_with(errand->request.host, SLICE_LIT("unix:"));
+    return tls_connect(lower, tls, is_path ? "localhost" : errand->resolve.name, on_nothing, NULL, ret_stream);
+}
+
+static void call_h2(struct errand *errand, const struct addr *addr)
+{
+    const struct errand_request *request = &errand->request;
+    char authority[AUTHORITY_MAX];
+    struct stream *stream;
+    errand->state = ERRAND_CALLS;
+    int r = open_h2(errand, addr, &stream);
+    if (r == 0)
+        r = h2_once_start(stream,
+                          &(struct h2_once_request){
+                              .method = request->method,
+                              .scheme = request->tls ? SLICE_LIT("https") : SLICE_LIT("http"),
+                              .authority = write_authority(request, authority),
+                              .target = request->target,
+                              .headers = request->headers,
+                              .n_headers = request->n_headers,
+                              .body = request->body,
+                          },
+                          &h2_events, errand, &errand->h2);
+    if (r < 0)
+        finish(errand, r);
 }
 
 /* ------------------------------------------------------------------------------------------------ connecting */
@@ -114,6 +198,10 @@ static void connect_to(struct errand *errand, const struct addr *addr)
     struct client_connection *connection;
     if (slice_is_empty(errand->request.method)) {
         knock(errand, addr);
+        return;
+    }
+    if (errand->request.is_h2) {
+        call_h2(errand, addr);
         return;
     }
     const struct pool_key key = {
@@ -183,6 +271,10 @@ static void end(struct errand *errand, int result)
     case ERRAND_KNOCKS:
         stream_close(TAKE(errand->stream));
         break;
+    case ERRAND_CALLS:
+        errand->was_sent = h2_once_was_sent(errand->h2);
+        h2_once_free(TAKE(errand->h2));
+        break;
     }
     finish(errand, result);
 }
@@ -205,6 +297,8 @@ void errand_start(struct errand_office *office, struct errand *errand)
     errand->result = 0;
     errand->was_sent = false;
     errand->status = 0;
+    errand->grpc_status = -1;
+    errand->fault = NULL;
     buf_reset(&errand->body);
     loop_task_init(&errand->done, run_done);
     timer_init(&errand->timer, on_deadline);
@@ -232,8 +326,9 @@ const char *errand_failure(const struct errand *errand)
     case 0:
         return "";
     case -ENOENT:
+        return slice_starts_with(errand->request.host, SLICE_LIT("unix:")) ? "no such socket" : "no such host";
     case -EAGAIN:
-        return "no such host";
+        return "nobody answers where names are asked for";
     case -ETIMEDOUT:
         return "no answer in time";
     case -ECONNREFUSED:
@@ -245,7 +340,7 @@ const char *errand_failure(const struct errand *errand)
     case -ENETUNREACH:
         return "no route to the host";
     case -EBADMSG:
-        return errand->call.fault ? errand->call.fault : "the answer is not HTTP";
+        return errand->fault ? errand->fault : "the answer is not HTTP";
     case -ECANCELED:
         return "given up";
     default:

@@ -2,7 +2,7 @@
 /*
  * An errand: one small request to another program, on a connection of its own, whole, within one deadline. For what the
  * registry asks by itself: checks, heartbeats, notices. Names are resolved; "unix:/path" and addresses are taken. An
- * errand without a method only knocks: it is done when somebody takes the connection.
+ * errand without a method only knocks: it is done when somebody takes the connection. Over HTTP/2 it may be a gRPC call.
  *
  * Owned by the caller, who zeroes it, fills in his part and waits for on_done, which comes exactly once, never from
  * inside a call of his. All on one loop.
@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "http/h2_once.h"
 #include "http/pool.h"
 #include "io/resolver.h"
 
@@ -31,6 +32,7 @@ struct errand_request {
     struct slice host; /* name, address without brackets, or "unix:/path" */
     uint16_t port;
     struct tls_config *tls;       /* NULL: plain */
+    bool is_h2;                   /* by HTTP/2, which the host is known to speak; body of at most 16 KB */
     struct slice method, target;  /* method "": knocks */
     const struct header *headers; /* at most ERRAND_HEADERS_MAX; host and connection are added */
     unsigned n_headers;
@@ -45,7 +47,8 @@ enum errand_state {
     ERRAND_CONNECTS,
     ERRAND_ASKS,
     ERRAND_KNOCKS,
-    ERRAND_ENDS, /* on_done is on its way */
+    ERRAND_CALLS, /* by HTTP/2, connecting included */
+    ERRAND_ENDS,  /* on_done is on its way */
 };
 
 struct errand {
@@ -56,6 +59,7 @@ struct errand {
     int result;      /* 0, or -errno: -ENOENT no such host, -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EBADMSG, … */
     bool was_sent;   /* something of the request had left: it may have been acted upon */
     unsigned status; /* with result 0 */
+    int grpc_status; /* by HTTP/2: as the answer says; -1: it does not */
     struct buf body;
     /* the errand's */
     enum errand_state state;
@@ -64,6 +68,8 @@ struct errand {
     struct pool_wait wait;
     struct client_call call;
     struct stream *stream; /* ERRAND_KNOCKS */
+    struct h2_once *h2;    /* ERRAND_CALLS */
+    const char *fault;     /* with -EBADMSG */
     struct timer timer;
     struct loop_task done;
 };

@@ -433,6 +433,11 @@ void sim_run_for(struct sim *sim, nsec_t duration_ns)
     sim->until_ns = NSEC_NEVER;
 }
 
+void sim_skip(struct sim *sim, nsec_t duration_ns)
+{
+    sim->now_ns += duration_ns;
+}
+
 nsec_t sim_now(const struct sim *sim)
 {
     return sim->now_ns;

@@ -63,6 +63,9 @@ int sim_pair(struct sim *sim, const struct sim_options *options, struct stream *
  */
 void sim_run_for(struct sim *sim, nsec_t duration_ns);
 
+/* The process stands still: time passes, and nothing is done in it. */
+void sim_skip(struct sim *sim, nsec_t duration_ns);
+
 /* The virtual monotonic clock; the wall clock runs with it and began at Sun, 06 Nov 1994 08:49:37 GMT. */
 nsec_t sim_now(const struct sim *sim);
 

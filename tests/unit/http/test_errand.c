@@ -58,7 +58,7 @@ static void on_request(void *ctx, struct exchange *exchange)
     const struct http_request *request = exchange->request;
     buf_printf(&kit->seen, "%.*s %.*s %.*s ", SLICE_ARG(request->method_text), SLICE_ARG(request->target),
                SLICE_ARG(request->authority));
-    expect_true(!request->keep_alive);
+    expect_true(!request->keep_alive || kit->errand.request.is_h2);
     exchange_collect(exchange, 1000, on_whole);
 }
 
@@ -175,12 +175,13 @@ static void a_silent_server_meets_the_deadline(void)
 static void it_can_be_cancelled_at_any_time(void)
 {
     const nsec_t moments[] = {0, 1, NSEC_PER_MSEC};
-    for (size_t i = 0; i < ARRAY_LEN(moments); i++) {
+    for (size_t i = 0; i < 2 * ARRAY_LEN(moments); i++) {
         struct kit *kit = kit_new();
         kit->server_is_silent = true;
+        kit->errand.request.is_h2 = i % 2;
         errand_start(&kit->office, &kit->errand);
-        if (moments[i] > 0)
-            sim_run_for(kit->sim, moments[i] - 1);
+        if (moments[i / 2] > 0)
+            sim_run_for(kit->sim, moments[i / 2] - 1);
         errand_cancel(&kit->errand);
         errand_cancel(&kit->errand);
         expect_int(kit->n_done, 0);
@@ -208,6 +209,47 @@ static void a_knock_only_connects(void)
     errand_cancel(&kit->errand);
     sim_run_for(kit->sim, NSEC_PER_MSEC);
     expect_int(kit->errand.result, -ECANCELED);
+    kit_free(kit);
+}
+
+static void it_asks_by_http2(void)
+{
+    struct kit *kit = kit_new();
+    kit->errand.request.is_h2 = true;
+    run(kit, NSEC_PER_MSEC);
+    expect_int(kit->n_done, 1);
+    expect_int(kit->errand.result, 0);
+    expect_int(kit->errand.status, 201);
+    expect_int(kit->errand.grpc_status, -1);
+    expect_true(kit->errand.was_sent);
+    expect_slice(buf_slice(&kit->seen), "POST /services 10.0.0.1:81 {}");
+    expect_slice(buf_slice(&kit->errand.body), "0123");
+    kit->n_done = 0;
+    kit->connect_error = -ECONNREFUSED;
+    run(kit, NSEC_PER_MSEC);
+    expect_int(kit->errand.result, -ECONNREFUSED);
+    expect_true(!kit->errand.was_sent);
+    kit->n_done = 0;
+    stream_close(TAKE(kit->silent));
+    kit->connect_error = 0;
+    kit->server_is_silent = true;
+    run(kit, 2 * NSEC_PER_SEC);
+    expect_int(kit->errand.result, -ETIMEDOUT);
+    expect_true(kit->errand.was_sent);
+    kit_free(kit);
+}
+
+static void a_server_that_does_not_speak_http2(void)
+{
+    struct kit *kit = kit_new();
+    kit->errand.request.is_h2 = true;
+    kit->server_is_silent = true;
+    run(kit, NSEC_PER_MSEC);
+    (void)stream_send(kit->silent, SLICE_LIT("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    sim_run_for(kit->sim, 0);
+    expect_int(kit->n_done, 1);
+    expect_int(kit->errand.result, -EBADMSG);
+    expect_str(errand_failure(&kit->errand), "the answer is not HTTP/2");
     kit_free(kit);
 }
 
@@ -244,6 +286,8 @@ static const struct test_case cases[] = {
     {"a silent server meets the deadline", a_silent_server_meets_the_deadline},
     {"it can be cancelled at any time", it_can_be_cancelled_at_any_time},
     {"a knock only connects", a_knock_only_connects},
+    {"it asks by HTTP/2", it_asks_by_http2},
+    {"a server that does not speak HTTP/2", a_server_that_does_not_speak_http2},
     {"a name that nobody knows", a_name_that_nobody_knows},
     {"a path that is none", a_path_that_is_none},
 };
