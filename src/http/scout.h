@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scout: one thread for what the registry does in the world by itself, apart from the workers, whose time belongs to
- * clients: checks, notices, engines that are watched. Its parts live on its loop and share its errands.
+ * The scout: one thread for what the registry does in the world by itself, apart from the workers, whose time belongs
+ * to clients: checks, notices, engines that are watched. Its parts live on its loop and share its errands.
  *
  * Made, started, stopped and freed by the main thread.
  */

@@ -2,8 +2,9 @@
 /*
  * What is remembered about a key or a lease, the oldest first; of very much, the newest:
  *
- *     {"exists": true, "notes": [{"what": "expired", "revision": 12, "wall_ms": 1700000000000,
- *                                 "lease": "32695410dcc0000a", "silence_ms": 10213, "key": BASE64, "actor": "…", "cause": "…"}]}
+ *     {"exists": true,
+ *      "notes": [{"what": "expired", "revision": 12, "wall_ms": 1700000000000, "lease": "32695410dcc0000a",
+ *                 "silence_ms": 10213, "key": BASE64, "actor": "…", "cause": "…"}]}
  *
  * `exists` is told of keys. `what` is changed (by whoever made the key what it is now), expired, revoked or deleted; in
  * a note about a lease itself the key is empty.
