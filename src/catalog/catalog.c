@@ -96,6 +96,7 @@ static int step(struct catalog *catalog, const struct catalog_event *event)
     case CATALOG_SUSPECT:
     case CATALOG_SESSION:
     case CATALOG_SOURCE:
+    case CATALOG_REFUSED:
         return reports_step(catalog, event);
     case CATALOG_TIME:
         return time_step(catalog);
@@ -129,6 +130,18 @@ void catalog_publish(struct catalog *catalog, int64_t passed)
 nsec_t catalog_deadline(const struct catalog *catalog)
 {
     return list_is_empty(&catalog->roster.work) ? wheel_next(&catalog->roster.wheel) : 0;
+}
+
+void catalog_each_waiting(const struct catalog *catalog, bool (*fn)(void *ctx, const struct instance *instance),
+                          void *ctx)
+{
+    htab_for_each (node, &catalog->roster.claims) {
+        const struct instance *instance = instance_ref(container_of(node, struct roster_claim, by_key)->instance);
+        bool goes_on = fn(ctx, instance);
+        instance_unref(instance);
+        if (!goes_on)
+            return;
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------ readers */

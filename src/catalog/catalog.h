@@ -59,6 +59,7 @@ enum catalog_event_type {
     CATALOG_SUSPECT, /* an observer doubts it, or no longer does */
     CATALOG_SESSION, /* the connection that holds it broke, or its session is back (a mere new write is no proof) */
     CATALOG_SOURCE,  /* the source says that it stopped, or started */
+    CATALOG_REFUSED, /* who does not own it was turned away; told once in a while */
     CATALOG_TIME,    /* nothing but time has passed */
 };
 
@@ -76,7 +77,7 @@ struct catalog_event {
             bool is_good;    /* CHECK, PROBE, SUSPECT, SESSION, SOURCE: it passes, lives, is cleared, back, started */
             nsec_t grace_ns; /* SESSION: for so long the instance may come back */
             struct slice actor, evidence;
-        } report;
+        } report; /* CHECK … REFUSED */
         struct {
             struct slice service, id; /* id "": the whole service */
             struct instance_order order;
@@ -138,6 +139,13 @@ void catalog_publish(struct catalog *catalog, int64_t passed);
 
 /* NSEC_NEVER: nothing will happen by itself. */
 nsec_t catalog_deadline(const struct catalog *catalog);
+
+/*
+ * The keys that would stand for an instance whose name another key has, as it would be, in no order, until fn gives
+ * false. Of all that can be stepped, fn may only have the key of the instance that it is given go.
+ */
+void catalog_each_waiting(const struct catalog *catalog, bool (*fn)(void *ctx, const struct instance *instance),
+                          void *ctx);
 
 /* -------- readers: any RCU reader */
 

@@ -8,6 +8,7 @@
  *     SOURCE    STOPPED
  *     SUSPECT   SUSPECT, which ends by itself when nobody renews it
  *     PROBE     SUSPECT, and proof for the day the key expires
+ *     REFUSED   none; it is told at most once in REFUSAL_NS, whoever asks how often
  *
  * A held instance has no key left, so any bad word about it but a mere suspicion is the proof that was waited for.
  */
@@ -17,6 +18,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+
+#define REFUSAL_NS (10 * NSEC_PER_SEC)
 
 /* Sets or clears reasons; nothing is told when that changes nothing. 1: changed, 0: as it was, -ENOMEM. */
 static int change_reasons(struct catalog *catalog, struct roster_entry *entry, uint32_t set, uint32_t clear,
@@ -133,6 +136,18 @@ static int source_reported(struct catalog *catalog, struct roster_entry *entry, 
     return r < 0 ? r : 0;
 }
 
+static int refused(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
+{
+    const struct edit edit = {
+        .kind = TIMELINE_REFUSED, .actor = event->report.actor, .evidence = event->report.evidence};
+    if (entry->care->deadlines[ROSTER_REFUSAL] != 0)
+        return 0;
+    int r = edit_reasons(catalog, entry, entry->instance->reasons, &edit);
+    if (r == 0)
+        roster_set_deadline(&catalog->roster, entry, ROSTER_REFUSAL, catalog->time->now_ns + REFUSAL_NS);
+    return r;
+}
+
 static int dispatch(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
 {
     const bool is_good = event->report.is_good;
@@ -145,6 +160,8 @@ static int dispatch(struct catalog *catalog, struct roster_entry *entry, const s
         return is_good ? cleared(catalog, entry, event) : suspected(catalog, entry, event);
     case CATALOG_PROBE:
         return probed(catalog, entry, event);
+    case CATALOG_REFUSED:
+        return refused(catalog, entry, event);
     default:
         ASSERT(event->type == CATALOG_SOURCE);
         return source_reported(catalog, entry, event);
@@ -162,7 +179,7 @@ static int report_shown(struct catalog *catalog, struct roster_entry *entry, con
 
 static int report_held(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
 {
-    if (event->type == CATALOG_SUSPECT)
+    if (event->type == CATALOG_SUSPECT || event->type == CATALOG_REFUSED)
         return report_shown(catalog, entry, event);
     if (!event->report.is_good)
         return loss_release(catalog, entry, event->report.actor, event->report.evidence);

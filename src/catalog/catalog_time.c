@@ -191,6 +191,10 @@ static int deadline_due(struct catalog *catalog, struct roster_entry *entry, enu
         return loss_release(catalog, entry, (struct slice){0}, SLICE_LIT("nobody could look whether it lives"));
     case ROSTER_FLAP:
         return penalty_due(catalog, entry);
+    case ROSTER_REFUSAL:
+        roster_set_deadline(&catalog->roster, entry, which, 0);
+        roster_tidy(&catalog->roster, entry);
+        return 0;
     case ROSTER_DEADLINES:
         break;
     }

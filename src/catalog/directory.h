@@ -30,7 +30,7 @@ struct directory_service {
     int64_t revision;    /* the catalogue's, of the last change */
     uint64_t generation; /* another one at each change, also of a service that went and came: caches are made for one */
     int64_t emptied_ms;  /* wall clock: since when no instance is offered; 0: some is */
-    unsigned n_instances, n_offered, n_chunks;
+    unsigned n_instances, n_offered, n_owned, n_chunks;
     struct directory_chunk *chunks[];
 };
 

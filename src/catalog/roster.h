@@ -30,6 +30,7 @@ enum roster_deadline {
     ROSTER_SUSPICION, /* nobody has renewed the suspicion: it ends */
     ROSTER_HOLD,      /* nobody could look at it: it is let go */
     ROSTER_FLAP,      /* the penalty has crossed a threshold */
+    ROSTER_REFUSAL,   /* from then on it is told again when somebody is turned away */
     ROSTER_DEADLINES
 };
 

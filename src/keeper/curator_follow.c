@@ -96,7 +96,7 @@ static void on_report(struct mail *mail)
 int curator_report(struct curator *curator, const struct catalog_event *event)
 {
     ASSERT(event->type == CATALOG_CHECK || event->type == CATALOG_PROBE || event->type == CATALOG_SUSPECT ||
-           event->type == CATALOG_SESSION || event->type == CATALOG_SOURCE);
+           event->type == CATALOG_SESSION || event->type == CATALOG_SOURCE || event->type == CATALOG_REFUSED);
     size_t n_bytes =
         event->report.service.len + event->report.id.len + event->report.actor.len + event->report.evidence.len;
     struct report *report = malloc(sizeof(*report) + n_bytes);

@@ -71,22 +71,40 @@ static bool is_there(const struct loading *loading, struct slice key)
     return r != 0 || was_seen;
 }
 
-/* Of the directory as it was published before: what is gone from the store departs. */
-static bool depart_missing(void *ctx, const struct directory_service *service)
+/* What is gone from the store departs. */
+static bool depart_missing(void *ctx, const struct instance *instance)
 {
     struct loading *loading = ctx;
-    struct directory_cursor at = {.service = service};
-    for (const struct instance *instance; loading->result == 0 && (instance = directory_next(&at));) {
-        if (INSTANCE_HAS(instance, HELD) || is_there(loading, instance->key))
-            continue;
-        const struct store_kv gone = {.key = instance->key, .mod_revision = loading->view.revision};
-        const struct catalog_event event = {
-            .type = CATALOG_KEY,
-            .key = {.kv = &gone, .why = {.cause = SLICE_LIT("gone when the store was read anew")}},
-        };
-        loading->result = curator_step(loading->curator, &event);
-    }
+    if (INSTANCE_HAS(instance, HELD) || is_there(loading, instance->key))
+        return true;
+    const struct store_kv gone = {.key = instance->key, .mod_revision = loading->view.revision};
+    const struct catalog_event event = {
+        .type = CATALOG_KEY,
+        .key = {.kv = &gone, .why = {.cause = SLICE_LIT("gone when the store was read anew")}},
+    };
+    loading->result = curator_step(loading->curator, &event);
     return loading->result == 0;
+}
+
+static bool depart_missing_of(void *ctx, const struct directory_service *service)
+{
+    struct directory_cursor at = {.service = service};
+    for (const struct instance *instance; (instance = directory_next(&at));)
+        if (!depart_missing(ctx, instance))
+            return false;
+    return true;
+}
+
+/*
+ * First the keys that only waited for a name, so that none of them takes one over; then the instances of the directory
+ * as it was published before.
+ */
+static void depart_all_missing(struct loading *loading)
+{
+    const struct catalog *catalog = loading->curator->catalog;
+    catalog_each_waiting(catalog, depart_missing, loading);
+    if (loading->result == 0)
+        directory_each(catalog_directory(catalog), depart_missing_of, loading);
 }
 
 int curator_load_keys(struct curator *curator, bool is_initial)
@@ -98,7 +116,7 @@ int curator_load_keys(struct curator *curator, bool is_initial)
     int r = store_range(curator->store, &loading.view, &all, load_key, &loading, &result);
     ASSERT(r <= 0); /* the present is always there */
     if (r == 0 && loading.result == 0 && !is_initial)
-        directory_each(catalog_directory(curator->catalog), depart_missing, &loading);
+        depart_all_missing(&loading);
     if (r < 0 || loading.result < 0)
         return r < 0 ? r : loading.result;
     curator->passed = loading.view.revision;

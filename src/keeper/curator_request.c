@@ -14,9 +14,11 @@
 #include "base/assert.h"
 #include "base/random.h"
 #include "catalog/instance_record.h"
+#include "catalog/updates.h"
 #include "keeper/curator_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define TRIES_MAX 3
 
@@ -139,6 +141,23 @@ static bool may_change(const struct curator_request *request, const struct insta
            slice_equal(instance->record.owner, request->identity);
 }
 
+/* As the timeline of the instance will tell, unless there is no memory for that. */
+static void turn_away(struct curator_request *request, const struct instance *instance)
+{
+    char words[UPDATES_TEXT_MAX + 32];
+    const struct slice who = request->identity.len ? updates_cut(request->identity) : SLICE_LIT("nobody known");
+    int n = snprintf(words, sizeof(words), "it is not owned by %.*s", SLICE_ARG(who));
+    const struct catalog_event event = {
+        .type = CATALOG_REFUSED,
+        .report = {.service = instance->service,
+                   .id = instance->id,
+                   .actor = request->origin.actor,
+                   .evidence = slice_from(words, (size_t)n)},
+    };
+    (void)curator_report(request->curator, &event);
+    answer_now(request, CURATOR_NOT_OWNER);
+}
+
 static bool see_revision(void *ctx, const struct store_kv *kv)
 {
     *(int64_t *)ctx = kv->mod_revision;
@@ -234,7 +253,7 @@ static void submit_register(struct curator_request *request)
         request->ttl_ms = request->curator->min_ttl_ms;
     const struct instance *instance = find(request);
     if (instance && !may_change(request, instance)) {
-        answer_now(request, CURATOR_NOT_OWNER);
+        turn_away(request, instance);
         return;
     }
     if (instance && !slice_starts_with(instance->key, INSTANCE_RECORD_PREFIX)) {
@@ -261,7 +280,7 @@ static void submit_renew(struct curator_request *request)
         return;
     }
     if (!may_change(request, instance)) {
-        answer_now(request, CURATOR_NOT_OWNER);
+        turn_away(request, instance);
         return;
     }
     request->ttl_left_ms = touch(request, instance);
@@ -302,7 +321,7 @@ static void submit_deregister(struct curator_request *request)
     if (!instance) {
         answer_now(request, CURATOR_NOT_FOUND);
     } else if (!may_change(request, instance)) {
-        answer_now(request, CURATOR_NOT_OWNER);
+        turn_away(request, instance);
     } else if (!INSTANCE_HAS(instance, HELD)) {
         remove_key(request, instance);
     } else if (leave(request)) { /* its key is gone: it only has to be let go */
@@ -311,8 +330,11 @@ static void submit_deregister(struct curator_request *request)
     }
 }
 
+/* Looks at the instances only where it matters who owns them, and up to the first that is another's. */
 static bool may_change_all(const struct curator_request *request, const struct directory_service *service)
 {
+    if (request->is_admin || service->n_owned == 0)
+        return true;
     struct directory_cursor at = {.service = service};
     for (const struct instance *instance; (instance = directory_next(&at));)
         if (!may_change(request, instance))
@@ -334,7 +356,11 @@ static void submit_order(struct curator_request *request)
         answer_now(request, CURATOR_NOT_FOUND);
         return;
     }
-    if (instance ? !may_change(request, instance) : service && !may_change_all(request, service)) {
+    if (instance && !may_change(request, instance)) {
+        turn_away(request, instance);
+        return;
+    }
+    if (!instance && service && !may_change_all(request, service)) {
         answer_now(request, CURATOR_NOT_OWNER);
         return;
     }
