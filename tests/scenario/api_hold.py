@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# variants: release asan
+# variants: release asan tsan
 """Registrations held by a connection: its end is told at once, its session may come back, a restart loses none."""
 
 import signal

@@ -54,6 +54,7 @@ void api_renew_instance(struct api_call *call)
         .loop = exchange_loop(call->exchange),
         .done = on_renewed,
         .identity = tls_peer_name(exchange_stream(call->exchange)),
+        .is_admin = access_is_root(call->api->access, call->exchange),
         .service = call->service,
         .id = call->id,
     };
@@ -104,6 +105,12 @@ static void report_check(struct change *change, const struct instance *instance,
         api_respond_revision(change->exchange, 202, catalog_revision(curator_catalog(change->curator)));
 }
 
+static bool may_tell(const struct curator_request *request, const struct instance *instance)
+{
+    return instance->record.owner.len == 0 || request->is_admin ||
+           slice_equal(instance->record.owner, request->identity);
+}
+
 static void on_check(struct exchange *exchange, struct slice body)
 {
     struct change *change = exchange->state;
@@ -117,7 +124,7 @@ static void on_check(struct exchange *exchange, struct slice body)
         api_refuse(exchange, 404, "unknown-instance", "the service has no such instance");
     else if (!instance->record.check || instance->record.check->type != INSTANCE_CHECK_TTL)
         api_refuse(exchange, 409, NULL, "the instance was not registered with a check of the type \"ttl\"");
-    else if (instance->record.owner.len > 0 && !slice_equal(instance->record.owner, change->request.identity))
+    else if (!may_tell(&change->request, instance))
         api_refuse(exchange, 403, "not-owner", "the instance belongs to somebody else");
     else
         report_check(change, instance, object);
@@ -160,5 +167,6 @@ struct change *api_change(struct api_call *call, change_answer_fn answer)
         return NULL;
     change->request.service = change_copy(change, call->service);
     change->request.id = change_copy(change, call->id);
+    change->request.is_admin = access_is_root(call->api->access, call->exchange);
     return change;
 }

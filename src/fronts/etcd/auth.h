@@ -101,5 +101,6 @@ struct auth_guard {
 const struct store_guard *auth_guard_init(struct auth_guard *guard, const struct grpc_call *call);
 
 /* For the other front ends: struct access. */
+bool auth_access_is_on(void *ctx);
 unsigned auth_access_check(void *ctx, const struct exchange *exchange, enum access_touch touch, struct slice key,
                            struct slice end);

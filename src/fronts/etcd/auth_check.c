@@ -126,6 +126,11 @@ const struct store_guard *auth_guard_init(struct auth_guard *guard, const struct
     return &guard->base;
 }
 
+bool auth_access_is_on(void *ctx)
+{
+    return auth_is_on(ctx);
+}
+
 unsigned auth_access_check(void *ctx, const struct exchange *exchange, enum access_touch touch, struct slice key,
                            struct slice end)
 {
