@@ -127,7 +127,10 @@ static nsec_t read_until(struct keeper *keeper, nsec_t now_ns)
     return until;
 }
 
-/* True when more leases may be due at once. */
+/*
+ * Once per batch, with the log at rest: a slice for each request that comes in while the log writes would make a batch
+ * that all of them wait for. True when more leases may be due at once.
+ */
 static bool expire(struct keeper *keeper)
 {
     nsec_t now_ns = loop_now(keeper->loop);
@@ -236,7 +239,7 @@ static void keeper_tick(struct loop_task *task)
 
     unsigned n_applied = apply_waiting(keeper);
     bool more_to_do = keeper->first_waiting != NULL;
-    if (!keeper->is_stopping)
+    if (keeper->log_state == LOG_RESTS && !keeper->is_stopping)
         more_to_do |= expire(keeper);
     if (keeper->wants_checkpoint) {
         keeper->wants_checkpoint = false;
