@@ -2,9 +2,9 @@
 /*
  * Ranges over the memory.
  *
- * At the newest revision of a view only `live` is walked, and the count comes from the tree's own sums. At an older one
- * `live` and `gone` are walked side by side, and from each key's newest version the links lead down to the one that was
- * current then.
+ * At the newest revision of a view only `live` is walked, as far as the tree's own sums say. At an older one `live` and
+ * `gone` are walked side by side, and from each key's newest version the links lead down to the one that was current
+ * then.
  *
  * A compaction may cut links while an old revision is read. It says so first (mvcc->cut_below), so a reader that looks
  * at that afterwards knows whether what it saw can be trusted.
@@ -115,24 +115,41 @@ static int64_t count_newest(const struct state *state, const struct store_range 
     return end > begin ? (int64_t)(end - begin) : 0;
 }
 
-static void range_in_order(const struct state *state, const struct store_range *range, int64_t revision,
-                           store_kv_fn on_kv, void *ctx, struct store_range_result *ret_result)
+/* The tree's sums say how many keys there are, so none need be looked at to find where the range ends. */
+static void range_newest(const struct state *state, const struct store_range *range, store_kv_fn on_kv, void *ctx,
+                         struct store_range_result *ret_result)
 {
-    bool is_newest = revision == state->revision;
+    int64_t count = count_newest(state, range);
+    int64_t wanted = range->limit > 0 && range->limit < count ? range->limit : count;
+    if (range->count_only)
+        wanted = 0;
+    int64_t n_given = 0;
+    struct tree_iter iter;
+    tree_seek(&iter, state->live, range->key);
+    for (bool stopped = false; !stopped && n_given < wanted; n_given++)
+        stopped = !give(range, tree_next(&iter), on_kv, ctx);
+    ret_result->count = count;
+    ret_result->more = !range->count_only && count > n_given;
+}
+
+/* At an older revision it takes a walk to count them. */
+static void range_older(const struct state *state, const struct store_range *range, int64_t revision, store_kv_fn on_kv,
+                        void *ctx, struct store_range_result *ret_result)
+{
     int64_t limit = range->limit > 0 ? range->limit : INT64_MAX;
     int64_t n_given = 0, n_seen = 0;
     bool stopped = range->count_only;
     struct walk walk;
     walk_begin(&walk, state, range, revision);
-    for (const struct store_kv *kv; !(is_newest && (stopped || n_given == limit)) && (kv = walk_next(&walk));) {
+    for (const struct store_kv *kv; (kv = walk_next(&walk));) {
         n_seen++;
         if (stopped || n_given == limit)
-            continue; /* an old revision is counted by walking */
+            continue;
         n_given++;
         stopped = !give(range, kv, on_kv, ctx);
     }
-    ret_result->count = is_newest ? count_newest(state, range) : n_seen;
-    ret_result->more = !range->count_only && ret_result->count > n_given;
+    ret_result->count = n_seen;
+    ret_result->more = !range->count_only && n_seen > n_given;
 }
 
 /* A part, so that nothing is counted. */
@@ -263,8 +280,10 @@ static int range_state(const struct state *state, const struct store_range *rang
         range_one_key(state, range, revision, on_kv, ctx, ret_result);
     else if (range->part)
         range_part(state, range, revision, on_kv, ctx, ret_result);
+    else if (in_order && revision == state->revision)
+        range_newest(state, range, on_kv, ctx, ret_result);
     else if (in_order)
-        range_in_order(state, range, revision, on_kv, ctx, ret_result);
+        range_older(state, range, revision, on_kv, ctx, ret_result);
     else
         result = range_collected(state, range, revision, on_kv, ctx, ret_result);
 
