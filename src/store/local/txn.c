@@ -19,7 +19,8 @@ struct run {
     struct mvcc *mvcc;
     struct lease_table *leases;
     unsigned n_decided, n_followed;
-    unsigned n_writes;                      /* that the branches taken ask for; a range deletion counts as many */
+    bool writes;                            /* some operation along the branches taken */
+    unsigned n_steps;                       /* along them, that may want memory; a range deletion counts as many */
     uint8_t taken[STORE_TXN_TOTAL_MAX + 1]; /* 1: success */
 };
 
@@ -103,7 +104,8 @@ static enum store_outcome decide_txn(struct run *run, const struct store_txn *tx
 
 static enum store_outcome decide_put(struct run *run, const struct store_put *put)
 {
-    run->n_writes++;
+    run->writes = true;
+    run->n_steps += put->want_prev ? 2 : 1;
     if (put->lease && !put->keep_lease && !lease_find(run->leases, put->lease))
         return STORE_NO_LEASE;
     if ((put->keep_value || put->keep_lease) && !mvcc_get(run->mvcc, put->key))
@@ -117,15 +119,18 @@ static enum store_outcome decide_op(struct run *run, const struct store_op *op)
     case STORE_OP_PUT:
         return decide_put(run, &op->put);
     case STORE_OP_DELETE:
-        run->n_writes += slice_is_empty(op->del.end) ? 1 : 2;
+        run->writes = true;
+        run->n_steps += slice_is_empty(op->del.end) && !op->del.want_prev ? 1 : 2;
         return STORE_OK;
     case STORE_OP_RANGE:
+        run->n_steps++;
         if (op->range.revision > mvcc_revision(run->mvcc))
             return STORE_FUTURE_REVISION;
         if (op->range.revision > 0 && op->range.revision < mvcc_compacted(run->mvcc))
             return STORE_COMPACTED;
         return STORE_OK;
     case STORE_OP_TXN:
+        run->n_steps++;
         break;
     }
     return decide_txn(run, op->txn);
@@ -294,7 +299,7 @@ enum store_outcome txn_run(struct store_request *request, const struct store_not
         return outcome;
 
     struct store_op_result result = {0};
-    mvcc_begin(mvcc, run.n_writes > 1, why);
+    mvcc_begin(mvcc, run.writes && run.n_steps > 1, why); /* a lone step that fails has changed nothing */
     outcome = run_txn(&run, &request->txn, &result);
     if (outcome != STORE_OK) {
         mvcc_rollback(mvcc);
