@@ -13,14 +13,24 @@
  *     muster_status_free(status);
  *     muster_client_free(client);
  *
- * Threads: a client belongs to one thread at a time; different clients are independent of each other. The library has
- * no threads, no global state and installs no signal handlers; it never raises SIGPIPE, never writes to the program's
- * output and never ends the program.
+ * Driving: registrations, followed services and calls go on while somebody turns the client. That is whoever fits the
+ * program: its own event loop (muster_fd, muster_timeout_ms, muster_process), a blocking program (muster_wait, or any
+ * function here that waits for an answer: all that wait turn the client meanwhile), or a thread of the library
+ * (muster_client_start) for a program that blocks elsewhere. Callbacks are called while the client turns, by the thread
+ * that turns it. In a callback every function may be called but those that wait (they give MUSTER_IN_CALLBACK) and
+ * muster_client_free.
+ *
+ * Threads: each function of a client and of what was made from it may be called from any thread at any time, for a lock
+ * inside; only muster_client_free, muster_client_stop and the free functions of handles must be the last use of what
+ * they end. Two threads that share a client share muster_error. Without muster_client_start the library has no thread.
+ * It has no global state and installs no signal handlers, but for muster_serve; it never raises SIGPIPE, never writes to
+ * the program's output and never ends the program.
  *
  * Ownership: what a function gives through a `ret_` argument belongs to the caller, who frees it with the function
- * named beside it. Strings inside a result live as long as the result. Arguments are copied.
+ * named beside it. Strings inside a result live as long as the result. Arguments are copied. Handles made from a client
+ * are freed before the client.
  *
- * Growth: structs that the library gives out may get new members at their end, and struct muster_options tells by its
+ * Growth: structs that the library gives out may get new members at their end, and structs of options tell by their
  * version which members its program knows; a program keeps working with a newer library without being built again.
  */
 #ifndef MUSTER_H
@@ -50,7 +60,9 @@ enum muster_result {
     MUSTER_TIMED_OUT = -4,   /* connected, but no whole answer came in time */
     MUSTER_BAD_ANSWER = -5,  /* the connection broke in the middle, or the answer is none that a muster gives */
     MUSTER_REFUSED = -6,     /* the server would not do it: muster_error says why */
-    MUSTER_STOPPED = -7      /* a function of the caller's ended the call */
+    MUSTER_STOPPED = -7,     /* a function of the caller's ended the call, or a signal the wait */
+    MUSTER_NOT_FOUND = -8,   /* there is no such service or instance, or none that may be used */
+    MUSTER_IN_CALLBACK = -9  /* a callback cannot wait */
 };
 
 /* The version of the library that runs (MUSTER_VERSION is that of this header). Static. Any thread. */
@@ -87,11 +99,249 @@ struct muster_client;
  */
 MUSTER_API int muster_client_new(const struct muster_options *options, struct muster_client **ret_client);
 
-/* NULL is fine. */
+/* NULL is fine. All handles made from it must be freed before. Its thread is stopped. Not in a callback. */
 MUSTER_API void muster_client_free(struct muster_client *client);
 
-/* What went wrong in the last call on this client, in words; "" when it went well. Valid until the next call. */
+/*
+ * What went wrong in the last call on this client that could fail, in words; "" when it went well. Valid until the next
+ * call of any thread on this client.
+ */
 MUSTER_API const char *muster_error(const struct muster_client *client);
+
+/* ------------------------------------------------------------------------------------------------ driving */
+
+/*
+ * A descriptor that is readable when there is something to do: for poll, epoll or any event loop, level-triggered. It
+ * is the same for the life of the client, which owns it.
+ */
+MUSTER_API int muster_fd(const struct muster_client *client);
+
+/* Milliseconds until muster_process must be called at the latest, whatever the descriptor says; -1: no such moment. */
+MUSTER_API int muster_timeout_ms(struct muster_client *client);
+
+/* Does what can be done now and calls callbacks. Never waits, but for looking up the name of a host. */
+MUSTER_API void muster_process(struct muster_client *client);
+
+/*
+ * Waits until there is something to do, and does it. timeout_ms -1: as long as it takes. MUSTER_OK; MUSTER_TIMED_OUT;
+ * MUSTER_STOPPED: a signal came; MUSTER_IN_CALLBACK.
+ */
+MUSTER_API int muster_wait(struct muster_client *client, int timeout_ms);
+
+/*
+ * Starts a thread that turns the client until muster_client_stop, with all signals blocked. Harmless when it runs
+ * already. MUSTER_OK or MUSTER_OUT_OF_MEMORY (there can be no more threads). Stop waits for it; not in a callback.
+ */
+MUSTER_API int muster_client_start(struct muster_client *client);
+MUSTER_API void muster_client_stop(struct muster_client *client);
+
+/* ------------------------------------------------------------------------------------------------ registering */
+
+struct muster_pair {
+    const char *name, *value;
+};
+
+/* How muster itself checks an instance. Zero and NULL: the server's defaults. */
+struct muster_check {
+    const char *type;   /* "tcp", "http", "grpc"; "ttl": muster_registration_report must be called in time */
+    const char *target; /* http: the path, "/health"; grpc: the service */
+    int64_t interval_ms, timeout_ms;
+    unsigned to_fail, to_pass; /* results in a row that change the state */
+};
+
+struct muster_register_options {
+    unsigned version;     /* MUSTER_REGISTER_VERSION, set by MUSTER_REGISTER_INIT */
+    const char *id;       /* of the instance in its service; NULL: the address */
+    const char *address;  /* "http@10.0.0.7:8080", "tcp@HOST:PORT", "unix@/PATH", "HOST:PORT"; must be set */
+    const char *protocol; /* NULL: as the address says */
+    const char *zone;     /* NULL: none */
+    unsigned weight;      /* relative to others; 0: the default, 1 */
+    const char *const *tags; /* these lists end with NULL, or are NULL */
+    const char *const *needs;
+    const struct muster_pair *metadata;
+    size_t n_metadata;
+    const struct muster_check *check; /* NULL: none */
+    /*
+     * Without hold: the instance goes when there was no heartbeat for so long; there is one in each third of it. 0: 30 s.
+     * With hold: how long it outlives a restart of the server.
+     */
+    unsigned ttl_ms;
+    /*
+     * 1: the registration lasts as long as this program's connection. Its end is seen by the kernel of the server in the
+     * moment in which the program dies. A connection that breaks otherwise is made again within the grace.
+     */
+    int hold;
+    unsigned grace_ms; /* with hold; 0: the server's default, 1 s */
+};
+
+#define MUSTER_REGISTER_VERSION 1
+#define MUSTER_REGISTER_INIT                                                                                           \
+    {                                                                                                                  \
+        MUSTER_REGISTER_VERSION, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, NULL, 0, 0, 0                         \
+    }
+
+enum muster_registration_state {
+    MUSTER_REGISTERING = 0, /* never was registered yet; tries */
+    MUSTER_REGISTERED = 1,
+    MUSTER_LOST = 2,   /* was registered; the server cannot be reached or has lost it; tries */
+    MUSTER_DENIED = 3, /* the server does not want it: muster_registration_reason says why; tries now and then */
+    MUSTER_ENDED = 4   /* after muster_deregister_start: it is gone, or nobody could be told within the time-out */
+};
+
+struct muster_registration;
+
+/* The state has changed; several changes in a row may be told once. `ctx` is the one of muster_registration_notify. */
+typedef void (*muster_registration_fn)(void *ctx, struct muster_registration *registration,
+                                       enum muster_registration_state state);
+
+/*
+ * Begins to register an instance of a service, and goes on to for as long as the handle lives: heartbeats, and the same
+ * registration again after any loss (a restart of the registry with or without its data, a lease that ended while the
+ * program was stopped, a broken connection), with waits that grow to 5 s and have jitter. MUSTER_OK, also when the
+ * registry cannot be reached now; MUSTER_BAD_OPTIONS; MUSTER_OUT_OF_MEMORY. Free it with muster_registration_free.
+ */
+MUSTER_API int muster_register(struct muster_client *client, const char *service,
+                               const struct muster_register_options *options,
+                               struct muster_registration **ret_registration);
+
+/* fn NULL: nobody. It is called soon if the state is no longer MUSTER_REGISTERING. */
+MUSTER_API void muster_registration_notify(struct muster_registration *registration, muster_registration_fn fn,
+                                           void *ctx);
+
+MUSTER_API enum muster_registration_state muster_registration_state(struct muster_registration *registration);
+
+/* The id of the instance. As long as the handle. */
+MUSTER_API const char *muster_registration_id(const struct muster_registration *registration);
+
+/* Why it is not registered, in words, "" when it is. Copied into `text` (cut to its size). */
+MUSTER_API void muster_registration_reason(struct muster_registration *registration, char *text, size_t size);
+
+/*
+ * Waits until it is registered. MUSTER_OK; MUSTER_TIMED_OUT; MUSTER_REFUSED (denied: see the reason);
+ * MUSTER_IN_CALLBACK.
+ */
+MUSTER_API int muster_registration_wait(struct muster_registration *registration, unsigned timeout_ms);
+
+/* Tells the result of the program's own check (type "ttl"), with its output in words. Waits for the answer. */
+MUSTER_API int muster_registration_report(struct muster_registration *registration, int passing, const char *output);
+
+/* Has it deregistered; the state becomes MUSTER_ENDED. Does not wait. */
+MUSTER_API void muster_deregister_start(struct muster_registration *registration);
+
+/*
+ * The same, waits for it and frees the handle. MUSTER_OK, also when the registry did not know the instance; what
+ * prevented it from being told otherwise: then the registration goes by itself, since nobody renews it.
+ */
+MUSTER_API int muster_deregister_wait(struct muster_registration *registration);
+
+/*
+ * Stops renewing it: the instance goes when its time is over, with hold after the grace. NULL is fine. Not in its own
+ * callback.
+ */
+MUSTER_API void muster_registration_free(struct muster_registration *registration);
+
+/* ------------------------------------------------------------------------------------------------ discovering */
+
+/* An order that keeps an instance, or a whole service, from being offered. */
+struct muster_order {
+    const char *owner, *reason;
+    int64_t since_ms, until_ms; /* milliseconds since 1970; until 0: no end */
+};
+
+/* An instance at one moment; it never changes. */
+struct muster_instance {
+    const char *service, *id;
+    const char *address;  /* as registered */
+    const char *protocol; /* of the address: "http", "tcp", "unix", …; "" when it has none */
+    const char *host;     /* "" for unix@ */
+    unsigned port;        /* 0 when there is none */
+    unsigned weight;
+    const char *zone;     /* "" when there is none */
+    const char *status;   /* "up", "draining", "maintenance", "failing", … */
+    int offered;          /* 1: may be used */
+    int last_resort;      /* 1: may be used when none is offered: there is doubt about it, and no proof */
+    size_t n_reasons, n_tags, n_needs, n_metadata;
+    const char *const *reasons; /* all that speak against it */
+    const char *const *tags;
+    const char *const *needs;
+    const struct muster_pair *metadata;
+    const char *origin;                /* the protocol by which it was registered */
+    const char *owner;                 /* who registered it; "" when that is not known */
+    int64_t registered_ms, changed_ms; /* milliseconds since 1970 */
+    int64_t revision;                  /* of its last change */
+    const struct muster_order *drain, *maintenance; /* NULL: none */
+};
+
+/* Instances, by their ids. */
+struct muster_instances {
+    size_t n;
+    const struct muster_instance *const *items;
+};
+
+/* NULL is fine. The instances go with it, but for those that were selected and are not released. Any thread. */
+MUSTER_API void muster_instances_free(struct muster_instances *instances);
+
+struct muster_service;
+
+/*
+ * Follows a service: a copy of its instances is kept here and pushed to at each change. MUSTER_OK, also when the
+ * registry cannot be reached now; MUSTER_BAD_OPTIONS; MUSTER_OUT_OF_MEMORY. The copy stays when the registry goes: see
+ * muster_service_age_ms. Following the same one again gives another handle of the same copy. Free it with
+ * muster_service_free.
+ */
+MUSTER_API int muster_follow(struct muster_client *client, const char *service, struct muster_service **ret_service);
+
+/*
+ * A service whose instances are a fixed list: "tcp@h:1,http@h:2,unix@/p". No registry is asked. MUSTER_BAD_OPTIONS:
+ * the list is empty or an address is of no known form.
+ */
+MUSTER_API int muster_service_static(struct muster_client *client, const char *service, const char *addresses,
+                                     struct muster_service **ret_service);
+
+/* NULL is fine. Not in its own callback. */
+MUSTER_API void muster_service_free(struct muster_service *service);
+
+MUSTER_API const char *muster_service_name(const struct muster_service *service);
+
+/* The instances have changed; several changes in a row may be told once. fn NULL: nobody. */
+typedef void (*muster_service_fn)(void *ctx, struct muster_service *service);
+MUSTER_API void muster_service_notify(struct muster_service *service, muster_service_fn fn, void *ctx);
+
+/*
+ * How old the copy may be: milliseconds since the registry last said that all is as it is here. It says so every 5 s at
+ * least. 0 for a fixed list; -1 when it never did.
+ */
+MUSTER_API int64_t muster_service_age_ms(struct muster_service *service);
+
+/*
+ * All instances as they are now, also those that are not offered. Never asks the registry: empty until its first answer.
+ * MUSTER_OK or MUSTER_OUT_OF_MEMORY.
+ */
+MUSTER_API int muster_service_instances(struct muster_service *service, struct muster_instances **ret_instances);
+
+/*
+ * Waits until at least `min` instances are offered; min 0: until the registry has answered. MUSTER_OK,
+ * MUSTER_TIMED_OUT, MUSTER_IN_CALLBACK.
+ */
+MUSTER_API int muster_service_wait(struct muster_service *service, unsigned min, unsigned timeout_ms);
+
+enum muster_policy {
+    MUSTER_ROUND_ROBIN = 0,
+    MUSTER_RANDOM = 1, /* by weight */
+    MUSTER_LEAST = 2   /* the one with the fewest that are selected and not released, by weight */
+};
+
+/*
+ * An instance to use now: one that is offered; where there is none, one of last resort; never another. It counts as in
+ * use until muster_instance_release. MUSTER_OK, MUSTER_NOT_FOUND.
+ */
+MUSTER_API int muster_service_select(struct muster_service *service, enum muster_policy policy,
+                                     const struct muster_instance **ret_instance);
+
+/* NULL is fine. Any thread, also after the service was freed. */
+MUSTER_API void muster_instance_release(const struct muster_instance *instance);
+
+/* ------------------------------------------------------------------------------------------------ the server itself */
 
 struct muster_listener {
     const char *role;      /* "registry" or "gateway" */

@@ -2,9 +2,13 @@
 #include "client/client.h"
 
 #include "base/util.h"
+#include "client/follow.h"
+#include "wire/chars.h"
 #include "wire/http.h"
+#include "wire/json.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +75,28 @@ static const char *choose_token(struct muster_client *client, const struct muste
     return NULL;
 }
 
+static int init(struct muster_client *client, const struct muster_options *options)
+{
+    client->driver.epoll_fd = client->driver.event_fd = -1;
+    int r = driver_init(&client->driver);
+    if (r == 0)
+        r = random_init_system(&client->random);
+    if (r < 0 && r != -ENOMEM) { /* told by the first call, as the caller has nobody to ask yet */
+        client->options_result = MUSTER_BAD_OPTIONS;
+        r = err_set_errno(&client->options_error, 0, "cannot begin");
+    }
+    const char *token = choose_token(client, options);
+    client->timeout_ns = options->timeout_ms * NSEC_PER_MSEC;
+    if (client->options_result == MUSTER_OK)
+        parse_addresses(client, choose_addresses(options));
+    if (r == 0 && (copy_text(options->ca_file, &client->ca_file) < 0 ||
+                   copy_text(options->cert_file, &client->cert_file) < 0 ||
+                   copy_text(options->key_file, &client->key_file) < 0 || copy_text(token, &client->token) < 0))
+        r = -ENOMEM;
+    client->files = (struct conn_files){client->ca_file, client->cert_file, client->key_file};
+    return r;
+}
+
 int muster_client_new(const struct muster_options *options, struct muster_client **ret_client)
 {
     static const struct muster_options defaults = MUSTER_OPTIONS_INIT;
@@ -84,14 +110,7 @@ int muster_client_new(const struct muster_options *options, struct muster_client
                 options->version, MUSTER_OPTIONS_VERSION);
         options = NULL;
     }
-    if (!options)
-        options = &defaults;
-    const char *token = choose_token(client, options);
-    client->timeout_ns = options->timeout_ms * NSEC_PER_MSEC;
-    if (client->options_result == MUSTER_OK)
-        parse_addresses(client, choose_addresses(options));
-    if (copy_text(options->ca_file, &client->ca_file) < 0 || copy_text(options->cert_file, &client->cert_file) < 0 ||
-        copy_text(options->key_file, &client->key_file) < 0 || copy_text(token, &client->token) < 0) {
+    if (init(client, options ? options : &defaults) < 0) {
         muster_client_free(client);
         return MUSTER_OUT_OF_MEMORY;
     }
@@ -103,6 +122,10 @@ void muster_client_free(struct muster_client *client)
 {
     if (!client)
         return;
+    muster_client_stop(client);
+    ASSERT(client->n_handles == 0); /* a handle that outlives its client is the program's mistake: muster.h */
+    follow_free(client->follow);
+    driver_deinit(&client->driver);
     free(client->ca_file);
     free(client->cert_file);
     free(client->key_file);
@@ -115,6 +138,16 @@ const char *muster_error(const struct muster_client *client)
     return client->error.text;
 }
 
+void client_lock(struct muster_client *client)
+{
+    driver_lock(&client->driver);
+}
+
+void client_unlock(struct muster_client *client)
+{
+    driver_unlock(&client->driver);
+}
+
 int client_fail(struct muster_client *client, int result, const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX];
@@ -125,83 +158,123 @@ int client_fail(struct muster_client *client, int result, const char *fmt, ...)
     return err_set(&client->error, result, "%s", text);
 }
 
-static void format_address(const struct address *address, char ret_text[ADDRESS_HOST_MAX + 32])
+int client_fail_memory(struct muster_client *client)
 {
-    const char *colons = strchr(address->host, ':');
-    if (address->scheme == ADDRESS_UNIX)
-        snprintf(ret_text, ADDRESS_HOST_MAX + 32, "unix:%s", address->host);
-    else
-        snprintf(ret_text, ADDRESS_HOST_MAX + 32, "%s://%s%s%s:%s", address->scheme == ADDRESS_HTTPS ? "https" : "http",
-                 colons ? "[" : "", address->host, colons ? "]" : "", address->port);
+    return client_fail(client, MUSTER_OUT_OF_MEMORY, "out of memory");
 }
 
-/*
- * Connects to the first address that can be reached, each having an equal share of the time left. Says of all of them
- * why not, when there is none.
- */
-static int connect_any(struct muster_client *client, nsec_t deadline_ns, const struct address **ret_address,
-                       struct conn **ret_conn)
+/* ------------------------------------------------------------------------------------------------ driving */
+
+int muster_fd(const struct muster_client *client)
 {
-    const struct conn_files files = {client->ca_file, client->cert_file, client->key_file};
-    client->error.text[0] = '\0';
-    for (unsigned i = 0; i < client->n_addresses; i++) {
-        const struct address *address = &client->addresses[i];
-        nsec_t now_ns = conn_now();
-        nsec_t share_ns = (deadline_ns - now_ns) / (client->n_addresses - i);
-        struct err err = {""};
-        int r = conn_open(address, &files, now_ns + share_ns, ret_conn, &err);
-        if (r == 0) {
-            *ret_address = address;
-            client->error.text[0] = '\0';
-            return MUSTER_OK;
-        }
-        if (r == -ENOMEM)
-            return client_fail(client, MUSTER_OUT_OF_MEMORY, "out of memory");
-        char text[ADDRESS_HOST_MAX + 32];
-        format_address(address, text);
-        err_set(&client->error, 0, "%s%s%s: %s", client->error.text, i > 0 ? "; " : "", text, err.text);
-        if (r == -EINVAL)
-            return MUSTER_BAD_OPTIONS;
-    }
-    return MUSTER_UNREACHABLE;
+    return client->driver.epoll_fd;
 }
 
-static int result_of(int error)
+int muster_timeout_ms(struct muster_client *client)
 {
-    switch (error) {
-    case -ENOMEM:
-        return MUSTER_OUT_OF_MEMORY;
-    case -ETIMEDOUT:
-        return MUSTER_TIMED_OUT;
-    case -ECANCELED:
-        return MUSTER_STOPPED;
-    default:
-        return MUSTER_BAD_ANSWER;
-    }
+    client_lock(client);
+    nsec_t wake_ns = driver_wake_ns(&client->driver);
+    client_unlock(client);
+    nsec_t left_ns = wake_ns == NSEC_NEVER ? 0 : wake_ns - conn_now();
+    if (wake_ns == NSEC_NEVER)
+        return -1;
+    return left_ns <= 0 ? 0 : left_ns / NSEC_PER_MSEC < INT_MAX ? (int)(left_ns / NSEC_PER_MSEC) + 1 : INT_MAX;
 }
 
-int client_ask(struct muster_client *client, const char *method, const char *path, http_body_fn on_body, void *ctx,
-               unsigned *ret_status)
+void muster_process(struct muster_client *client)
+{
+    client_lock(client);
+    driver_turn(&client->driver);
+    client_unlock(client);
+}
+
+int muster_wait(struct muster_client *client, int timeout_ms)
+{
+    int result = MUSTER_OK;
+    client_lock(client);
+    nsec_t deadline_ns = timeout_ms < 0 ? NSEC_NEVER : conn_now() + timeout_ms * NSEC_PER_MSEC;
+    int r = client->driver.is_turning ? -EDEADLK : driver_wait(&client->driver, deadline_ns);
+    if (r == -EDEADLK)
+        result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
+    else if (r < 0)
+        result = r == -ETIMEDOUT ? MUSTER_TIMED_OUT : MUSTER_STOPPED;
+    client_unlock(client);
+    return result;
+}
+
+int muster_client_start(struct muster_client *client)
+{
+    client_lock(client);
+    int r = client->driver.has_thread ? 0 : driver_start(&client->driver);
+    int result = r < 0 ? client_fail(client, MUSTER_OUT_OF_MEMORY, "cannot start a thread: %s", strerror(-r)) : 0;
+    client_unlock(client);
+    return result;
+}
+
+void muster_client_stop(struct muster_client *client)
+{
+    client_lock(client);
+    bool has_thread = client->driver.has_thread;
+    client_unlock(client);
+    if (has_thread)
+        driver_stop(&client->driver);
+}
+
+/* ------------------------------------------------------------------------------------------------ asking */
+
+struct ask_question client_question(const struct muster_client *client, const char *method, const char *path)
+{
+    return (struct ask_question){
+        .addresses = client->addresses,
+        .n_addresses = client->n_addresses,
+        .files = &client->files,
+        .token = client->token,
+        .timeout_ns = client->timeout_ns,
+        .method = method,
+        .path = path,
+    };
+}
+
+/* A question that is waited for. */
+struct waiting {
+    struct ask ask;
+    http_body_fn on_body;
+    void *ctx;
+    bool is_over;
+    int result;
+};
+
+static int pass_body(void *ctx, unsigned status, struct slice piece, struct err *err)
+{
+    struct waiting *waiting = ctx;
+    return waiting->on_body ? waiting->on_body(waiting->ctx, status, piece, err) : 0;
+}
+
+static void on_end(struct ask *ask, int result)
+{
+    struct waiting *waiting = ask->ctx;
+    waiting->result = result;
+    waiting->is_over = true;
+}
+
+int client_ask(struct muster_client *client, const struct ask_question *question, unsigned *ret_status)
 {
     client->error = client->options_error;
     if (client->options_result != MUSTER_OK)
         return client->options_result;
-
-    struct conn *conn CLEANUP(conn_closep) = NULL;
-    const struct address *address = NULL;
-    nsec_t deadline_ns = conn_now() + client->timeout_ns;
-    int result = connect_any(client, deadline_ns, &address, &conn);
-    if (result != MUSTER_OK)
-        return result;
-
-    char text[ADDRESS_HOST_MAX + 32];
-    format_address(address, text);
-    const char *host = address->scheme == ADDRESS_UNIX ? "localhost" : strstr(text, "://") + 3;
-    struct err err = {""};
-    const struct http_question question = {method, host, path, client->token};
-    int r = http_ask(conn, &question, on_body, ctx, ret_status, &err);
-    if (r < 0)
-        return client_fail(client, result_of(r), "%s: %s", text, r == -ENOMEM ? "out of memory" : err.text);
+    if (client->driver.is_turning)
+        return client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait for an answer");
+    struct waiting waiting = {.on_body = question->on_body, .ctx = question->ctx};
+    struct ask_question passed = *question;
+    passed.on_body = pass_body;
+    passed.on_end = on_end;
+    passed.ctx = &waiting;
+    if (ask_start(&waiting.ask, &client->driver, &passed) < 0)
+        return client_fail_memory(client);
+    (void)driver_run_until(&client->driver, &waiting.is_over);
+    if (waiting.result != MUSTER_OK)
+        return client_fail(client, waiting.result, "%s", waiting.ask.err.text);
+    *ret_status = ask_status(&waiting.ask);
     return MUSTER_OK;
 }
 
@@ -213,8 +286,74 @@ static int append(void *ctx, unsigned status, struct slice piece, struct err *er
     return r == -EMSGSIZE ? err_set(err, r, "the answer is longer than %zu bytes", body->limit) : r;
 }
 
-int client_ask_all(struct muster_client *client, const char *method, const char *path, struct buf *body,
+int client_ask_all(struct muster_client *client, const struct ask_question *question, struct buf *body,
                    unsigned *ret_status)
 {
-    return client_ask(client, method, path, append, body, ret_status);
+    struct ask_question with_body = *question;
+    with_body.on_body = append;
+    with_body.ctx = body;
+    return client_ask(client, &with_body, ret_status);
+}
+
+static const struct json_limits json_limits = {.n_bytes = CLIENT_ANSWER_BYTES_MAX, .depth = 16};
+
+int client_refused(unsigned status, struct slice body, struct err *err)
+{
+    json_t *tree = NULL;
+    const char *detail = NULL;
+    struct slice words = slice_trim((struct slice){body.ptr, slice_find(body, '\n')});
+    if (json_parse(body, &json_limits, &tree, NULL) == 0 &&
+        (client_read_text(tree, "detail", &detail) || client_read_text(tree, "title", &detail)))
+        words = slice_from_str(detail);
+    words.len = min_size(words.len, 400);
+    if (words.len > 0)
+        err_set(err, 0, "%.*s", SLICE_ARG(words));
+    else
+        err_set(err, 0, "the server answered with HTTP status %u", status);
+    json_decref(tree);
+    return status == 404 ? MUSTER_NOT_FOUND : status == 504 ? MUSTER_TIMED_OUT : MUSTER_REFUSED;
+}
+
+int client_ask_json(struct muster_client *client, const struct ask_question *question, json_t **ret_tree)
+{
+    CLEANUP(buf_deinit) struct buf body = {.limit = CLIENT_ANSWER_BYTES_MAX};
+    unsigned status = 0;
+    int result = client_ask_all(client, question, &body, &status);
+    if (result != MUSTER_OK)
+        return result;
+    if (status >= 400)
+        return client_refused(status, buf_slice(&body), &client->error);
+    struct err err = {"the answer is none that a muster gives"};
+    int r = json_parse(buf_slice(&body), &json_limits, ret_tree, &err);
+    if (r == -ENOMEM)
+        return client_fail_memory(client);
+    return r < 0 ? client_fail(client, MUSTER_BAD_ANSWER, "%s", err.text) : MUSTER_OK;
+}
+
+void client_append_escaped(struct buf *out, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (char_is(c, CHAR_UNRESERVED) && c != '~')
+            buf_append_char(out, c);
+        else
+            buf_printf(out, "%%%02X", (unsigned char)c);
+    }
+}
+
+bool client_read_text(const json_t *object, const char *name, const char **ret_text)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    if (text)
+        *ret_text = text;
+    return text != NULL;
+}
+
+bool client_read_number(const json_t *object, const char *name, int64_t *ret_number)
+{
+    const json_t *value = json_object_get(object, name);
+    if (!json_is_integer(value))
+        return false;
+    *ret_number = json_integer_value(value);
+    return true;
 }

@@ -1,23 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One HTTP/1.1 request and its answer on one connection, which is closed afterwards.
+ * Takes the answer to one HTTP/1.1 request apart as its bytes come. Pure: knows neither connection nor clock.
  */
 #pragma once
 
 #include "base/buf.h"
-#include "client/conn.h"
+#include "base/err.h"
+#include "wire/http1.h"
 
-/* Takes a piece of an answer's body. 0, or -errno with words: the call ends with it. */
+/* Takes a piece of an answer's body. 0, or -errno with words: the answer ends with it. */
 typedef int (*http_body_fn)(void *ctx, unsigned status, struct slice piece, struct err *err);
 
-struct http_question {
-    const char *method, *host, *path;
-    const char *token; /* NULL: none */
+struct http_answer {
+    struct buf head; /* until it is whole; then empty */
+    size_t searched;
+    struct http1_body body;
+    unsigned status; /* 0: the head is not there yet */
+    http_body_fn on_body;
+    void *ctx;
 };
 
+void http_answer_init(struct http_answer *answer, http_body_fn on_body, void *ctx);
+void http_answer_deinit(struct http_answer *answer);
+
 /*
- * Asks, without a body. 0 with the answer's status, its body given to on_body; -EPROTO when the answer is
- * no HTTP, -ECONNRESET when it ends in the middle, -ENOMEM, -ETIMEDOUT, -errno.
+ * More bytes. 0: more must come. HTTP_ANSWER_WHOLE. -EPROTO when it is no HTTP, -ENOMEM, -EMSGSIZE (its head is too
+ * long), or what on_body gave.
  */
-int http_ask(struct conn *conn, const struct http_question *question, http_body_fn on_body, void *ctx,
-             unsigned *ret_status, struct err *err);
+enum { HTTP_ANSWER_WHOLE = 1 };
+int http_answer_take(struct http_answer *answer, struct slice bytes, struct err *err);
+
+/* The peer has closed. 0 when the answer was whole with that, else -ECONNRESET. */
+int http_answer_close(const struct http_answer *answer, struct err *err);

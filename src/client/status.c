@@ -38,22 +38,10 @@ void muster_status_free(struct muster_status *shown)
     status_free(shown ? container_of(shown, struct status, shown) : NULL);
 }
 
-/* The readers give false when the member is missing or of another type. */
-static bool read_text(const json_t *object, const char *name, const char **ret_text)
+/* What is counted here is never negative. */
+static bool read_count(const json_t *object, const char *name, int64_t *ret_number)
 {
-    const char *text = json_string_value(json_object_get(object, name));
-    if (text)
-        *ret_text = text;
-    return text != NULL;
-}
-
-static bool read_number(const json_t *object, const char *name, int64_t *ret_number)
-{
-    const json_t *value = json_object_get(object, name);
-    if (!json_is_integer(value) || json_integer_value(value) < 0)
-        return false;
-    *ret_number = json_integer_value(value);
-    return true;
+    return client_read_number(object, name, ret_number) && *ret_number >= 0;
 }
 
 /* MUSTER_OK, MUSTER_BAD_ANSWER or MUSTER_OUT_OF_MEMORY. */
@@ -69,8 +57,8 @@ static int read_listeners(struct status *status)
     for (size_t i = 0; i < n; i++) {
         const json_t *item = json_array_get(list, i);
         struct muster_listener *listener = &status->listeners[i];
-        if (!read_text(item, "role", &listener->role) || !read_text(item, "address", &listener->address) ||
-            !read_text(item, "protocols", &listener->protocols))
+        if (!client_read_text(item, "role", &listener->role) || !client_read_text(item, "address", &listener->address) ||
+            !client_read_text(item, "protocols", &listener->protocols))
             return MUSTER_BAD_ANSWER;
     }
     status->shown.listeners = status->listeners;
@@ -89,7 +77,7 @@ static int read_workers(struct status *status)
         return MUSTER_OUT_OF_MEMORY;
     for (size_t i = 0; i < n; i++) {
         int64_t n_connections;
-        if (!read_number(json_array_get(list, i), "connections", &n_connections))
+        if (!read_count(json_array_get(list, i), "connections", &n_connections))
             return MUSTER_BAD_ANSWER;
         status->workers[i].n_connections = (uint64_t)n_connections;
     }
@@ -103,10 +91,10 @@ static int read_status(struct status *status)
     struct muster_status *shown = &status->shown;
     const json_t *tree = status->tree, *ready = json_object_get(tree, "ready");
     int64_t memory_bytes;
-    if (!json_is_boolean(ready) || !read_text(tree, "version", &shown->version) ||
-        !read_text(tree, "role", &shown->role) || !read_text(tree, "not_ready", &shown->not_ready) ||
-        !read_number(tree, "pid", &shown->pid) || !read_number(tree, "uptime_ms", &shown->uptime_ms) ||
-        !read_number(tree, "memory_bytes", &memory_bytes))
+    if (!json_is_boolean(ready) || !client_read_text(tree, "version", &shown->version) ||
+        !client_read_text(tree, "role", &shown->role) || !client_read_text(tree, "not_ready", &shown->not_ready) ||
+        !read_count(tree, "pid", &shown->pid) || !read_count(tree, "uptime_ms", &shown->uptime_ms) ||
+        !read_count(tree, "memory_bytes", &memory_bytes))
         return MUSTER_BAD_ANSWER;
     shown->ready = json_is_true(ready);
     shown->memory_bytes = (uint64_t)memory_bytes;
@@ -141,9 +129,12 @@ int muster_get_status(struct muster_client *client, struct muster_status **ret_s
     struct status *status = NULL;
     unsigned http_status = 0;
     *ret_status = NULL;
-    int result = client_ask_all(client, "GET", "/api/v1/status", &body, &http_status);
+    client_lock(client);
+    struct ask_question question = client_question(client, "GET", "/api/v1/status");
+    int result = client_ask_all(client, &question, &body, &http_status);
     if (result == MUSTER_OK)
         result = take_answer(client, buf_slice(&body), http_status, &status);
+    client_unlock(client);
     buf_deinit(&body);
     if (result == MUSTER_OK)
         *ret_status = &status->shown;

@@ -51,9 +51,14 @@ int muster_store_snapshot(struct muster_client *client, muster_piece_fn fn, void
 {
     struct copying copying = {.fn = fn, .ctx = ctx};
     unsigned status = 0;
-    int result = client_ask(client, "GET", "/api/v1/store/snapshot", take_piece, &copying, &status);
+    client_lock(client);
+    struct ask_question question = client_question(client, "GET", "/api/v1/store/snapshot");
+    question.on_body = take_piece;
+    question.ctx = &copying;
+    int result = client_ask(client, &question, &status);
     if (result == MUSTER_OK && status != 200)
         result = refused(client, status, buf_slice(&copying.reason));
+    client_unlock(client);
     buf_deinit(&copying.reason);
     return result;
 }
@@ -65,7 +70,8 @@ static int ask_tree(struct muster_client *client, const char *method, const char
 {
     CLEANUP(buf_deinit) struct buf body = {.limit = ANSWER_BYTES_MAX};
     unsigned status = 0;
-    int result = client_ask_all(client, method, path, &body, &status);
+    struct ask_question question = client_question(client, method, path);
+    int result = client_ask_all(client, &question, &body, &status);
     if (result != MUSTER_OK)
         return result;
     if (status != 200)
@@ -82,23 +88,6 @@ static int fail_answer(struct muster_client *client)
     return client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
 }
 
-static bool read_number(const json_t *object, const char *name, int64_t *ret_number)
-{
-    const json_t *value = json_object_get(object, name);
-    if (!json_is_integer(value))
-        return false;
-    *ret_number = json_integer_value(value);
-    return true;
-}
-
-static bool read_text(const json_t *object, const char *name, const char **ret_text)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-    if (text)
-        *ret_text = text;
-    return text != NULL;
-}
-
 int muster_store_compact(struct muster_client *client, int64_t revision, int64_t *ret_revision)
 {
     char path[96] = "/api/v1/store/compaction";
@@ -106,9 +95,11 @@ int muster_store_compact(struct muster_client *client, int64_t revision, int64_t
     int64_t compacted = 0;
     if (revision != 0)
         (void)snprintf(path, sizeof(path), "/api/v1/store/compaction?revision=%" PRId64, revision);
+    client_lock(client);
     int result = ask_tree(client, "POST", path, &tree);
-    if (result == MUSTER_OK && !read_number(tree, "compacted_revision", &compacted))
+    if (result == MUSTER_OK && !client_read_number(tree, "compacted_revision", &compacted))
         result = fail_answer(client);
+    client_unlock(client);
     if (result == MUSTER_OK && ret_revision)
         *ret_revision = compacted;
     json_decref(tree);
@@ -144,10 +135,10 @@ static int read_note(struct why *why, const json_t *item, struct muster_note *re
 {
     const char *key;
     size_t begin = why->keys.len;
-    if (!read_text(item, "what", &ret_note->what) || !read_text(item, "lease", &ret_note->lease) ||
-        !read_text(item, "actor", &ret_note->actor) || !read_text(item, "cause", &ret_note->cause) ||
-        !read_text(item, "key", &key) || !read_number(item, "revision", &ret_note->revision) ||
-        !read_number(item, "wall_ms", &ret_note->wall_ms) || !read_number(item, "silence_ms", &ret_note->silence_ms))
+    if (!client_read_text(item, "what", &ret_note->what) || !client_read_text(item, "lease", &ret_note->lease) ||
+        !client_read_text(item, "actor", &ret_note->actor) || !client_read_text(item, "cause", &ret_note->cause) ||
+        !client_read_text(item, "key", &key) || !client_read_number(item, "revision", &ret_note->revision) ||
+        !client_read_number(item, "wall_ms", &ret_note->wall_ms) || !client_read_number(item, "silence_ms", &ret_note->silence_ms))
         return MUSTER_BAD_ANSWER;
     int r = base64_decode(slice_from_str(key), &why->keys);
     ret_note->key_len = why->keys.len - begin;
@@ -198,19 +189,6 @@ static int ask_why(struct muster_client *client, const char *path, struct muster
     return MUSTER_OK;
 }
 
-/* Everything but letters and digits as %XX: right in any part of a URL. */
-static void append_escaped(struct buf *path, struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (is_plain)
-            buf_append_char(path, (char)c);
-        else
-            buf_printf(path, "%%%02X", c);
-    }
-}
-
 static int ask_why_of(struct muster_client *client, const char *parameter, struct slice value,
                       struct muster_why **ret_why)
 {
@@ -218,11 +196,12 @@ static int ask_why_of(struct muster_client *client, const char *parameter, struc
     *ret_why = NULL;
     buf_append_str(&path, "/api/v1/store/why?");
     buf_append_str(&path, parameter);
-    append_escaped(&path, value);
+    client_append_escaped(&path, value);
     buf_append_char(&path, '\0');
-    if (buf_error(&path) < 0)
-        return client_fail(client, MUSTER_OUT_OF_MEMORY, "out of memory");
-    return ask_why(client, path.ptr, ret_why);
+    client_lock(client);
+    int result = buf_error(&path) < 0 ? client_fail_memory(client) : ask_why(client, path.ptr, ret_why);
+    client_unlock(client);
+    return result;
 }
 
 int muster_store_why_key(struct muster_client *client, const void *key, size_t key_len, struct muster_why **ret_why)

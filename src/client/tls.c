@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenSSL works on memory here and the bytes are carried by socket_send and socket_recv: its own socket code would
- * raise SIGPIPE in the caller's program, and could not keep a deadline.
+ * OpenSSL works on memory here and the bytes are carried by send and recv: its own socket code would raise SIGPIPE in
+ * the caller's program.
  */
 #include "client/tls.h"
 
 #include "base/util.h"
-#include "client/socket.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,13 +13,13 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 struct tls_session {
     SSL_CTX *context;
     SSL *ssl; /* owns both BIOs */
     BIO *from_peer, *to_peer;
     int fd;
-    nsec_t deadline_ns;
 };
 
 static int fail(struct err *err, int code, const char *what)
@@ -88,79 +87,15 @@ static int prepare(struct tls_session *session, const char *host, const struct c
     return 0;
 }
 
-/* Sends what OpenSSL has written. */
-static int flush(struct tls_session *session, struct err *err)
-{
-    char *bytes;
-    long len = BIO_get_mem_data(session->to_peer, &bytes);
-    if (len <= 0)
-        return 0;
-    int r = socket_send(session->fd, slice_from(bytes, (size_t)len), session->deadline_ns);
-    (void)BIO_reset(session->to_peer);
-    return r < 0 ? err_set_errno(err, r, "cannot send") : 0;
-}
-
-/* Brings more bytes of the peer to OpenSSL. 0, or -ECONNRESET when there are no more. */
-static int fill(struct tls_session *session, struct err *err)
-{
-    char bytes[16 * 1024];
-    ssize_t n = socket_recv(session->fd, bytes, sizeof(bytes), session->deadline_ns);
-    if (n < 0)
-        return err_set_errno(err, (int)n, "cannot receive");
-    if (n == 0)
-        return err_set(err, -ECONNRESET, "the connection was closed in the middle of TLS");
-    return BIO_write(session->from_peer, bytes, (int)n) == n ? 0 : fail(err, -ENOMEM, "TLS");
-}
-
-/*
- * After an OpenSSL call returned `result` and could not go on: carries bytes both ways. 0: call it again;
- * TLS_ENDED: the peer has said that no more bytes come; -errno.
- */
-enum { TLS_ENDED = 1 };
-static int carry(struct tls_session *session, int result, struct err *err)
-{
-    int reason = SSL_get_error(session->ssl, result);
-    long verified = SSL_get_verify_result(session->ssl);
-    int r = flush(session, NULL); /* an alert, too, should reach the server */
-    switch (reason) {
-    case SSL_ERROR_WANT_READ:
-        return r < 0 ? err_set_errno(err, r, "cannot send") : fill(session, err);
-    case SSL_ERROR_WANT_WRITE:
-        return r < 0 ? err_set_errno(err, r, "cannot send") : 0;
-    case SSL_ERROR_ZERO_RETURN:
-        return TLS_ENDED;
-    default:
-        if (verified != X509_V_OK)
-            return err_set(err, -EPROTO, "the server's certificate: %s", X509_verify_cert_error_string(verified));
-        return fail(err, -EPROTO, "TLS failed");
-    }
-}
-
-static int handshake(struct tls_session *session, struct err *err)
-{
-    for (;;) {
-        ERR_clear_error();
-        int result = SSL_do_handshake(session->ssl);
-        if (result == 1)
-            return flush(session, err);
-        int r = carry(session, result, err);
-        if (r != 0)
-            return r < 0 ? r : err_set(err, -EPROTO, "the server ended the TLS handshake");
-    }
-}
-
-int tls_session_open(int fd, const struct address *address, const struct conn_files *files, nsec_t deadline_ns,
-                     struct tls_session **ret_session, struct err *err)
+int tls_session_new(int fd, const struct address *address, const struct conn_files *files,
+                    struct tls_session **ret_session, struct err *err)
 {
     struct tls_session *session = calloc(1, sizeof(*session));
     if (!session)
-        return -ENOMEM;
+        return err_set(err, -ENOMEM, "out of memory");
     session->fd = fd;
-    session->deadline_ns = deadline_ns;
     ERR_clear_error();
     int r = prepare(session, address->host, files, err);
-    if (r == 0)
-        r = handshake(session, err);
     if (r < 0) {
         tls_session_free(session);
         return r;
@@ -178,18 +113,86 @@ void tls_session_free(struct tls_session *session)
     free(session);
 }
 
-int tls_session_send(struct tls_session *session, struct slice bytes, struct err *err)
+bool tls_session_has_output(const struct tls_session *session)
 {
-    while (!slice_is_empty(bytes)) {
-        ERR_clear_error();
-        size_t n = 0;
-        int result = SSL_write_ex(session->ssl, bytes.ptr, bytes.len, &n);
-        int r = result == 1 ? flush(session, err) : carry(session, result, err);
-        if (r != 0)
-            return r < 0 ? r : err_set(err, -ECONNRESET, "the server has ended the connection");
-        bytes = slice_skip(bytes, n);
+    return BIO_pending(session->to_peer) > 0;
+}
+
+int tls_session_flush(struct tls_session *session, struct err *err)
+{
+    char *bytes;
+    for (long len; (len = BIO_get_mem_data(session->to_peer, &bytes)) > 0;) {
+        ssize_t n = send(session->fd, bytes, (size_t)len, MSG_NOSIGNAL);
+        if (n < 0)
+            return errno == EAGAIN || errno == EINTR ? -EAGAIN : err_set_errno(err, -errno, "cannot send");
+        char sent[4096]; /* a memory BIO is emptied by reading it */
+        while (n > 0)
+            n -= BIO_read(session->to_peer, sent, (int)min_size((size_t)n, sizeof(sent)));
     }
     return 0;
+}
+
+/* Brings more bytes of the peer to OpenSSL. 0, -EAGAIN, -ECONNRESET when there are no more, -errno. */
+static int fill(struct tls_session *session, struct err *err)
+{
+    char bytes[16 * 1024];
+    ssize_t n = recv(session->fd, bytes, sizeof(bytes), 0);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? -EAGAIN : err_set_errno(err, -errno, "cannot receive");
+    if (n == 0)
+        return err_set(err, -ECONNRESET, "the connection was closed in the middle of TLS");
+    return BIO_write(session->from_peer, bytes, (int)n) == n ? 0 : fail(err, -ENOMEM, "TLS");
+}
+
+/*
+ * After an OpenSSL call returned `result` and could not go on: carries bytes both ways. 0: call it again;
+ * TLS_ENDED: the peer has said that no more bytes come; -EAGAIN; -errno.
+ */
+enum { TLS_ENDED = 1 };
+static int carry(struct tls_session *session, int result, struct err *err)
+{
+    int reason = SSL_get_error(session->ssl, result);
+    long verified = SSL_get_verify_result(session->ssl);
+    int r = tls_session_flush(session, NULL); /* an alert, too, should reach the server */
+    switch (reason) {
+    case SSL_ERROR_WANT_READ:
+        return r < 0 && r != -EAGAIN ? err_set_errno(err, r, "cannot send") : fill(session, err);
+    case SSL_ERROR_ZERO_RETURN:
+        return TLS_ENDED;
+    default:
+        if (verified != X509_V_OK)
+            return err_set(err, -EPROTO, "the server's certificate: %s", X509_verify_cert_error_string(verified));
+        return fail(err, -EPROTO, "TLS failed");
+    }
+}
+
+int tls_session_shake_hands(struct tls_session *session, struct err *err)
+{
+    for (;;) {
+        ERR_clear_error();
+        int result = SSL_do_handshake(session->ssl);
+        if (result == 1)
+            return tls_session_flush(session, err);
+        int r = carry(session, result, err);
+        if (r != 0)
+            return r < 0 ? r : err_set(err, -EPROTO, "the server ended the TLS handshake");
+    }
+}
+
+ssize_t tls_session_send(struct tls_session *session, struct slice bytes, struct err *err)
+{
+    int r = tls_session_flush(session, err);
+    while (r == 0) {
+        size_t n = 0;
+        ERR_clear_error();
+        int result = SSL_write_ex(session->ssl, bytes.ptr, bytes.len, &n);
+        if (result == 1) {
+            r = tls_session_flush(session, err);
+            return r < 0 && r != -EAGAIN ? r : (ssize_t)n;
+        }
+        r = carry(session, result, err);
+    }
+    return r < 0 ? r : err_set(err, -ECONNRESET, "the server has ended the connection");
 }
 
 ssize_t tls_session_recv(struct tls_session *session, void *ret_bytes, size_t len, struct err *err)
