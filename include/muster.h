@@ -150,12 +150,12 @@ struct muster_check {
 };
 
 struct muster_register_options {
-    unsigned version;     /* MUSTER_REGISTER_VERSION, set by MUSTER_REGISTER_INIT */
-    const char *id;       /* of the instance in its service; NULL: the address */
-    const char *address;  /* "http@10.0.0.7:8080", "tcp@HOST:PORT", "unix@/PATH", "HOST:PORT"; must be set */
-    const char *protocol; /* NULL: as the address says */
-    const char *zone;     /* NULL: none */
-    unsigned weight;      /* relative to others; 0: the default, 1 */
+    unsigned version;        /* MUSTER_REGISTER_VERSION, set by MUSTER_REGISTER_INIT */
+    const char *id;          /* of the instance in its service; NULL: the address */
+    const char *address;     /* "http@10.0.0.7:8080", "tcp@HOST:PORT", "unix@/PATH", "HOST:PORT"; must be set */
+    const char *protocol;    /* NULL: as the address says */
+    const char *zone;        /* NULL: none */
+    unsigned weight;         /* relative to others; 0: the default, 1 */
     const char *const *tags; /* these lists end with NULL, or are NULL */
     const char *const *needs;
     const struct muster_pair *metadata;
@@ -256,19 +256,19 @@ struct muster_instance {
     const char *host;     /* "" for unix@ */
     unsigned port;        /* 0 when there is none */
     unsigned weight;
-    const char *zone;     /* "" when there is none */
-    const char *status;   /* "up", "draining", "maintenance", "failing", … */
-    int offered;          /* 1: may be used */
-    int last_resort;      /* 1: may be used when none is offered: there is doubt about it, and no proof */
+    const char *zone;   /* "" when there is none */
+    const char *status; /* "up", "draining", "maintenance", "failing", … */
+    int offered;        /* 1: may be used */
+    int last_resort;    /* 1: may be used when none is offered: there is doubt about it, and no proof */
     size_t n_reasons, n_tags, n_needs, n_metadata;
     const char *const *reasons; /* all that speak against it */
     const char *const *tags;
     const char *const *needs;
     const struct muster_pair *metadata;
-    const char *origin;                /* the protocol by which it was registered */
-    const char *owner;                 /* who registered it; "" when that is not known */
-    int64_t registered_ms, changed_ms; /* milliseconds since 1970 */
-    int64_t revision;                  /* of its last change */
+    const char *origin;                             /* the protocol by which it was registered */
+    const char *owner;                              /* who registered it; "" when that is not known */
+    int64_t registered_ms, changed_ms;              /* milliseconds since 1970 */
+    int64_t revision;                               /* of its last change */
     const struct muster_order *drain, *maintenance; /* NULL: none */
 };
 
@@ -340,6 +340,140 @@ MUSTER_API int muster_service_select(struct muster_service *service, enum muster
 
 /* NULL is fine. Any thread, also after the service was freed. */
 MUSTER_API void muster_instance_release(const struct muster_instance *instance);
+
+/* ------------------------------------------------------------------------------------------------ asking once */
+
+/*
+ * These ask the registry and wait for its answer. Results besides those named at each: MUSTER_UNREACHABLE,
+ * MUSTER_TIMED_OUT, MUSTER_BAD_ANSWER, MUSTER_REFUSED, MUSTER_IN_CALLBACK, MUSTER_OUT_OF_MEMORY.
+ */
+
+struct muster_service_summary {
+    const char *name;
+    uint64_t n_instances, n_offered;
+    int64_t revision; /* of its last change */
+};
+
+/* Services, by their names. */
+struct muster_services {
+    size_t n;
+    const struct muster_service_summary *items;
+};
+
+/* All services whose names begin with prefix, which may be NULL. Free the result with muster_services_free. */
+MUSTER_API int muster_list_services(struct muster_client *client, const char *prefix,
+                                    struct muster_services **ret_services);
+/* NULL is fine. */
+MUSTER_API void muster_services_free(struct muster_services *services);
+
+/*
+ * The instances of a service; NULL: as they are now. Else as they were `at` a time: "2026-11-21T10:00:00Z",
+ * milliseconds since 1970, or "r" and a revision. MUSTER_NOT_FOUND. Free the result with muster_instances_free.
+ */
+MUSTER_API int muster_show(struct muster_client *client, const char *service, const char *at,
+                           struct muster_instances **ret_instances);
+
+/* A change of an instance. */
+struct muster_event {
+    int64_t wall_ms, revision;
+    const char *kind; /* "registered", "expired", "draining", …; muster_watch: "reset": some changes were missed */
+    const char *service, *instance;
+    const char *actor;    /* who did it; "" when that is not known */
+    const char *evidence; /* how it was seen; often "" */
+    int64_t silence_ms;   /* how long the instance had been silent */
+};
+
+/* Gives 0 to go on. */
+typedef int (*muster_event_fn)(void *ctx, const struct muster_event *event);
+
+/*
+ * Tells all changes from now on of the services named (a list that ends with NULL; NULL: all), through any loss of the
+ * connection once it was there. Returns MUSTER_STOPPED after fn gave something else than 0, or MUSTER_UNREACHABLE and
+ * others before the first answer.
+ */
+MUSTER_API int muster_watch(struct muster_client *client, const char *const *services, muster_event_fn fn, void *ctx);
+
+struct muster_history {
+    size_t n;
+    const struct muster_event *items; /* newest first */
+};
+
+/*
+ * What became of the instances of a service (NULL: of all), or of one of them (NULL: all); since when (0: as far as is
+ * known); at most `limit` (0: the server's default). Free the result with muster_history_free.
+ */
+MUSTER_API int muster_get_history(struct muster_client *client, const char *service, const char *instance,
+                                  int64_t since_ms, unsigned limit, struct muster_history **ret_history);
+/* NULL is fine. */
+MUSTER_API void muster_history_free(struct muster_history *history);
+
+struct muster_graph_service {
+    const char *name;
+    uint64_t n_instances, n_offered;
+    int known; /* 0: it is needed, but nobody has registered it */
+};
+
+struct muster_graph_edge {
+    const char *from, *to; /* `from` needs `to` */
+};
+
+struct muster_graph {
+    size_t n_services, n_edges, n_cycles;
+    const struct muster_graph_service *services;
+    const struct muster_graph_edge *edges;
+    const char *const *const *cycles; /* each a list of names that ends with NULL */
+};
+
+/* Who needs whom. Free the result with muster_graph_free. */
+MUSTER_API int muster_get_graph(struct muster_client *client, struct muster_graph **ret_graph);
+/* NULL is fine. */
+MUSTER_API void muster_graph_free(struct muster_graph *graph);
+
+struct muster_explain_step {
+    const char *step, *verdict, *why;
+};
+
+struct muster_explanation {
+    int in_answer; /* 1: clients are given the instance */
+    size_t n_steps;
+    const struct muster_explain_step *steps;
+    struct muster_history history;
+};
+
+/* Why an instance is, or is not, given to clients; also of one that is gone. Free with muster_explanation_free. */
+MUSTER_API int muster_explain(struct muster_client *client, const char *service, const char *instance,
+                              struct muster_explanation **ret_explanation);
+/* NULL is fine. */
+MUSTER_API void muster_explanation_free(struct muster_explanation *explanation);
+
+/*
+ * Waits until each of the services (a list that ends with NULL) has at least `min` instances that are offered.
+ * MUSTER_TIMED_OUT: muster_error names those that have not.
+ */
+MUSTER_API int muster_wait_ready(struct muster_client *client, const char *const *services, unsigned min,
+                                 unsigned timeout_ms);
+
+/* Registers an instance once, without heartbeats: it goes when its ttl_ms is over. options.hold must be 0. */
+MUSTER_API int muster_register_once(struct muster_client *client, const char *service,
+                                    const struct muster_register_options *options);
+
+/* MUSTER_NOT_FOUND: it was not there. */
+MUSTER_API int muster_deregister(struct muster_client *client, const char *service, const char *instance);
+
+enum muster_order_kind {
+    MUSTER_DRAIN = 0,      /* no new work */
+    MUSTER_MAINTENANCE = 1 /* no work */
+};
+
+/*
+ * Orders that an instance (NULL: the whole service) is not offered, for so long (0: until it is ended). The reason, which
+ * may be NULL, is shown to whoever asks. MUSTER_NOT_FOUND.
+ */
+MUSTER_API int muster_order(struct muster_client *client, enum muster_order_kind kind, const char *service,
+                            const char *instance, const char *reason, int64_t for_ms);
+/* MUSTER_NOT_FOUND also: there is no such order. */
+MUSTER_API int muster_order_end(struct muster_client *client, enum muster_order_kind kind, const char *service,
+                                const char *instance);
 
 /* ------------------------------------------------------------------------------------------------ the server itself */
 

@@ -1,67 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
-#include "cli/writer.h"
-#include "muster.h"
-
-#include <getopt.h>
-#include <string.h>
-
-struct status_arguments {
-    struct muster_options options;
-    bool json;
-};
+#include "cli/words.h"
 
 static void print_options(FILE *out)
 {
-    fputs("  --address LIST   http://HOST:PORT, https://HOST:PORT or unix:/PATH, several separated by commas\n"
-          "                   (default: $MUSTER_ADDR, else http://127.0.0.1:2379)\n"
-          "  --output FORMAT  table (default) or json\n"
-          "  --ca FILE        trust these authorities (PEM) instead of the system's\n"
-          "  --cert FILE      show this certificate (PEM)\n"
-          "  --key FILE       its key, when it is not in the same file\n"
-          "\n"
-          "exits with 0 when the server is ready, 1 when it is not, 3 when it cannot be reached\n",
-          out);
-}
-
-/* 0, or the exit code. */
-static int parse_arguments(int argc, char **argv, const struct command_io *io, struct status_arguments *arguments)
-{
-    static const struct option known[] = {
-        {"address", required_argument, NULL, 'a'}, {"output", required_argument, NULL, 'o'},
-        {"ca", required_argument, NULL, 'A'},      {"cert", required_argument, NULL, 'C'},
-        {"key", required_argument, NULL, 'K'},     {NULL, 0, NULL, 0},
-    };
-    optind = 0;
-    opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":", known, NULL)) != -1;) {
-        switch (c) {
-        case 'a':
-            arguments->options.addresses = optarg;
-            break;
-        case 'o':
-            if (strcmp(optarg, "json") != 0 && strcmp(optarg, "table") != 0)
-                return command_fail_usage(&status_command, io, "--output is table or json, not \"%s\"", optarg);
-            arguments->json = strcmp(optarg, "json") == 0;
-            break;
-        case 'A':
-            arguments->options.ca_file = optarg;
-            break;
-        case 'C':
-            arguments->options.cert_file = optarg;
-            break;
-        case 'K':
-            arguments->options.key_file = optarg;
-            break;
-        case ':':
-            return command_fail_usage(&status_command, io, "%s needs a value", argv[optind - 1]);
-        default:
-            return command_fail_usage(&status_command, io, "unknown option \"%s\"", argv[optind - 1]);
-        }
-    }
-    if (optind < argc)
-        return command_fail_usage(&status_command, io, "unexpected argument \"%s\"", argv[optind]);
-    return 0;
+    words_print_common(out);
+    fputs("\nexits with 0 when the server is ready, 1 when it is not, 3 when it cannot be reached\n", out);
 }
 
 static void write_status(struct writer *writer, const struct muster_status *status)
@@ -93,36 +37,28 @@ static void write_status(struct writer *writer, const struct muster_status *stat
     writer_close_list(writer);
 }
 
-static int fail(const struct command_io *io, int result, const char *text)
+static int print_status(const struct arguments *arguments, const struct muster_status *status)
 {
-    fprintf(io->err, "muster status: %s\n", text);
-    return result == MUSTER_UNREACHABLE ? EXIT_UNREACHABLE : result == MUSTER_BAD_OPTIONS ? EXIT_USAGE : EXIT_NO;
-}
-
-static int print_status(const struct command_io *io, const struct muster_status *status, bool json)
-{
-    struct writer *writer = json ? writer_new_json(io->out) : writer_new_table(io->out, io->color);
+    struct writer *writer = words_writer(arguments);
     if (!writer)
-        return fail(io, MUSTER_OUT_OF_MEMORY, "out of memory");
+        return words_fail_memory(arguments);
     write_status(writer, status);
-    if (writer_finish(writer) < 0)
-        return fail(io, MUSTER_OUT_OF_MEMORY, "out of memory");
-    return status->ready ? EXIT_OK : EXIT_NO;
+    int code = words_finish(arguments, writer);
+    return code == EXIT_OK && !status->ready ? EXIT_NO : code;
 }
 
 static int run(int argc, char **argv, const struct command_io *io)
 {
-    struct status_arguments arguments = {.options = MUSTER_OPTIONS_INIT};
-    int code = parse_arguments(argc, argv, io, &arguments);
-    if (code != 0)
-        return code;
+    struct arguments arguments;
     struct muster_client *client;
     struct muster_status *status;
-    int result = muster_client_new(&arguments.options, &client);
-    if (result != MUSTER_OK)
-        return fail(io, result, "out of memory");
-    result = muster_get_status(client, &status);
-    code = result == MUSTER_OK ? print_status(io, status, arguments.json) : fail(io, result, muster_error(client));
+    int code = words_parse(&status_command, io, argc, argv, NULL, 0, false, 0, 0, &arguments);
+    if (code == 0)
+        code = words_connect(&arguments, &client);
+    if (code != 0)
+        return code;
+    int result = muster_get_status(client, &status);
+    code = result == MUSTER_OK ? print_status(&arguments, status) : words_fail(&arguments, client, result);
     muster_status_free(status);
     muster_client_free(client);
     return code;

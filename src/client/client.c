@@ -89,9 +89,9 @@ static int init(struct muster_client *client, const struct muster_options *optio
     client->timeout_ns = options->timeout_ms * NSEC_PER_MSEC;
     if (client->options_result == MUSTER_OK)
         parse_addresses(client, choose_addresses(options));
-    if (r == 0 && (copy_text(options->ca_file, &client->ca_file) < 0 ||
-                   copy_text(options->cert_file, &client->cert_file) < 0 ||
-                   copy_text(options->key_file, &client->key_file) < 0 || copy_text(token, &client->token) < 0))
+    if (r == 0 &&
+        (copy_text(options->ca_file, &client->ca_file) < 0 || copy_text(options->cert_file, &client->cert_file) < 0 ||
+         copy_text(options->key_file, &client->key_file) < 0 || copy_text(token, &client->token) < 0))
         r = -ENOMEM;
     client->files = (struct conn_files){client->ca_file, client->cert_file, client->key_file};
     return r;
@@ -297,6 +297,17 @@ int client_ask_all(struct muster_client *client, const struct ask_question *ques
 
 static const struct json_limits json_limits = {.n_bytes = CLIENT_ANSWER_BYTES_MAX, .depth = 16};
 
+/* The services that a problem names as missing, behind what it says. */
+static void add_missing(const json_t *problem, struct err *err)
+{
+    const json_t *missing = json_object_get(problem, "missing");
+    for (size_t i = 0; i < json_array_size(missing); i++) {
+        struct err before = *err;
+        const char *name = json_string_value(json_array_get(missing, i));
+        err_set(err, 0, "%s%s%s", before.text, i == 0 ? ": " : ", ", name ? name : "");
+    }
+}
+
 int client_refused(unsigned status, struct slice body, struct err *err)
 {
     json_t *tree = NULL;
@@ -310,6 +321,7 @@ int client_refused(unsigned status, struct slice body, struct err *err)
         err_set(err, 0, "%.*s", SLICE_ARG(words));
     else
         err_set(err, 0, "the server answered with HTTP status %u", status);
+    add_missing(tree, err);
     json_decref(tree);
     return status == 404 ? MUSTER_NOT_FOUND : status == 504 ? MUSTER_TIMED_OUT : MUSTER_REFUSED;
 }

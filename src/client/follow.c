@@ -108,7 +108,8 @@ static void begin_anew(struct follow *follow)
 
 static int take_event(struct follow *follow, const struct sse_event *event)
 {
-    static int (*const takers[])(struct follow *follow, const json_t *tree) = {take_snapshot, take_synced, take_change};
+    static int (*const takers[])(struct follow * follow, const json_t *tree) = {take_snapshot, take_synced,
+                                                                                take_change};
     static const char *const types[] = {"snapshot", "synced", "change"};
     if (slice_equal_str(event->type, "reset")) {
         begin_anew(follow);

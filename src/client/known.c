@@ -54,7 +54,8 @@ static int read_metadata(struct known *known)
     known->metadata = calloc(json_object_size(object) + 1, sizeof(known->metadata[0]));
     if (!known->metadata)
         return -ENOMEM;
-    json_object_foreach (object, name, value) {
+    json_object_foreach(object, name, value)
+    {
         const char *text = json_string_value(value);
         if (text)
             known->metadata[known->shown.n_metadata++] = (struct muster_pair){name, text};

@@ -73,8 +73,8 @@ static void plan_renewal(struct muster_registration *registration)
 {
     nsec_t third_ns = registration->ttl_ns / 3;
     if (registration->ttl_ns > 0)
-        wake_in(registration, third_ns - (nsec_t)random_below(&registration->client->random,
-                                                              (uint64_t)third_ns / 8 + 1));
+        wake_in(registration,
+                third_ns - (nsec_t)random_below(&registration->client->random, (uint64_t)third_ns / 8 + 1));
 }
 
 /* What the server gave: {"ttl_ms": …}. */

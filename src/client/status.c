@@ -57,7 +57,8 @@ static int read_listeners(struct status *status)
     for (size_t i = 0; i < n; i++) {
         const json_t *item = json_array_get(list, i);
         struct muster_listener *listener = &status->listeners[i];
-        if (!client_read_text(item, "role", &listener->role) || !client_read_text(item, "address", &listener->address) ||
+        if (!client_read_text(item, "role", &listener->role) ||
+            !client_read_text(item, "address", &listener->address) ||
             !client_read_text(item, "protocols", &listener->protocols))
             return MUSTER_BAD_ANSWER;
     }

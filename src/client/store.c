@@ -138,7 +138,8 @@ static int read_note(struct why *why, const json_t *item, struct muster_note *re
     if (!client_read_text(item, "what", &ret_note->what) || !client_read_text(item, "lease", &ret_note->lease) ||
         !client_read_text(item, "actor", &ret_note->actor) || !client_read_text(item, "cause", &ret_note->cause) ||
         !client_read_text(item, "key", &key) || !client_read_number(item, "revision", &ret_note->revision) ||
-        !client_read_number(item, "wall_ms", &ret_note->wall_ms) || !client_read_number(item, "silence_ms", &ret_note->silence_ms))
+        !client_read_number(item, "wall_ms", &ret_note->wall_ms) ||
+        !client_read_number(item, "silence_ms", &ret_note->silence_ms))
         return MUSTER_BAD_ANSWER;
     int r = base64_decode(slice_from_str(key), &why->keys);
     ret_note->key_len = why->keys.len - begin;

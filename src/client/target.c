@@ -42,7 +42,10 @@ int target_parse(struct slice text, struct target *ret_target, struct err *err)
     if (!is_unix && slice_find(slice_skip(rest, bracket < rest.len ? bracket : 0), ':') ==
                         rest.len - (bracket < rest.len ? bracket : 0))
         return err_set(err, -EINVAL, "address \"%.*s\": expected a port after the host", SLICE_ARG(text));
-    (void)snprintf(spelt, sizeof(spelt), "%s%.*s", is_unix ? "unix:" : is_https ? "https://" : "http://",
+    (void)snprintf(spelt, sizeof(spelt), "%s%.*s",
+                   is_unix    ? "unix:"
+                   : is_https ? "https://"
+                              : "http://",
                    SLICE_ARG(rest));
     int r = address_parse(slice_from_str(spelt), &target.address, err);
     if (r < 0)

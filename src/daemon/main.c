@@ -12,6 +12,18 @@ int main(int argc, char **argv)
 {
     static const struct command *const commands[] = {
         &serve_command,
+        &ls_command,
+        &show_command,
+        &watch_command,
+        &history_command,
+        &why_command,
+        &graph_command,
+        &wait_command,
+        &register_command,
+        &deregister_command,
+        &drain_command,
+        &maintenance_command,
+        &run_command,
         &status_command,
         &store_command,
         &version_command,
