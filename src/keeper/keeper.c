@@ -227,6 +227,20 @@ static bool may_stop(const struct keeper *keeper)
            !keeper->is_making_space;
 }
 
+/* A full disk, and its end. What the disk refuses for good was told by keeper_write_batch. */
+static void tell_refusal(struct keeper *keeper)
+{
+    enum store_outcome refusal = local_refusal(keeper->local);
+    if (refusal == keeper->told_refusal)
+        return;
+    if (refusal == STORE_NO_SPACE)
+        log_error(keeper->log, "the disk is full: the store refuses changes until there is room",
+                  log_text("folder", keeper->files->path));
+    else if (refusal == STORE_OK)
+        log_info(keeper->log, "there is room on the disk again: the store takes changes");
+    keeper->told_refusal = refusal;
+}
+
 static void keeper_tick(struct loop_task *task)
 {
     struct keeper *keeper = container_of(task, struct keeper, tick);
@@ -249,6 +263,7 @@ static void keeper_tick(struct loop_task *task)
     if (keeper->log_state == LOG_RESTS)
         more_to_do |= work_at_rest(keeper, n_applied);
     more_to_do |= local_reclaim(keeper->local);
+    tell_refusal(keeper);
     if (may_stop(keeper))
         loop_stop(keeper->loop);
     else
@@ -382,6 +397,7 @@ int keeper_start(struct keeper *keeper, struct loop *const *loops, unsigned n_lo
         return err_set_errno(err, -ENOMEM, "the keeper");
     loop_settle(keeper->loop); /* the clock: opening may have taken long */
     local_start(keeper->local, loop_now(keeper->loop));
+    local_prove_room(keeper->local); /* else the first batch would wait for it, unanswered */
 
     int result = pthread_create(&keeper->log_thread, NULL, keeper_log_main, keeper);
     if (result != 0)

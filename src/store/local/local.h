@@ -112,7 +112,7 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
 
 /*
  * Sees to room on the disk for the next batches; without it changes are refused until this finds some. It may take
- * milliseconds, so it is called when a batch has been answered. As local_write.
+ * milliseconds, so it is called at the start and when a batch has been answered. As local_write.
  */
 void local_prove_room(struct local *local);
 

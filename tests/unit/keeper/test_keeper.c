@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct seen {
@@ -235,7 +236,77 @@ static void a_backup_that_comes_too_late_is_turned_away(void)
     keeper_kit_deinit(&kit);
 }
 
+/* -------- a full disk */
+
+static const struct wal_files_ops *folder_ops;
+static _Atomic bool is_disk_full;
+
+static int allocate(void *ctx, struct wal_file *file, uint64_t offset, uint64_t bytes)
+{
+    return is_disk_full ? -ENOSPC : folder_ops->allocate(ctx, file, offset, bytes);
+}
+
+/* Puts until the outcome is that one. */
+static void put_until(struct keeper_kit *kit, enum store_outcome outcome)
+{
+    static char value[100 * 1024];
+    struct store_op op = {.type = STORE_OP_PUT, .put = {SLICE_LIT("key"), slice_from(value, sizeof(value))}};
+    enum store_outcome seen;
+    do {
+        struct keeper_asked asked = {.request = {.type = STORE_TXN, .txn = {.success = &op, .n_success = 1}}};
+        seen = keeper_kit_ask(kit, &asked);
+        store_request_deinit(&asked.request);
+    } while (seen != outcome);
+}
+
+/* How often the log of the process says so. */
+static unsigned count_lines(int fd, const char *text)
+{
+    char bytes[8192];
+    unsigned n = 0;
+    ssize_t len = pread(fd, bytes, sizeof(bytes) - 1, 0);
+    expect_true(len >= 0);
+    bytes[len] = '\0';
+    for (const char *at = bytes; (at = strstr(at, text)); at++)
+        n++;
+    return n;
+}
+
+static void a_full_disk_refuses_and_is_told(void)
+{
+    struct keeper_kit kit;
+    keeper_kit_init(&kit);
+    struct wal_files *folder;
+    struct err err;
+    char path[128];
+    snprintf(path, sizeof(path), "%s/full", kit.folder);
+    int fd = memfd_create("log", MFD_CLOEXEC);
+    expect_int(log_new(&(struct log_options){.fd = fd, .format = LOG_FORMAT_LOGFMT}, &kit.options.log), 0);
+    expect_int(wal_folder_open(path, &folder, &err), 0);
+    folder_ops = folder->ops;
+    struct wal_files_ops ops = *folder_ops;
+    ops.allocate = allocate;
+    struct wal_files files = {.ops = &ops, .ctx = folder->ctx, .path = folder->path};
+    kit.options.files = &files;
+    keeper_kit_reopen(&kit);
+    is_disk_full = true;
+    keeper_kit_reopen(&kit); /* a start is possible, too, and nobody waits for an answer */
+    put_until(&kit, STORE_NO_SPACE);
+    put_until(&kit, STORE_NO_SPACE); /* the turn that refused the first is over now */
+    expect_int(count_lines(fd, "the disk is full"), 1);
+    is_disk_full = false;
+    put_until(&kit, STORE_OK);
+    put_until(&kit, STORE_OK);
+    expect_int(count_lines(fd, "the disk is full"), 1);
+    expect_int(count_lines(fd, "room on the disk again"), 1);
+    keeper_kit_deinit(&kit);
+    wal_folder_close(folder);
+    log_free(kit.options.log);
+    close(fd);
+}
+
 static const struct test_case cases[] = {
+    {"a full disk refuses changes and is told, as is its end", a_full_disk_refuses_and_is_told},
     {"a backup is a whole snapshot", a_backup_is_a_whole_snapshot},
     {"a backup that comes too late is turned away", a_backup_that_comes_too_late_is_turned_away},
     {"what was acknowledged is there after a restart", what_was_acknowledged_is_there_after_a_restart},
