@@ -19,9 +19,8 @@
 /* A node with fewer slots than this looks for a neighbour to become one with. */
 #define FEW (TREE_SLOTS / 4)
 
-/* A record is fetched so many before its turn, and so much of it: the processor sees the pattern and goes on. */
-#define AHEAD       4
-#define FETCH_BYTES 256
+/* A record is fetched so many before its turn. */
+#define AHEAD 4
 
 /* Spare nodes beyond these are freed. */
 #define SPARE_MAX 1024
@@ -377,20 +376,13 @@ static void iter_next_leaf(struct tree_iter *iter)
     }
 }
 
-/* Records lie all over the memory: one is fetched while those before it are used. Its key and value lie behind it. */
-static void fetch(const struct store_kv *record)
-{
-    for (size_t at = 0; at < FETCH_BYTES; at += 64)
-        __builtin_prefetch((const char *)record + at);
-}
-
 const struct store_kv *tree_next(struct tree_iter *iter)
 {
     while (iter->height) {
         const struct tree_node *leaf = iter->path[iter->height - 1].node;
         unsigned slot = iter->path[iter->height - 1].slot;
         if (slot + AHEAD < leaf->n)
-            fetch(leaf->record[slot + AHEAD]);
+            tree_fetch(leaf->record[slot + AHEAD], TREE_RECORD_BYTES);
         if (slot < leaf->n) {
             iter->path[iter->height - 1].slot++;
             return leaf->record[slot];

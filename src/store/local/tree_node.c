@@ -72,6 +72,7 @@ static unsigned first_not_below(const struct tree_node *node, uint64_t digest)
 unsigned tree_node_search(const struct tree_node *node, struct way *way, bool *ret_equal)
 {
     *ret_equal = false;
+    tree_fetch(node, sizeof(*node));
     if (node->n == 0)
         return 0;
     if (!shares_prefix(node, way))

@@ -40,6 +40,16 @@ struct way {
     int order; /* -1, 1: behind them the key is below, above that lowest one; 0: not known, perhaps more are the same */
 };
 
+/* So much of a record (its key and value lie behind it) that the processor sees the pattern and goes on by itself. */
+#define TREE_RECORD_BYTES 256
+
+/* Asks for all of what is used soon: nodes and records lie anywhere, and line by line each would be waited for. */
+static inline void tree_fetch(const void *memory, size_t n_bytes)
+{
+    for (size_t at = 0; at < n_bytes; at += 64)
+        __builtin_prefetch((const char *)memory + at);
+}
+
 /* The lowest record in or below a slot. */
 const struct store_kv *tree_node_low(const struct tree_node *node, unsigned slot);
 
