@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pages of services against a sorted list: random names, prefixes, limits; and that going from page to page sees all. */
+/* Pages of services against a sorted list: random names, prefixes, limits; and that page after page shows all. */
 #include "catalog/directory_write.h"
 #include "fronts/api/api_impl.h"
 
