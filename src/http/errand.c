@@ -7,6 +7,8 @@
  *
  * While a name is being resolved, the request belongs to the resolver: ending the errand then means cancelling there
  * and waiting for its mail.
+ *
+ * A host's addresses are tried one after the other until one takes the connection.
  */
 #include "http/errand.h"
 
@@ -30,6 +32,17 @@ static void run_done(struct loop_task *task)
     struct errand *errand = container_of(task, struct errand, done);
     errand->state = ERRAND_RESTS;
     errand->on_done(errand);
+}
+
+static void connect_to(struct errand *errand, const struct addr *addr);
+
+/* There is no connection to this one of the host's addresses. */
+static void try_next(struct errand *errand, int result)
+{
+    if (errand->i_addr + 1 < errand->resolve.n_addrs)
+        connect_to(errand, &errand->resolve.addrs[++errand->i_addr]);
+    else
+        finish(errand, result);
 }
 
 /* ------------------------------------------------------------------------------------------------ asking */
@@ -116,7 +129,10 @@ static void on_h2_done(void *owner, int result, unsigned status, const char *fau
     errand->status = status;
     errand->fault = fault;
     h2_once_free(TAKE(errand->h2));
-    finish(errand, result == 0 ? buf_error(&errand->body) : result);
+    if (result < 0 && !errand->was_sent)
+        try_next(errand, result);
+    else
+        finish(errand, result == 0 ? buf_error(&errand->body) : result);
 }
 
 static const struct h2_once_events h2_events = {.on_field = on_h2_field, .on_body = on_h2_body, .on_done = on_h2_done};
@@ -161,7 +177,7 @@ static void call_h2(struct errand *errand, const struct addr *addr)
                           },
                           &h2_events, errand, &errand->h2);
     if (r < 0)
-        finish(errand, r);
+        try_next(errand, r);
 }
 
 /* ------------------------------------------------------------------------------------------------ connecting */
@@ -170,7 +186,7 @@ static void on_connection(struct pool_wait *wait, int result, struct client_conn
 {
     struct errand *errand = container_of(wait, struct errand, wait);
     if (result < 0)
-        finish(errand, result);
+        try_next(errand, result);
     else
         ask(errand, connection);
 }
@@ -182,7 +198,10 @@ static void on_knock(struct stream *stream, unsigned new_bits)
         return;
     int result = new_bits & STREAM_FAILED ? stream->error : 0;
     stream_close(TAKE(errand->stream));
-    finish(errand, result);
+    if (result < 0)
+        try_next(errand, result);
+    else
+        finish(errand, 0);
 }
 
 static void knock(struct errand *errand, const struct addr *addr)
@@ -190,7 +209,7 @@ static void knock(struct errand *errand, const struct addr *addr)
     errand->state = ERRAND_KNOCKS;
     int r = errand->office->connect(errand->office->loop, addr, NSEC_NEVER, on_knock, errand, &errand->stream);
     if (r < 0)
-        finish(errand, r);
+        try_next(errand, r);
 }
 
 static void connect_to(struct errand *errand, const struct addr *addr)
@@ -215,7 +234,7 @@ static void connect_to(struct errand *errand, const struct addr *addr)
     if (r == 0)
         ask(errand, connection);
     else if (r < 0)
-        finish(errand, r);
+        try_next(errand, r);
 }
 
 /* ------------------------------------------------------------------------------------------------ resolving */
@@ -296,6 +315,8 @@ void errand_start(struct errand_office *office, struct errand *errand)
     errand->office = office;
     errand->result = 0;
     errand->was_sent = false;
+    errand->resolve.n_addrs = 0;
+    errand->i_addr = 0;
     errand->status = 0;
     errand->grpc_status = -1;
     errand->fault = NULL;

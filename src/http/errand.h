@@ -65,6 +65,7 @@ struct errand {
     enum errand_state state;
     struct errand_office *office;
     struct resolve_request resolve;
+    unsigned i_addr; /* of its answer: the one that is tried */
     struct pool_wait wait;
     struct client_call call;
     struct stream *stream; /* ERRAND_KNOCKS */

@@ -2,11 +2,15 @@
 /* Errands over simulated streams, to a server of our own; names over a real resolver whose look-up the test gives. */
 #include "http/errand.h"
 #include "http/server.h"
+#include "io/tcp.h"
 #include "support/sim.h"
+#include "support/sockets.h"
 #include "support/test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct kit {
     struct sim *sim;
@@ -270,6 +274,64 @@ static void a_name_that_nobody_knows(void)
     kit_free(kit);
 }
 
+/* "two" has an address that refuses and, behind it, one that listens: the port is the same. */
+static int lookup_two(void *ctx, const char *name, uint16_t port, struct addr *ret_addrs, unsigned max, unsigned *ret_n)
+{
+    (void)ctx;
+    expect_true(strcmp(name, "two.test") == 0 && max >= 2);
+    for (unsigned i = 0; i < 2; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof(text), "127.0.0.%u:%u", 2 - i, port);
+        expect_int(addr_parse(slice_from_str(text), &ret_addrs[i], NULL), 0);
+    }
+    *ret_n = 2;
+    return 0;
+}
+
+static void a_host_has_several_addresses(void)
+{
+    const char *const methods[] = {"", "GET", "GET"};
+    struct kit *kit = kit_new();
+    struct pool_options options;
+    struct addr addr;
+    int fd = listen_on_loopback(10, &addr);
+    struct errand_office office = {.connect = tcp_connect};
+    pool_options_init(&options);
+    expect_int(loop_new(NULL, &office.loop), 0);
+    expect_int(pool_new(office.loop, &options, &office.pool), 0);
+    expect_int(resolver_new(1, 10, lookup_two, NULL, &office.resolver), 0);
+    kit->errand.request.host = SLICE_LIT("two.test");
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        kit->n_done = 0;
+        kit->errand.request.port = ntohs(addr.v4.sin_port);
+        kit->errand.request.method = slice_from_str(methods[i]);
+        kit->errand.request.is_h2 = i == 2;
+        errand_start(&office, &kit->errand);
+        while (kit->n_done == 0 && kit->errand.state != ERRAND_ASKS &&
+               (!kit->errand.h2 || !h2_once_was_sent(kit->errand.h2)))
+            expect_int(loop_turn(office.loop, NSEC_PER_SEC), 0);
+        if (i == 0)
+            expect_int(kit->errand.result, 0);
+        else
+            expect_int(kit->n_done, 0); /* the second one has the question */
+        errand_cancel(&kit->errand);
+        while (kit->n_done == 0)
+            expect_int(loop_turn(office.loop, NSEC_PER_SEC), 0);
+        close(accept(fd, NULL, NULL));
+    }
+    close(fd);
+    kit->n_done = 0;
+    kit->errand.request.is_h2 = false;
+    errand_start(&office, &kit->errand);
+    while (kit->n_done == 0)
+        expect_int(loop_turn(office.loop, NSEC_PER_SEC), 0);
+    expect_int(kit->errand.result, -ECONNREFUSED);
+    resolver_free(office.resolver);
+    pool_free(office.pool);
+    loop_free(office.loop);
+    kit_free(kit);
+}
+
 static void a_path_that_is_none(void)
 {
     struct kit *kit = kit_new();
@@ -289,6 +351,7 @@ static const struct test_case cases[] = {
     {"it asks by HTTP/2", it_asks_by_http2},
     {"a server that does not speak HTTP/2", a_server_that_does_not_speak_http2},
     {"a name that nobody knows", a_name_that_nobody_knows},
+    {"a host has several addresses", a_host_has_several_addresses},
     {"a path that is none", a_path_that_is_none},
 };
 
