@@ -9,7 +9,7 @@ import sys
 import time
 
 from api_lib import Events, address, call, deregister, get, instance_path, names
-from lib import SECONDS, Muster, tap, wait_for
+from lib import Muster, tap, wait_for
 
 
 def hold(muster, name="one", service="web", **members):
@@ -21,9 +21,15 @@ def the_death_of_its_holder_is_told_at_once():
     """Complaints 14 and 15 (etcd PR#5487, #11746): fast, and with the reason."""
     with Muster() as muster, Events(muster) as events:
         events.until("synced")
-        url = "http://%s:%d%s" % (*address(muster), instance_path("web", "one"))
-        body = '{"address": "10.0.0.7:80", "hold": true, "grace_ms": 100}'
-        holder = subprocess.Popen(["curl", "-sSN", "-X", "PUT", "--json", body, url], stdout=subprocess.PIPE)
+        kill_and_watch(muster, events, "--http1.1")
+        kill_and_watch(muster, events, "--http2-prior-knowledge")
+
+
+def kill_and_watch(muster, events, protocol):
+    url = "http://%s:%d%s" % (*address(muster), instance_path("web", "one"))
+    body = '{"address": "10.0.0.7:80", "hold": true, "grace_ms": 100}'
+    words = ["curl", protocol, "-sSN", "-X", "PUT", "--json", body, url]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as holder:
         tap.expect(events.until("change").data["kind"], "registered")
         tap.expect(holder.stdout.readline(), b"event: registered\n")
         killed = time.time()
@@ -36,8 +42,6 @@ def the_death_of_its_holder_is_told_at_once():
         tap.expect((lost["kind"], lost["after"]), ("connection lost", None))
         tap.expect((lost["evidence"], lost["wall_ms"] - change["wall_ms"] >= 100),
                    ("the connection that held it ended", True))
-        holder.wait(SECONDS)
-        holder.stdout.close()
 
 
 def its_session_comes_back_within_the_grace():

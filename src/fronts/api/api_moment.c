@@ -50,7 +50,7 @@ static int take_zone(struct slice *text, int *ret_minutes)
         return 0;
     bool is_west = text->len > 0 && text->ptr[0] == '-';
     if (take_char(text, is_west ? '-' : '+') < 0 || take_number(text, 2, &hours) < 0 || take_char(text, ':') < 0 ||
-        take_number(text, 2, &minutes) < 0)
+        take_number(text, 2, &minutes) < 0 || hours > 23 || minutes > 59)
         return -EINVAL;
     *ret_minutes = (is_west ? -1 : 1) * (hours * 60 + minutes);
     return 0;
