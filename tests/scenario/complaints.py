@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What users of other registries suffer from, each as a scenario of the catalogue named after where it was reported.
 

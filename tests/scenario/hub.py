@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The hub as its clients know it: they post, are answered, and are told."""
 

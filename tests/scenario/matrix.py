@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Who registers by one protocol is found by every other one, as the same instance with the same history.
 
