@@ -21,6 +21,23 @@ size_t h2_answer_queued(const struct h2_stream *stream)
     return stream->out.len - stream->out_framed;
 }
 
+static bool is_overdrawn(const struct h2_session *session)
+{
+    return session->n_queued >= H2_QUEUED_BYTES_MAX;
+}
+
+bool h2_answer_is_low(const struct h2_stream *stream)
+{
+    const struct h2_session *session = stream->session;
+    return h2_answer_queued(stream) <= (is_overdrawn(session) ? 0 : h2_session_options(session)->send_low_bytes);
+}
+
+static bool is_high(const struct h2_stream *stream)
+{
+    const struct h2_session *session = stream->session;
+    return h2_answer_queued(stream) >= (is_overdrawn(session) ? 1 : h2_session_options(session)->send_high_bytes);
+}
+
 void h2_answer_drop(struct h2_stream *stream)
 {
     stream->session->n_queued -= h2_answer_queued(stream);
@@ -128,7 +145,7 @@ static void note_framed(struct h2_stream *stream, size_t n)
         if (stream->out.cap > OUT_KEPT_BYTES)
             buf_deinit(&stream->out);
     }
-    if (stream->is_full && h2_answer_queued(stream) <= h2_session_options(stream->session)->send_low_bytes)
+    if (stream->is_full && h2_answer_is_low(stream))
         h2_stream_note(stream);
     h2_stream_touch(stream);
 }
@@ -265,7 +282,7 @@ int h2_answer_write(struct exchange *exchange, struct slice bytes)
     int r = give(stream, bytes);
     if (r < 0)
         return r;
-    if (h2_answer_queued(stream) >= h2_session_options(stream->session)->send_high_bytes)
+    if (is_high(stream))
         stream->is_full = true;
     return stream->is_full ? EXCHANGE_FULL : 0;
 }

@@ -96,7 +96,10 @@ enum h2_ping {
     H2_PING_DRAIN = 2,
 };
 
-/* Answers that wait for the peer's windows, of all streams together. With more it is given no new streams. */
+/*
+ * Answers that wait for the peer's windows, of all streams together. With more it is given no new streams, and who
+ * writes on one where something waits has to wait as well.
+ */
 #define H2_QUEUED_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
 /* What a peer may send before we take it: on a stream; and on all together, which is what it can make us hold for

@@ -327,8 +327,7 @@ void h2_stream_on_closed(struct h2_stream *stream)
 
 static bool may_drain(const struct h2_stream *stream)
 {
-    return stream->is_full && !h2_stream_is_dead(stream) &&
-           h2_answer_queued(stream) <= h2_session_options(stream->session)->send_low_bytes;
+    return stream->is_full && !h2_stream_is_dead(stream) && h2_answer_is_low(stream);
 }
 
 /* Order matters: each step may change what the next one finds. */

@@ -111,3 +111,5 @@ void h2_answer_drop(struct h2_stream *stream);
 
 /* Bytes of the answer's body that wait to be framed. */
 size_t h2_answer_queued(const struct h2_stream *stream);
+/* So few that a writer who waits may go on. */
+bool h2_answer_is_low(const struct h2_stream *stream);

@@ -289,6 +289,44 @@ static void windows_that_stay_closed_refuse_new_streams(void)
     kit_free(kit);
 }
 
+static void put_window(struct kit *kit, int32_t id)
+{
+    kit_frame(kit, NGHTTP2_WINDOW_UPDATE, 0, id, SLICE_LIT("\0\20\0\0"));
+}
+
+/* What waits is bounded for all streams together, and each writer goes on when the peer takes it. */
+static void many_streams_with_closed_windows_share_one_account(void)
+{
+    enum { STREAMS = 60, PIECES_MAX = 64 };
+    static char piece[16 * 1024];
+    struct kit *kit = make_kit();
+    kit->is_stingy = true;
+    for (int i = 0; i < STREAMS; i++)
+        (void)kit_get(kit, "/hold");
+    kit_run(kit);
+    unsigned n_pieces = 0;
+    for (unsigned i = 0; i < STREAMS; i++) {
+        expect_int(exchange_begin(kit->held[i], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+        for (unsigned n = 0; n < PIECES_MAX; n++) {
+            n_pieces++;
+            if (exchange_write(kit->held[i], slice_from(piece, sizeof(piece))) == EXCHANGE_FULL)
+                break;
+        }
+    }
+    expect_true(n_pieces <= 5 * 1024 * 1024 / sizeof(piece)); /* 4 MB, the last of each stream, a window */
+    kit->trace[0] = '\0';
+    for (int i = 0; i < 8; i++)
+        put_window(kit, 0);
+    for (int32_t id = 1; id < 2 * STREAMS; id += 2)
+        put_window(kit, id);
+    kit_run(kit);
+    unsigned n_drains = 0;
+    for (const char *at = kit->trace; (at = strstr(at, "drain")); at++)
+        n_drains++;
+    expect_int(n_drains, STREAMS);
+    kit_free(kit);
+}
+
 /* --- those that are welcome --- */
 
 static void cancelling_now_and_then_is_fine(void)
@@ -369,6 +407,7 @@ static const struct test_case cases[] = {
     {"resets are no way round the number of streams", resets_do_not_free_streams_at_once},
     {"a peer that never reads is not read from, and dropped", a_peer_that_never_reads},
     {"a peer that opens no windows gets no new streams", windows_that_stay_closed_refuse_new_streams},
+    {"many streams with closed windows share one account", many_streams_with_closed_windows_share_one_account},
     {"cancelling now and then is fine", cancelling_now_and_then_is_fine},
     {"measuring with each message is fine", measuring_with_each_message_is_fine},
     {"a hundred pings a second are fine", a_slow_pinger_is_fine},
