@@ -51,7 +51,7 @@
 extern "C" {
 #endif
 
-/* What every call returns. Anything but MUSTER_OK leaves ret_ arguments NULL. */
+/* What every call returns. Anything but MUSTER_OK leaves ret_ arguments NULL, unless the function says otherwise. */
 enum muster_result {
     MUSTER_OK = 0,
     MUSTER_OUT_OF_MEMORY = -1,
@@ -62,7 +62,8 @@ enum muster_result {
     MUSTER_REFUSED = -6,     /* the server would not do it: muster_error says why */
     MUSTER_STOPPED = -7,     /* a function of the caller's ended the call, or a signal the wait */
     MUSTER_NOT_FOUND = -8,   /* there is no such service or instance, or none that may be used */
-    MUSTER_IN_CALLBACK = -9  /* a callback cannot wait */
+    MUSTER_IN_CALLBACK = -9, /* a callback cannot wait */
+    MUSTER_REMOTE_ERROR = -10 /* the method that was called ended with an error: the reply has it */
 };
 
 /* The version of the library that runs (MUSTER_VERSION is that of this header). Static. Any thread. */
@@ -341,6 +342,68 @@ MUSTER_API int muster_service_select(struct muster_service *service, enum muster
 /* NULL is fine. Any thread, also after the service was freed. */
 MUSTER_API void muster_instance_release(const struct muster_instance *instance);
 
+/* ------------------------------------------------------------------------------------------------ calling */
+
+/*
+ * JSON-RPC 2.0: by HTTP POST to instances whose address is http@, https@ or just HOST:PORT, and line by line, a request
+ * and its reply each on one line, to tcp@ and unix@. Each call has a connection of its own.
+ */
+struct muster_call_options {
+    unsigned version;          /* MUSTER_CALL_VERSION, set by MUSTER_CALL_INIT */
+    enum muster_policy policy; /* muster_call: who is asked */
+    unsigned timeout_ms;       /* for the whole, whoever is asked; 0: that of the client */
+    const char *path;          /* HTTP; NULL: "/rpc" */
+    size_t reply_bytes;        /* the longest reply that is taken; 0: 1 MB */
+    /*
+     * 1: the method may be carried out twice, so another instance is asked also when one was lost in the middle. 0: only
+     * when surely nothing was sent, which is when no connection was made.
+     */
+    int repeatable;
+    int all_replies; /* muster_broadcast: 1: wait for all, whatever they are. 0: the first error ends it */
+};
+
+#define MUSTER_CALL_VERSION 1
+#define MUSTER_CALL_INIT                                                                                               \
+    {                                                                                                                  \
+        MUSTER_CALL_VERSION, MUSTER_ROUND_ROBIN, 0, NULL, 0, 0, 0                                                      \
+    }
+
+struct muster_reply {
+    int result;         /* MUSTER_OK, MUSTER_REMOTE_ERROR, or why there is no reply */
+    const char *json;   /* MUSTER_OK: the result, JSON on one line; else "" */
+    int64_t error_code; /* MUSTER_REMOTE_ERROR: of JSON-RPC, or the method's own; else 0 */
+    const char *error;  /* the same in words; "" when it went well */
+    const struct muster_instance *instance; /* the last that was asked; as long as the reply */
+};
+
+/*
+ * Calls a method of one instance and waits for its reply. `params`: a JSON object or array; NULL: none. options may be
+ * NULL. An instance that does not take the connection is passed over, up to 16. MUSTER_OK; MUSTER_REMOTE_ERROR: there is
+ * a reply too; MUSTER_NOT_FOUND: there is no instance; MUSTER_UNREACHABLE: none took the connection, or none speaks
+ * JSON-RPC; MUSTER_TIMED_OUT; MUSTER_BAD_ANSWER; MUSTER_BAD_OPTIONS; MUSTER_IN_CALLBACK; MUSTER_OUT_OF_MEMORY. Free the
+ * reply with muster_reply_free.
+ */
+MUSTER_API int muster_call(struct muster_service *service, const char *method, const char *params,
+                           const struct muster_call_options *options, struct muster_reply **ret_reply);
+/* NULL is fine. Any thread, also after the service was freed. */
+MUSTER_API void muster_reply_free(struct muster_reply *reply);
+
+/* In the order of the instances' ids. */
+struct muster_replies {
+    size_t n;
+    const struct muster_reply *items;
+};
+
+/*
+ * Calls a method of all instances that are offered (where there is none, of those of last resort) at the same time, and
+ * waits for the replies. The first error cancels the rest, and is what is returned, with the instance named by
+ * muster_error. With options.all_replies it gives MUSTER_OK and one reply for each instance, whatever came of it. At
+ * most 16384 instances, of which 1024 at a time. Results as above. Free the result with muster_replies_free.
+ */
+MUSTER_API int muster_broadcast(struct muster_service *service, const char *method, const char *params,
+                                const struct muster_call_options *options, struct muster_replies **ret_replies);
+/* NULL is fine. Any thread, also after the service was freed. */
+MUSTER_API void muster_replies_free(struct muster_replies *replies);
 /* ------------------------------------------------------------------------------------------------ asking once */
 
 /*

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * muster_call and muster_broadcast: they choose the instances, start calls and wait for their ends. A broadcast starts
+ * the next of its calls when one ends, so that a service of any size takes no more than so many descriptors.
+ */
+#include "base/util.h"
+#include "client/cache.h"
+#include "client/call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define TRIES_MAX     ((size_t)16)
+#define AT_ONCE_MAX   ((size_t)1024)
+#define BROADCAST_MAX ((size_t)16384)
+
+/* Both begin so. A muster_result. */
+static int begin(struct muster_service *service, struct muster_instances **ret_candidates)
+{
+    struct muster_client *client = service->client;
+    client->error.text[0] = '\0';
+    if (client->driver.is_turning)
+        return client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait for a reply");
+    *ret_candidates = cache_candidates(service->cache);
+    if (!*ret_candidates)
+        return client_fail_memory(client);
+    if ((*ret_candidates)->n == 0)
+        return client_fail(client, MUSTER_NOT_FOUND, "\"%s\" has no instance that may be used", service->cache->name);
+    return MUSTER_OK;
+}
+
+/* The result of a call that could not be started, for its owner to show like others. */
+static void end_unstarted(struct call *call, int error)
+{
+    call->result = error == -ENOMEM ? MUSTER_OUT_OF_MEMORY : MUSTER_UNREACHABLE;
+    if (error == -ENOMEM)
+        err_set(&call->err, 0, "out of memory");
+}
+
+/* ------------------------------------------------------------------------------------------------ one */
+
+/* The reply that the program has: with all that it points to. */
+struct called {
+    struct muster_reply shown;
+    struct call_question question;
+    struct call call;
+    bool is_over;
+};
+
+static void called_free(struct called *called)
+{
+    if (!called)
+        return;
+    call_deinit(&called->call);
+    call_question_deinit(&called->question);
+    free(called);
+}
+
+static void called_freep(struct called **called)
+{
+    called_free(*called);
+}
+
+static void on_call_end(struct call *call)
+{
+    struct called *called = call->ctx;
+    called->is_over = true;
+}
+
+/* The chosen one first, then its neighbours in the list. */
+static int call_chosen(struct muster_service *service, struct called *called, struct muster_instances *candidates,
+                       enum muster_policy policy)
+{
+    const struct muster_instance *chosen;
+    struct muster_client *client = service->client;
+    size_t first = 0;
+    int result = muster_service_select(service, policy, &chosen);
+    if (result != MUSTER_OK)
+        return result;
+    while (candidates->items[first] != chosen)
+        first++;
+    called->call.on_end = on_call_end;
+    called->call.ctx = called;
+    int r = call_start(&called->call, client, &called->question, candidates, first, min_size(candidates->n, TRIES_MAX));
+    if (r < 0)
+        end_unstarted(&called->call, r);
+    else
+        (void)driver_run_until(&client->driver, &called->is_over);
+    muster_instance_release(chosen);
+    called->shown = call_show(&called->call);
+    return client_fail(client, called->call.result, "%s", called->shown.error);
+}
+
+static int call_one(struct muster_service *service, const char *method, const char *params,
+                    const struct muster_call_options *options, struct muster_reply **ret_reply)
+{
+    struct muster_instances *candidates;
+    struct called *called CLEANUP(called_freep) = NULL;
+    int result = begin(service, &candidates);
+    if (result != MUSTER_OK)
+        return result;
+    called = calloc(1, sizeof(*called));
+    if (!called)
+        return client_fail_memory(service->client);
+    result = call_question_init(&called->question, service->client, method, params, options);
+    if (result == MUSTER_OK)
+        result = call_chosen(service, called, candidates, options ? options->policy : MUSTER_ROUND_ROBIN);
+    if (result == MUSTER_OK || result == MUSTER_REMOTE_ERROR)
+        *ret_reply = &TAKE(called)->shown;
+    return result;
+}
+
+int muster_call(struct muster_service *service, const char *method, const char *params,
+                const struct muster_call_options *options, struct muster_reply **ret_reply)
+{
+    *ret_reply = NULL;
+    client_lock(service->client);
+    int result = call_one(service, method, params, options, ret_reply);
+    client_unlock(service->client);
+    return result;
+}
+
+void muster_reply_free(struct muster_reply *reply)
+{
+    called_free(reply ? container_of(reply, struct called, shown) : NULL);
+}
+
+/* ------------------------------------------------------------------------------------------------ all */
+
+struct broadcast {
+    struct muster_replies shown;
+    struct muster_reply *items;
+    struct call_question question;
+    struct muster_instances *instances;
+    bool wants_all; /* all replies, whatever they are */
+    size_t n_started, n_ended;
+    const struct call *failed; /* the first error ends it */
+    bool is_over;
+    struct call calls[];
+};
+
+static void broadcast_free(struct broadcast *broadcast)
+{
+    if (!broadcast)
+        return;
+    for (size_t i = 0; i < broadcast->n_started; i++)
+        call_deinit(&broadcast->calls[i]);
+    call_question_deinit(&broadcast->question);
+    muster_instances_free(broadcast->instances);
+    free(broadcast->items);
+    free(broadcast);
+}
+
+static void broadcast_freep(struct broadcast **broadcast)
+{
+    broadcast_free(*broadcast);
+}
+
+static void cancel_rest(struct broadcast *broadcast)
+{
+    for (size_t i = 0; i < broadcast->n_started; i++)
+        ask_stop(&broadcast->calls[i].ask);
+}
+
+static void count_end(struct broadcast *broadcast, const struct call *call)
+{
+    broadcast->n_ended++;
+    if (call->result != MUSTER_OK && !broadcast->wants_all) {
+        broadcast->failed = call;
+        cancel_rest(broadcast);
+    }
+    broadcast->is_over = broadcast->failed || broadcast->n_ended == broadcast->instances->n;
+}
+
+static void on_member_end(struct call *call);
+
+static void start_members(struct broadcast *broadcast, struct muster_client *client)
+{
+    struct muster_instances *instances = broadcast->instances;
+    while (!broadcast->is_over && broadcast->n_started < instances->n &&
+           broadcast->n_started - broadcast->n_ended < AT_ONCE_MAX) {
+        struct call *call = &broadcast->calls[broadcast->n_started];
+        call->on_end = on_member_end;
+        call->ctx = broadcast;
+        call->instance = instances->items[broadcast->n_started];
+        int r = call_start(call, client, &broadcast->question, instances, broadcast->n_started, 1);
+        broadcast->n_started++;
+        if (r < 0) {
+            end_unstarted(call, r);
+            count_end(broadcast, call);
+        }
+    }
+}
+
+static void on_member_end(struct call *call)
+{
+    struct broadcast *broadcast = call->ctx;
+    count_end(broadcast, call);
+    start_members(broadcast, call->client);
+}
+
+static int new_broadcast(struct muster_client *client, struct muster_instances *instances,
+                         struct broadcast **ret_broadcast)
+{
+    if (instances->n > BROADCAST_MAX)
+        return client_fail(client, MUSTER_BAD_OPTIONS, "a broadcast goes to %zu instances at most, and here are %zu",
+                           BROADCAST_MAX, instances->n);
+    struct broadcast *broadcast CLEANUP(broadcast_freep) =
+        calloc(1, sizeof(*broadcast) + instances->n * sizeof(broadcast->calls[0]));
+    if (!broadcast)
+        return client_fail_memory(client);
+    broadcast->instances = known_list_ref(instances);
+    broadcast->items = calloc(instances->n, sizeof(broadcast->items[0]));
+    if (!broadcast->items)
+        return client_fail_memory(client);
+    *ret_broadcast = TAKE(broadcast);
+    return MUSTER_OK;
+}
+
+/* Waits for the end, and shows what came of it. */
+static int end_broadcast(struct broadcast *broadcast, struct muster_client *client)
+{
+    (void)driver_run_until(&client->driver, &broadcast->is_over);
+    const struct call *failed = broadcast->failed;
+    if (failed)
+        return client_fail(client, failed->result, "%s: %s", failed->instance->id, failed->err.text);
+    for (size_t i = 0; i < broadcast->instances->n; i++)
+        broadcast->items[i] = call_show(&broadcast->calls[i]);
+    broadcast->shown = (struct muster_replies){broadcast->instances->n, broadcast->items};
+    return MUSTER_OK;
+}
+
+static int call_all(struct muster_service *service, const char *method, const char *params,
+                    const struct muster_call_options *options, struct muster_replies **ret_replies)
+{
+    struct muster_instances *candidates;
+    struct broadcast *broadcast CLEANUP(broadcast_freep) = NULL;
+    int result = begin(service, &candidates);
+    if (result == MUSTER_OK)
+        result = new_broadcast(service->client, candidates, &broadcast);
+    if (result == MUSTER_OK)
+        result = call_question_init(&broadcast->question, service->client, method, params, options);
+    if (result != MUSTER_OK)
+        return result;
+    broadcast->wants_all = options && options->all_replies;
+    start_members(broadcast, service->client);
+    result = end_broadcast(broadcast, service->client);
+    if (result == MUSTER_OK)
+        *ret_replies = &TAKE(broadcast)->shown;
+    return result;
+}
+
+int muster_broadcast(struct muster_service *service, const char *method, const char *params,
+                     const struct muster_call_options *options, struct muster_replies **ret_replies)
+{
+    *ret_replies = NULL;
+    client_lock(service->client);
+    int result = call_all(service, method, params, options, ret_replies);
+    client_unlock(service->client);
+    return result;
+}
+
+void muster_replies_free(struct muster_replies *replies)
+{
+    broadcast_free(replies ? container_of(replies, struct broadcast, shown) : NULL);
+}
