@@ -55,14 +55,14 @@ extern "C" {
 enum muster_result {
     MUSTER_OK = 0,
     MUSTER_OUT_OF_MEMORY = -1,
-    MUSTER_BAD_OPTIONS = -2, /* an address or a certificate file of the options is not usable */
-    MUSTER_UNREACHABLE = -3, /* no address of the list took the connection in time */
-    MUSTER_TIMED_OUT = -4,   /* connected, but no whole answer came in time */
-    MUSTER_BAD_ANSWER = -5,  /* the connection broke in the middle, or the answer is none that a muster gives */
-    MUSTER_REFUSED = -6,     /* the server would not do it: muster_error says why */
-    MUSTER_STOPPED = -7,     /* a function of the caller's ended the call, or a signal the wait */
-    MUSTER_NOT_FOUND = -8,   /* there is no such service or instance, or none that may be used */
-    MUSTER_IN_CALLBACK = -9, /* a callback cannot wait */
+    MUSTER_BAD_OPTIONS = -2,  /* an address or a certificate file of the options is not usable */
+    MUSTER_UNREACHABLE = -3,  /* no address of the list took the connection in time */
+    MUSTER_TIMED_OUT = -4,    /* connected, but no whole answer came in time */
+    MUSTER_BAD_ANSWER = -5,   /* the connection broke in the middle, or the answer is none that a muster gives */
+    MUSTER_REFUSED = -6,      /* the server would not do it: muster_error says why */
+    MUSTER_STOPPED = -7,      /* a function of the caller's ended the call, or a signal the wait */
+    MUSTER_NOT_FOUND = -8,    /* there is no such service or instance, or none that may be used */
+    MUSTER_IN_CALLBACK = -9,  /* a callback cannot wait */
     MUSTER_REMOTE_ERROR = -10 /* the method that was called ended with an error: the reply has it */
 };
 
@@ -369,10 +369,10 @@ struct muster_call_options {
     }
 
 struct muster_reply {
-    int result;         /* MUSTER_OK, MUSTER_REMOTE_ERROR, or why there is no reply */
-    const char *json;   /* MUSTER_OK: the result, JSON on one line; else "" */
-    int64_t error_code; /* MUSTER_REMOTE_ERROR: of JSON-RPC, or the method's own; else 0 */
-    const char *error;  /* the same in words; "" when it went well */
+    int result;                             /* MUSTER_OK, MUSTER_REMOTE_ERROR, or why there is no reply */
+    const char *json;                       /* MUSTER_OK: the result, JSON on one line; else "" */
+    int64_t error_code;                     /* MUSTER_REMOTE_ERROR: of JSON-RPC, or the method's own; else 0 */
+    const char *error;                      /* the same in words; "" when it went well */
     const struct muster_instance *instance; /* the last that was asked; as long as the reply */
 };
 
@@ -537,6 +537,93 @@ MUSTER_API int muster_order(struct muster_client *client, enum muster_order_kind
 /* MUSTER_NOT_FOUND also: there is no such order. */
 MUSTER_API int muster_order_end(struct muster_client *client, enum muster_order_kind kind, const char *service,
                                 const char *instance);
+
+/* ------------------------------------------------------------------------------------------------ serving */
+
+struct muster_server;
+struct muster_request;
+
+/*
+ * Carries out a request, which it answers with muster_request_reply or muster_request_fail, now or later. Called by the
+ * thread that is in muster_serve, one after the other. It may block, and may call every function but muster_client_free:
+ * the client's thread goes on meanwhile with heartbeats and connections.
+ */
+typedef void (*muster_method_fn)(void *ctx, struct muster_request *request);
+
+struct muster_method {
+    const char *name;
+    muster_method_fn fn;
+};
+
+struct muster_serve_options {
+    unsigned version;         /* MUSTER_SERVE_VERSION, set by MUSTER_SERVE_INIT */
+    const char *service;      /* its name at the registry; NULL: it is not registered */
+    const char *listen;       /* HTTP: "HOST:PORT", "[::]:PORT", port 0: any that is free. NULL: "127.0.0.1:0" */
+    const char *listen_lines; /* line by line: the same, or "unix:/PATH". NULL: not */
+    const char *path;         /* where requests are posted. NULL: "/rpc" */
+    const struct muster_method *methods; /* must stay until the end */
+    size_t n_methods;
+    /*
+     * How it is registered; NULL: held by its connection. Its address may be NULL: http@ and the address of `listen`,
+     * whose host must then be one that others can reach. Its needs are followed.
+     */
+    const struct muster_register_options *registration;
+    int wait_for_needs; /* 1: it is registered when each needed service has an instance that may be used */
+    /* It is registered, and ready for requests. NULL: nobody is told. */
+    void (*on_ready)(void *ctx, struct muster_server *server);
+    void *ctx;                /* of all functions here */
+    unsigned drain_ms;        /* how long it goes on at its end with what it has begun; 0: 8 s */
+    unsigned max_connections; /* 0: 256; more wait to be accepted */
+    size_t max_bytes;         /* of a request or of its result; 0: 1 MB */
+    unsigned slow_ms;         /* how long a request may take to come, and an answer to go; 0: 10 s */
+};
+
+#define MUSTER_SERVE_VERSION 1
+#define MUSTER_SERVE_INIT                                                                                              \
+    {                                                                                                                  \
+        MUSTER_SERVE_VERSION, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, NULL, NULL, 0, 0, 0, 0                         \
+    }
+
+/*
+ * Runs a service: listens; asks the registry for what it needs; registers; answers GET /heart-beat with 200, takes what
+ * a hub tells (POST and DELETE /services) and does nothing with it; has requests carried out; until SIGTERM, SIGINT or
+ * muster_server_stop. Then it leaves the registry, listens no more, finishes what it has begun, and returns; a second
+ * signal ends that too.
+ *
+ * Signals: this is the one function of the library that touches them. It blocks SIGTERM and SIGINT (not one that is
+ * ignored) in the calling thread and takes them from there; before it returns, the mask is as it was. Threads that the
+ * program has besides must have them blocked too. The client's thread is started if need be, and stopped again.
+ *
+ * MUSTER_OK after a stop; MUSTER_BAD_OPTIONS (an address that cannot be listened on, too); MUSTER_REFUSED: the registry
+ * does not want it; MUSTER_OUT_OF_MEMORY; MUSTER_IN_CALLBACK. A registry that cannot be reached is waited for.
+ */
+MUSTER_API int muster_serve(struct muster_client *client, const struct muster_serve_options *options);
+
+/* Begins the end, like SIGTERM. Any thread. The server lives until muster_serve returns. */
+MUSTER_API void muster_server_stop(struct muster_server *server);
+
+/* Where it listens: "127.0.0.1:4711", "unix:/PATH"; lines: NULL if it does not. As long as the server. */
+MUSTER_API const char *muster_server_address(const struct muster_server *server);
+MUSTER_API const char *muster_server_lines_address(const struct muster_server *server);
+
+/* A service of the needs, followed; as long as the server. NULL: it is not among them. */
+MUSTER_API struct muster_service *muster_server_need(const struct muster_server *server, const char *service);
+
+/* The server of a request that a method was called with, while the method runs. */
+MUSTER_API struct muster_server *muster_request_server(const struct muster_request *request);
+/* As long as the request, which is until it is answered. */
+MUSTER_API const char *muster_request_method(const struct muster_request *request);
+/* JSON on one line: an object, an array, or "null" when there were none. */
+MUSTER_API const char *muster_request_params(const struct muster_request *request);
+
+/*
+ * Answers a request, once, and frees it. Any thread, before the client is freed; harmless when the caller has gone.
+ * `result`: any JSON value. MUSTER_OK; MUSTER_BAD_OPTIONS: it is none, or too long, and the caller was told of an
+ * internal error; MUSTER_OUT_OF_MEMORY: the connection is closed.
+ */
+MUSTER_API int muster_request_reply(struct muster_request *request, const char *result);
+/* The same with an error. -32602 stands for wrong params. */
+MUSTER_API int muster_request_fail(struct muster_request *request, int64_t code, const char *message);
 
 /* ------------------------------------------------------------------------------------------------ the server itself */
 

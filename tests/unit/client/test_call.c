@@ -122,7 +122,8 @@ static void one_is_called_by_http(void)
         muster_reply_free(reply);
         far_end_stop(&far);
         expect_true(strncmp(far.request, "POST /rpc HTTP/1.1\r\n", 20) == 0);
-        expect_true(strstr(far.request, "\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sum\",\"params\":[1,2]}\n"));
+        expect_true(
+            strstr(far.request, "\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sum\",\"params\":[1,2]}\n"));
     }
 }
 
@@ -294,7 +295,8 @@ static void the_first_error_cancels_the_rest(void)
     struct far_end slow, bad;
     struct muster_replies *replies;
     far_end_start(&slow, NULL);
-    far_end_start(&bad, "HTTP/1.1 200 OK\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":5,\"message\":\"no\"}}");
+    far_end_start(&bad,
+                  "HTTP/1.1 200 OK\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":5,\"message\":\"no\"}}");
     const unsigned ports[] = {slow.port, bad.port};
     struct near_end near_end = near_end_start("", ports, 2);
     expect_int(muster_broadcast(near_end.service, "m", NULL, NULL, &replies), MUSTER_REMOTE_ERROR);

@@ -96,8 +96,8 @@ static int read_once(void *arg)
     struct rpc_reply reply;
     enum rpc_code code;
     char *line = NULL;
-    int r = rpc_read_request(SLICE_LIT("{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[],\"id\":1}"), LIMIT, &request,
-                             &code, NULL);
+    int r = rpc_read_request(SLICE_LIT("{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"params\":[],\"id\":1}"), LIMIT,
+                             &request, &code, NULL);
     rpc_request_deinit(&request);
     if (r == 0) {
         r = rpc_read_reply(SLICE_LIT("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":2}"), LIMIT, &reply, NULL);
