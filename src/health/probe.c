@@ -285,10 +285,14 @@ static bool was_held_up(const struct probe *probe)
 
 /* ------------------------------------------------------------------------------------------------ life */
 
-/* Whoever registered it has to put that right. */
+/*
+ * There is nothing that could be asked. Of a check that is a fault, which whoever registered it has to put right; that
+ * we cannot knock at an address that is none says nothing.
+ */
 static void refuse(struct probe *probe)
 {
-    probe->verdict = PROBE_BAD;
+    const struct instance_check *check = probe->instance->record.check;
+    probe->verdict = check && check->type != INSTANCE_CHECK_TTL ? PROBE_BAD : PROBE_VOID;
     (void)snprintf(probe->evidence, sizeof(probe->evidence), "its check names nothing that could be asked");
 }
 

@@ -15,7 +15,7 @@ enum probe_verdict {
     PROBE_GOOD,
     PROBE_BAD,
     PROBE_DEAD, /* bad, and nobody is there: the host refuses connections */
-    PROBE_VOID, /* our own delay, or the end of the daemon: says nothing about the instance */
+    PROBE_VOID, /* our own delay, the end of the daemon, or no place to look at: says nothing about the instance */
 };
 
 /* What probes share. */

@@ -2,7 +2,8 @@
 /*
  * An errand: one small request to another program, on a connection of its own, whole, within one deadline. For what the
  * registry asks by itself: checks, heartbeats, notices. Names are resolved; "unix:/path" and addresses are taken. An
- * errand without a method only knocks: it is done when somebody takes the connection. Over HTTP/2 it may be a gRPC call.
+ * errand without a method only knocks: it is done when somebody takes the connection. Over HTTP/2 it may be a gRPC
+ * call.
  *
  * Owned by the caller, who zeroes it, fills in his part and waits for on_done, which comes exactly once, never from
  * inside a call of his. All on one loop.

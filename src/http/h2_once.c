@@ -141,7 +141,8 @@ static bool take_block(struct h2_once *once, struct slice bytes, bool ends_strea
     return ends_stream && done(once, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------ frames: true: over */
+/* ------------------------------------------------------------------------------------------------ frames */
+/* True: the call is over. */
 
 /* What the frame carries, without padding and priority. False: it is not well-formed. */
 static bool strip(const struct h2_frame *frame, struct slice *payload)

@@ -132,7 +132,7 @@ static struct kit *kit_new(const char *record)
     kit->office.loop = kit->loop;
     kit->office.connect = connect_sim;
     kit->probes.office = &kit->office;
-    if (instance_record_parse(slice_from_str(record), INSTANCE_RECORD_STRICT, &kit->arena, &model.record, &err) < 0)
+    if (instance_record_parse(slice_from_str(record), INSTANCE_RECORD_LENIENT, &kit->arena, &model.record, &err) < 0)
         test_fail(__FILE__, __LINE__, "%s", err.text);
     expect_int(instance_new(&model, &kit->instance), 0);
     probe_init(&kit->probe, &kit->probes, on_done, kit);
@@ -204,6 +204,18 @@ static void a_knock(void)
                 "connected to [::2]:81");
     expect_look(RECORD("10.0.0.1:80", "\"type\": \"tcp\", \"target\": \"10.0.0.2:x\""), &silent, PROBE_BAD,
                 "its check names nothing that could be asked");
+}
+
+/* As clients of the header registry may register: "whatever they call it". */
+static void an_address_that_is_none(void)
+{
+    expect_look("{\"address\": \"somewhere\"}", &silent, PROBE_VOID, "its check names nothing that could be asked");
+    expect_look(RECORD("somewhere", "\"type\": \"ttl\", \"interval_ms\": 1000"), &silent, PROBE_VOID,
+                "its check names nothing that could be asked");
+    expect_look(RECORD("somewhere", "\"type\": \"tcp\""), &silent, PROBE_BAD,
+                "its check names nothing that could be asked");
+    expect_look(RECORD("somewhere", "\"type\": \"tcp\", \"target\": \"10.0.0.1:80\""), &silent, PROBE_GOOD,
+                "connected to 10.0.0.1:80");
 }
 
 static void a_knock_on_a_socket(void)
@@ -409,6 +421,7 @@ static void it_can_be_given_up_at_any_time(void)
 
 static const struct test_case cases[] = {
     {"a knock", a_knock},
+    {"an address that is none", an_address_that_is_none},
     {"a knock on a socket", a_knock_on_a_socket},
     {"an answer by HTTP", an_answer_by_http},
     {"where it asks", where_it_asks},
