@@ -142,7 +142,7 @@ static bool take_block(struct h2_once *once, struct slice bytes, bool ends_strea
 }
 
 /* ------------------------------------------------------------------------------------------------ frames */
-/* True: the call is over. */
+/* What takes a frame gives true when the call is over by it. */
 
 /* What the frame carries, without padding and priority. False: it is not well-formed. */
 static bool strip(const struct h2_frame *frame, struct slice *payload)
