@@ -23,11 +23,6 @@
 #define REST_NS     NSEC_PER_MSEC
 /* While stopping: those whose answer is under way are looked for again after this. */
 #define LOOK_AGAIN_NS NSEC_PER_MSEC
-/*
- * Notes may be lost with a crash, the revisions that followers saw in them not: after a start the catalogue's
- * revisions go on so far above the last one that is remembered.
- */
-#define REVISION_MARGIN ((int64_t)1 << 20)
 
 /* ------------------------------------------------------------------------------------------------ steps */
 
@@ -196,15 +191,6 @@ static void on_timer(struct timer *timer)
 
 /* ------------------------------------------------------------------------------------------------ life */
 
-/* The highest revision that the timeline remembers. */
-static bool see_note(void *ctx, const struct store_note *note)
-{
-    int64_t *highest = ctx;
-    if (note->kind >= STORE_NOTE_FREE && note->revision > *highest)
-        *highest = note->revision;
-    return true;
-}
-
 static void on_load(struct mail *mail)
 {
     struct curator *curator = container_of(mail, struct curator, load_mail);
@@ -248,10 +234,9 @@ int curator_new_on(const struct curator_options *options, struct loop *loop, str
     curator->loop = loop;
     init_parts(curator);
 
-    int64_t highest = 0;
-    store_notes(curator->store, see_note, &highest);
-    int64_t first = highest > 0 ? highest + REVISION_MARGIN : 1;
-    int r = catalog_new(&options->catalog, options->rcu, first, &curator->catalog);
+    int r = curator_first_find(curator->store, &curator->first_revision);
+    if (r == 0)
+        r = catalog_new(&options->catalog, options->rcu, curator->first_revision, &curator->catalog);
     if (r == 0) {
         loop_post(loop, &curator->load_mail); /* in a turn of the loop, which is an RCU reader */
         loop_settle(loop);
@@ -327,6 +312,7 @@ static void *curator_main(void *arg)
 int curator_start(struct curator *curator, struct err *err)
 {
     ASSERT(!curator->has_thread);
+    curator_first_remember(curator);
     curator_begin(curator);
     int r = pthread_create(&curator->thread, NULL, curator_main, curator);
     if (r != 0) {

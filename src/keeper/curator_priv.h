@@ -23,6 +23,9 @@ struct curator {
     struct log *log;
     int64_t min_ttl_ms;
     struct catalog *catalog;
+    int64_t first_revision; /* the catalogue's, of this start */
+    struct store_request first_request;
+    bool is_first_remembered;
     struct loop *loop;
     bool owns_loop;
     pthread_t thread;
@@ -75,6 +78,13 @@ static inline void curator_wake(struct curator *curator)
 {
     loop_defer(curator->loop, &curator->tick);
 }
+
+/* -------- curator_first.c: the catalogue's first revision, above all that were ever shown */
+
+/* 0, -ENOMEM. */
+int curator_first_find(struct store *store, int64_t *ret_first);
+/* On disk before anybody is shown a revision. On the thread that starts, before the curator's own runs. */
+void curator_first_remember(struct curator *curator);
 
 /* -------- curator_load.c: 0 or -ENOMEM, and then it is done again */
 
