@@ -355,8 +355,8 @@ struct muster_call_options {
     const char *path;          /* HTTP; NULL: "/rpc" */
     size_t reply_bytes;        /* the longest reply that is taken; 0: 1 MB */
     /*
-     * 1: the method may be carried out twice, so another instance is asked also when one was lost in the middle. 0: only
-     * when surely nothing was sent, which is when no connection was made.
+     * 1: the method may be carried out twice, so another instance is asked also when one was lost in the middle. 0:
+     * only when surely nothing was sent, which is when no connection was made.
      */
     int repeatable;
     int all_replies; /* muster_broadcast: 1: wait for all, whatever they are. 0: the first error ends it */
@@ -378,10 +378,10 @@ struct muster_reply {
 
 /*
  * Calls a method of one instance and waits for its reply. `params`: a JSON object or array; NULL: none. options may be
- * NULL. An instance that does not take the connection is passed over, up to 16. MUSTER_OK; MUSTER_REMOTE_ERROR: there is
- * a reply too; MUSTER_NOT_FOUND: there is no instance; MUSTER_UNREACHABLE: none took the connection, or none speaks
- * JSON-RPC; MUSTER_TIMED_OUT; MUSTER_BAD_ANSWER; MUSTER_BAD_OPTIONS; MUSTER_IN_CALLBACK; MUSTER_OUT_OF_MEMORY. Free the
- * reply with muster_reply_free.
+ * NULL. An instance that does not take the connection is passed over, up to 16. MUSTER_OK; MUSTER_REMOTE_ERROR: there
+ * is a reply too; MUSTER_NOT_FOUND: there is no instance; MUSTER_UNREACHABLE: none took the connection, or none speaks
+ * JSON-RPC; MUSTER_TIMED_OUT; MUSTER_BAD_ANSWER; MUSTER_BAD_OPTIONS; MUSTER_IN_CALLBACK; MUSTER_OUT_OF_MEMORY. Free
+ * the reply with muster_reply_free.
  */
 MUSTER_API int muster_call(struct muster_service *service, const char *method, const char *params,
                            const struct muster_call_options *options, struct muster_reply **ret_reply);
@@ -545,8 +545,8 @@ struct muster_request;
 
 /*
  * Carries out a request, which it answers with muster_request_reply or muster_request_fail, now or later. Called by the
- * thread that is in muster_serve, one after the other. It may block, and may call every function but muster_client_free:
- * the client's thread goes on meanwhile with heartbeats and connections.
+ * thread that is in muster_serve, one after the other. It may block, and may call every function but those that free or
+ * stop the client: the client's thread goes on meanwhile with heartbeats and connections.
  */
 typedef void (*muster_method_fn)(void *ctx, struct muster_request *request);
 

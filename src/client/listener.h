@@ -19,8 +19,8 @@ struct listener {
 };
 
 /*
- * Opens a zeroed one at "HOST:PORT" or, where it may be, "unix:/PATH", whose file is removed at the end, and before when
- * nobody listens there any more. on_connection and ctx are set by the caller. 0; -EINVAL or -errno with words.
+ * Opens a zeroed one at "HOST:PORT" or, where it may be, "unix:/PATH", whose file is removed at the end, and before
+ * when nobody listens there any more. on_connection and ctx are set by the caller. 0; -EINVAL or -errno with words.
  */
 int listener_open(struct listener *listener, struct driver *driver, const char *address, bool may_be_unix,
                   struct err *err);

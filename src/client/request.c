@@ -6,10 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct muster_request *request_new(struct muster_server *server, struct peer *peer, const struct rpc_request *read)
+struct muster_request *request_new(struct muster_server *server, struct peer *peer, const struct rpc_request *call)
 {
     struct muster_request *request = calloc(1, sizeof(*request));
-    char *method = slice_dup(slice_from_str(read->method)), *params = slice_dup(slice_from_str(read->params));
+    char *method = slice_dup(slice_from_str(call->method)), *params = slice_dup(slice_from_str(call->params));
     if (!request || !method || !params) {
         free(request);
         free(method);

@@ -56,6 +56,6 @@ void peer_leave(struct peer *peer);
 int peer_answer(struct peer *peer, const char *result, int64_t code, const char *message);
 
 /* Of a peer whose session has one; put in the queue. NULL: out of memory. */
-struct muster_request *request_new(struct muster_server *server, struct peer *peer, const struct rpc_request *request);
+struct muster_request *request_new(struct muster_server *server, struct peer *peer, const struct rpc_request *call);
 /* The server ends before the request is answered. */
 void request_abandon(struct muster_request *request);

@@ -28,7 +28,7 @@ enum session_step {
 struct session {
     const struct session_options *options;
     enum { SESSION_AT_START, SESSION_IN_BODY, SESSION_ANSWERING, SESSION_OVER } state;
-    /* Set by whoever wants to close: no request is taken behind the present one, or behind the first if none came yet. */
+    /* Set by whoever wants to close: the present request is the last, or the next one if none was there yet. */
     bool is_last;
     bool has_answered;
     struct buf in, out, body;
