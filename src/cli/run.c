@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `muster run`: a program that knows nothing of muster becomes an instance of a service, for exactly as long as it lives.
+ * `muster run`: a program that knows nothing of muster becomes an instance of a service, for exactly as long as it
+ * lives.
  *
  *     NEEDS     until each service that it needs has an instance
  *     STARTING  the program runs, until its port takes connections

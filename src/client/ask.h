@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One question to one of several addresses and its answer, as a task: an HTTP/1.1 request, or a line of bytes that is
- * answered by a line. The connection is closed afterwards. The first address that takes the connection is asked; that is
- * safe, since nothing is said before a connection is open.
+ * answered by a line. The connection is closed afterwards. The first address that takes the connection is asked; that
+ * is safe, since nothing is said before a connection is open.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Members hang in a table by the hash of their id. A snapshot is a round: whoever was not put in it is left over at its
- * end. Leftovers are kept a while as instances of last resort, since a registry that lost its data answers with an empty
- * service although all its instances are well and about to register again.
+ * end. Leftovers are kept a while as instances of last resort, since a registry that lost its data answers with an
+ * empty service although all its instances are well and about to register again.
  */
 #include "client/cache.h"
 

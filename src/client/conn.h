@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A non-blocking connection: TCP, TLS over TCP, or a Unix socket. Whoever has it waits for its descriptor with a loop of
- * his own. One thread at a time.
+ * A non-blocking connection: TCP, TLS over TCP, or a Unix socket. Whoever has it waits for its descriptor with a loop
+ * of his own. One thread at a time.
  */
 #pragma once
 

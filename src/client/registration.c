@@ -8,8 +8,8 @@
  *
  * There is at most one question on its way, `ask`: the PUT (which for a held registration is answered by a stream that
  * lasts as long as it is held), or a renewal. A renewal that fails, for whatever reason, leads to a PUT: that is right
- * whether the registry still has the instance or not. `parting` is the DELETE, which is asked while the stream of a held
- * registration is still open, so that the registry sees the program leave and not die.
+ * whether the registry still has the instance or not. `parting` is the DELETE, which is asked while the stream of a
+ * held registration is still open, so that the registry sees the program leave and not die.
  */
 #include "client/registration.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines end with LF, CR or CRLF; a CRLF may be cut between two pieces. A line that is whole in one piece is looked at in
- * place, any other is gathered first. An event is dispatched by an empty line, and only when it has data.
+ * Lines end with LF, CR or CRLF; a CRLF may be cut between two pieces. A line that is whole in one piece is looked at
+ * in place, any other is gathered first. An event is dispatched by an empty line, and only when it has data.
  */
 #include "wire/sse.h"
 

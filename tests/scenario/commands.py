@@ -5,6 +5,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,7 +48,8 @@ class Servers:
 
     def offered(self, service):
         done = self.run("show", service, "--output", "json")
-        return [item["instance"] for item in json.loads(done.out)["instances"] if item["offered"]] if done.code == 0 else []
+        instances = json.loads(done.out)["instances"] if done.code == 0 else []
+        return [item["instance"] for item in instances if item["offered"]]
 
     def kinds(self, which):
         return [item["what"] for item in self.json("history", which)["entries"]]
@@ -94,8 +96,9 @@ def registering_and_looking():
 def wrong_words_are_told():
     with Muster() as muster:
         servers = Servers(muster)
-        for words in (["show"], ["show", "a", "b"], ["why", "web"], ["history", "--since", "soon"], ["drain", "x", "--foo"],
-                      ["register", "web"], ["wait"], ["run", "--name", "x", "--", "true"], ["graph", "x"],
+        for words in (["show"], ["show", "a", "b"], ["why", "web"], ["history", "--since", "soon"],
+                      ["drain", "x", "--foo"], ["register", "web"],
+                      ["wait"], ["run", "--name", "x", "--", "true"], ["graph", "x"],
                       ["ls", "--output", "xml"], ["register", "web", "h:1", "--metadata", "a"]):
             done = servers.run(*words)
             tap.expect((done.code, done.err.startswith(f"muster {words[0]}: "), words), (2, True, words))
@@ -253,6 +256,21 @@ def what_is_held_survives_the_registry():
         end(program)
 
 
+def a_registry_without_its_data_gets_all_back():
+    """spring-cloud-consul#197: what was registered stayed away after the agent had lost it."""
+    with Muster() as muster:
+        servers = Servers(muster)
+        held = servers.start("register", "db", "tcp@10.0.0.1:1", "--hold", stderr=subprocess.PIPE)
+        tap.expect(held.stderr.readline(), "muster register: registered\n")
+        muster.signal(signal.SIGKILL)
+        muster.end()
+        shutil.rmtree(muster.path / "data")
+        muster.start_again()
+        wait_for(lambda: servers.offered("db"), ["10.0.0.1:1"])
+        held.kill()
+        end(held)
+
+
 CASES = [
     ("registering and looking", registering_and_looking),
     ("wrong words are told", wrong_words_are_told),
@@ -267,6 +285,7 @@ CASES = [
     ("the end of a program is seen at once", the_end_of_a_program_is_seen_at_once),
     ("a command that is not there is exit code 127", a_command_that_is_not_there),
     ("what is held survives the registry", what_is_held_survives_the_registry),
+    ("a registry without its data gets all back", a_registry_without_its_data_gets_all_back),
 ]
 
 if __name__ == "__main__":
