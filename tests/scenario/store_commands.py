@@ -85,7 +85,7 @@ def a_dump_is_the_same_running_or_not():
         tap.expect(store("dump", "--data", data, *options).out, text)
 
     kinds = [line["type"] for line in by_folder]
-    tap.expect(kinds, ["store"] + 4 * ["key"] + 3 * ["put"] + ["delete"] + 2 * ["put"] + ["note"])
+    tap.expect(kinds, ["store"] + 4 * ["key"] + 3 * ["put"] + ["delete"] + 2 * ["put"] + ["note", "document"])
     keys = [line for line in by_folder if line["type"] == "key"]
     tap.expect(keys[0], {"type": "key", "key_base64": "Ynl0ZXP/", "value_base64": "AAH+", "create_revision": 7,
                          "mod_revision": 7, "version": 1})
