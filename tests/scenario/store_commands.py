@@ -90,7 +90,7 @@ def a_dump_is_the_same_running_or_not():
     tap.expect(keys[0], {"type": "key", "key_base64": "Ynl0ZXP/", "value_base64": "AAH+", "create_revision": 7,
                          "mod_revision": 7, "version": 1})
     tap.expect([line.get("key") for line in keys[1:]], ["k2", "k3", "quoted"])
-    tap.expect(by_folder[-1]["what"], "deleted")
+    tap.expect(by_folder[-2]["what"], "deleted")
     tap.expect('key  "k2"  "value 2"  create_revision 3  mod_revision 3  version 1\n' in text, True)
     tap.expect('"a \\"quoted\\" \\\\ text"' in text, True)
 
