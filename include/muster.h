@@ -23,8 +23,8 @@
  * Threads: each function of a client and of what was made from it may be called from any thread at any time, for a lock
  * inside; only muster_client_free, muster_client_stop and the free functions of handles must be the last use of what
  * they end. Two threads that share a client share muster_error. Without muster_client_start the library has no thread.
- * It has no global state and installs no signal handlers, but for muster_serve; it never raises SIGPIPE, never writes to
- * the program's output and never ends the program.
+ * It has no global state and installs no signal handlers, but for muster_serve; it never raises SIGPIPE, never writes
+ * to the program's output and never ends the program.
  *
  * Ownership: what a function gives through a `ret_` argument belongs to the caller, who frees it with the function
  * named beside it. Strings inside a result live as long as the result. Arguments are copied. Handles made from a client
@@ -163,13 +163,13 @@ struct muster_register_options {
     size_t n_metadata;
     const struct muster_check *check; /* NULL: none */
     /*
-     * Without hold: the instance goes when there was no heartbeat for so long; there is one in each third of it. 0: 30 s.
-     * With hold: how long it outlives a restart of the server.
+     * Without hold: the instance goes when there was no heartbeat for so long; there is one in each third of it. 0: 30
+     * s. With hold: how long it outlives a restart of the server.
      */
     unsigned ttl_ms;
     /*
-     * 1: the registration lasts as long as this program's connection. Its end is seen by the kernel of the server in the
-     * moment in which the program dies. A connection that breaks otherwise is made again within the grace.
+     * 1: the registration lasts as long as this program's connection. Its end is seen by the kernel of the server in
+     * the moment in which the program dies. A connection that breaks otherwise is made again within the grace.
      */
     int hold;
     unsigned grace_ms; /* with hold; 0: the server's default, 1 s */
@@ -315,8 +315,8 @@ MUSTER_API void muster_service_notify(struct muster_service *service, muster_ser
 MUSTER_API int64_t muster_service_age_ms(struct muster_service *service);
 
 /*
- * All instances as they are now, also those that are not offered. Never asks the registry: empty until its first answer.
- * MUSTER_OK or MUSTER_OUT_OF_MEMORY.
+ * All instances as they are now, also those that are not offered. Never asks the registry: empty until its first
+ * answer. MUSTER_OK or MUSTER_OUT_OF_MEMORY.
  */
 MUSTER_API int muster_service_instances(struct muster_service *service, struct muster_instances **ret_instances);
 
@@ -529,8 +529,8 @@ enum muster_order_kind {
 };
 
 /*
- * Orders that an instance (NULL: the whole service) is not offered, for so long (0: until it is ended). The reason, which
- * may be NULL, is shown to whoever asks. MUSTER_NOT_FOUND.
+ * Orders that an instance (NULL: the whole service) is not offered, for so long (0: until it is ended). The reason,
+ * which may be NULL, is shown to whoever asks. MUSTER_NOT_FOUND.
  */
 MUSTER_API int muster_order(struct muster_client *client, enum muster_order_kind kind, const char *service,
                             const char *instance, const char *reason, int64_t for_ms);
