@@ -4,7 +4,7 @@
  * heap. They are aligned to their size, so that an object finds its block by clearing address bits.
  *
  * Invariants:
- * 1. A block is full (on no list), usable (on slab->usable) or idle (slab->idle).
+ * 1. A block is full (on no list), usable (on slab->usable) or idle (on slab->idle).
  * 2. Objects are cut off lazily: a page that was never used is never touched.
  * 3. A usable block that falls below a quarter goes to the end of the list, one that ceases to be full to the front.
  */
@@ -19,6 +19,7 @@
 
 #define BLOCK_SIZE ((size_t)16384)
 #define ALIGN_MAX  ((size_t)64)
+#define IDLE_MAX   (SLAB_IDLE_BYTES / BLOCK_SIZE)
 
 #ifdef __has_feature
 #define HAS_FEATURE(x) __has_feature(x)
@@ -38,7 +39,7 @@ struct slab_object {
 };
 
 struct slab_block {
-    struct list link;         /* in slab->usable */
+    struct list link;         /* in slab->usable or slab->idle */
     struct slab_object *free; /* freed last in front */
     size_t n_cut;             /* objects ever cut off */
     size_t n_used;            /* objects handed out */
@@ -58,6 +59,7 @@ void slab_init(struct slab *slab, size_t size, size_t align)
         .n_per_block = (BLOCK_SIZE - ALIGN_MAX) / size,
     };
     list_init(&slab->usable);
+    list_init(&slab->idle);
 }
 
 /* Maps a block at a multiple of its size. */
@@ -106,11 +108,16 @@ static void block_free(struct slab *slab, struct slab_block *block)
 void slab_deinit(struct slab *slab)
 {
     ASSERT(slab->n_objects == 0);
-    if (slab->idle)
-        list_push_front(&slab->usable, &TAKE(slab->idle)->link);
+    list_splice_back(&slab->usable, &slab->idle);
     list_for_each (node, &slab->usable)
         (void)munmap(container_of(node, struct slab_block, link), BLOCK_SIZE);
     slab_init(slab, slab->object_size, slab->object_align);
+}
+
+static struct slab_block *idle_take(struct slab *slab)
+{
+    slab->n_idle--;
+    return container_of(list_pop_front(&slab->idle), struct slab_block, link);
 }
 
 /* The block that the next object comes from; it is on slab->usable. */
@@ -118,7 +125,7 @@ static struct slab_block *block_with_room(struct slab *slab)
 {
     if (!list_is_empty(&slab->usable))
         return container_of(slab->usable.next, struct slab_block, link);
-    struct slab_block *block = slab->idle ? TAKE(slab->idle) : block_new(slab);
+    struct slab_block *block = slab->n_idle > 0 ? idle_take(slab) : block_new(slab);
     if (block)
         list_push_front(&slab->usable, &block->link);
     return block;
@@ -160,10 +167,12 @@ void *slab_alloc(struct slab *slab)
 static void block_idle(struct slab *slab, struct slab_block *block)
 {
     list_remove(&block->link);
-    if (slab->idle)
+    if (slab->n_idle == IDLE_MAX) {
         block_free(slab, block);
-    else
-        slab->idle = block;
+    } else {
+        list_push_front(&slab->idle, &block->link);
+        slab->n_idle++;
+    }
 }
 
 static void block_put(struct slab *slab, struct slab_block *block, struct slab_object *object)

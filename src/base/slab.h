@@ -6,8 +6,8 @@
  * alignment, and its share of the block's head and unused end: for 300 bytes, 3 %. The object freed last is handed out
  * first, while it is still in the cache.
  *
- * A block whose last object is freed goes back to the system at once, but for one that is kept so that a count which
- * swings around a block's edge does not map and unmap. New objects go to the better filled blocks, so that after a
+ * A block whose last object is freed goes back to the system at once, but for a few that are kept so that a count which
+ * swings by some hundreds does not map and unmap. New objects go to the better filled blocks, so that after a
  * burst the others run empty.
  *
  * A slab and its objects belong to one thread. Under AddressSanitizer each object is a malloc of its own, so that use
@@ -20,15 +20,18 @@
 #include <stddef.h>
 
 #define SLAB_OBJECT_MAX 2048
+/* At most so much is kept in empty blocks. */
+#define SLAB_IDLE_BYTES (256 * 1024)
 
 struct slab {
     size_t object_size;  /* rounded up */
     size_t object_align; /* at most 64 */
     size_t n_per_block;
     size_t n_blocks;
-    size_t n_objects;        /* handed out */
-    struct list usable;      /* blocks with room, the better filled in front */
-    struct slab_block *idle; /* the empty block that is kept, or NULL; it is on no list */
+    size_t n_objects;   /* handed out */
+    struct list usable; /* blocks with room, the better filled in front */
+    struct list idle;   /* empty blocks */
+    size_t n_idle;
 };
 
 /* For objects of this size (at most SLAB_OBJECT_MAX) and alignment: slab_init(&slab, sizeof(T), _Alignof(T)). */
