@@ -388,6 +388,25 @@ MUSTER_API int muster_call(struct muster_service *service, const char *method, c
 /* NULL is fine. Any thread, also after the service was freed. */
 MUSTER_API void muster_reply_free(struct muster_reply *reply);
 
+/* A call that goes on while the client turns: for programs with a loop of their own, and for callbacks. */
+struct muster_pending;
+
+/* The call is over: muster_pending_reply has what came of it. It may free the pending call. */
+typedef void (*muster_pending_fn)(void *ctx, struct muster_pending *pending);
+
+/*
+ * Starts the same call, and does not wait. When it cannot be started the result says why, as that of muster_call does,
+ * and fn is never called. Free the pending call with muster_pending_free, which cancels it when it is not over.
+ */
+MUSTER_API int muster_call_start(struct muster_service *service, const char *method, const char *params,
+                                 const struct muster_call_options *options, muster_pending_fn fn, void *ctx,
+                                 struct muster_pending **ret_pending);
+
+/* As long as the pending call; NULL: it is not over. */
+MUSTER_API const struct muster_reply *muster_pending_reply(const struct muster_pending *pending);
+/* NULL is fine. */
+MUSTER_API void muster_pending_free(struct muster_pending *pending);
+
 /* In the order of the instances' ids. */
 struct muster_replies {
     size_t n;

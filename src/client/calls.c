@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * muster_call and muster_broadcast: they choose the instances, start calls and wait for their ends. A broadcast starts
- * the next of its calls when one ends, so that a service of any size takes no more than so many descriptors.
+ * muster_call and muster_broadcast: they choose the instances, start calls and wait for their ends (but
+ * muster_call_start). A broadcast starts the next of its calls when one ends, so that a service of any size takes no
+ * more than so many descriptors.
  */
 #include "base/util.h"
 #include "client/cache.h"
@@ -14,19 +15,23 @@
 #define AT_ONCE_MAX   ((size_t)1024)
 #define BROADCAST_MAX ((size_t)16384)
 
-/* Both begin so. A muster_result. */
-static int begin(struct muster_service *service, struct muster_instances **ret_candidates)
+/* Who may be asked. A muster_result. */
+static int find_candidates(struct muster_service *service, struct muster_instances **ret_candidates)
 {
     struct muster_client *client = service->client;
     client->error.text[0] = '\0';
-    if (client->driver.is_turning)
-        return client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait for a reply");
     *ret_candidates = cache_candidates(service->cache);
     if (!*ret_candidates)
         return client_fail_memory(client);
     if ((*ret_candidates)->n == 0)
         return client_fail(client, MUSTER_NOT_FOUND, "\"%s\" has no instance that may be used", service->cache->name);
     return MUSTER_OK;
+}
+
+static int refuse_in_callback(struct muster_client *client)
+{
+    bool is_callback = client->driver.is_turning;
+    return is_callback ? client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait for a reply") : MUSTER_OK;
 }
 
 /* The result of a call that could not be started, for its owner to show like others. */
@@ -39,74 +44,102 @@ static void end_unstarted(struct call *call, int error)
 
 /* ------------------------------------------------------------------------------------------------ one */
 
-/* The reply that the program has: with all that it points to. */
-struct called {
+/* A call and, in the end, its reply, with all that this points to. */
+struct muster_pending {
     struct muster_reply shown;
+    struct muster_client *client;
     struct call_question question;
     struct call call;
+    const struct muster_instance *chosen; /* in use until the end */
     bool is_over;
+    muster_pending_fn fn;
+    void *ctx;
 };
 
-static void called_free(struct called *called)
+static void pending_free(struct muster_pending *pending)
 {
-    if (!called)
+    if (!pending)
         return;
-    call_deinit(&called->call);
-    call_question_deinit(&called->question);
-    free(called);
+    muster_instance_release(pending->chosen);
+    call_deinit(&pending->call);
+    call_question_deinit(&pending->question);
+    free(pending);
 }
 
-static void called_freep(struct called **called)
+static void pending_freep(struct muster_pending **pending)
 {
-    called_free(*called);
+    pending_free(*pending);
+}
+
+static void show(struct muster_pending *pending)
+{
+    muster_instance_release(TAKE(pending->chosen));
+    pending->shown = call_show(&pending->call);
+    pending->is_over = true;
 }
 
 static void on_call_end(struct call *call)
 {
-    struct called *called = call->ctx;
-    called->is_over = true;
+    struct muster_pending *pending = call->ctx;
+    show(pending);
+    if (pending->fn)
+        pending->fn(pending->ctx, pending);
 }
 
 /* The chosen one first, then its neighbours in the list. */
-static int call_chosen(struct muster_service *service, struct called *called, struct muster_instances *candidates,
-                       enum muster_policy policy)
+static int ask_chosen(struct muster_service *service, struct muster_pending *pending,
+                      struct muster_instances *candidates, enum muster_policy policy)
 {
-    const struct muster_instance *chosen;
-    struct muster_client *client = service->client;
     size_t first = 0;
-    int result = muster_service_select(service, policy, &chosen);
+    int result = muster_service_select(service, policy, &pending->chosen);
     if (result != MUSTER_OK)
         return result;
-    while (candidates->items[first] != chosen)
+    while (candidates->items[first] != pending->chosen)
         first++;
-    called->call.on_end = on_call_end;
-    called->call.ctx = called;
-    int r = call_start(&called->call, client, &called->question, candidates, first, min_size(candidates->n, TRIES_MAX));
-    if (r < 0)
-        end_unstarted(&called->call, r);
-    else
-        (void)driver_run_until(&client->driver, &called->is_over);
-    muster_instance_release(chosen);
-    called->shown = call_show(&called->call);
-    return client_fail(client, called->call.result, "%s", called->shown.error);
+    pending->call.on_end = on_call_end;
+    pending->call.ctx = pending;
+    int r = call_start(&pending->call, service->client, &pending->question, candidates, first,
+                       min_size(candidates->n, TRIES_MAX));
+    if (r == 0)
+        return MUSTER_OK;
+    end_unstarted(&pending->call, r);
+    show(pending);
+    return client_fail(service->client, pending->shown.result, "%s", pending->shown.error);
+}
+
+static int start_one(struct muster_service *service, const char *method, const char *params,
+                     const struct muster_call_options *options, struct muster_pending **ret_pending)
+{
+    struct muster_instances *candidates;
+    int result = find_candidates(service, &candidates);
+    if (result != MUSTER_OK)
+        return result;
+    struct muster_pending *pending CLEANUP(pending_freep) = calloc(1, sizeof(*pending));
+    if (!pending)
+        return client_fail_memory(service->client);
+    pending->client = service->client;
+    result = call_question_init(&pending->question, service->client, method, params, options);
+    if (result == MUSTER_OK)
+        result = ask_chosen(service, pending, candidates, options ? options->policy : MUSTER_ROUND_ROBIN);
+    if (result == MUSTER_OK)
+        *ret_pending = TAKE(pending);
+    return result;
 }
 
 static int call_one(struct muster_service *service, const char *method, const char *params,
                     const struct muster_call_options *options, struct muster_reply **ret_reply)
 {
-    struct muster_instances *candidates;
-    struct called *called CLEANUP(called_freep) = NULL;
-    int result = begin(service, &candidates);
+    struct muster_client *client = service->client;
+    struct muster_pending *pending CLEANUP(pending_freep) = NULL;
+    int result = refuse_in_callback(client);
+    if (result == MUSTER_OK)
+        result = start_one(service, method, params, options, &pending);
     if (result != MUSTER_OK)
         return result;
-    called = calloc(1, sizeof(*called));
-    if (!called)
-        return client_fail_memory(service->client);
-    result = call_question_init(&called->question, service->client, method, params, options);
-    if (result == MUSTER_OK)
-        result = call_chosen(service, called, candidates, options ? options->policy : MUSTER_ROUND_ROBIN);
+    (void)driver_run_until(&client->driver, &pending->is_over);
+    result = client_fail(client, pending->shown.result, "%s", pending->shown.error);
     if (result == MUSTER_OK || result == MUSTER_REMOTE_ERROR)
-        *ret_reply = &TAKE(called)->shown;
+        *ret_reply = &TAKE(pending)->shown;
     return result;
 }
 
@@ -122,7 +155,43 @@ int muster_call(struct muster_service *service, const char *method, const char *
 
 void muster_reply_free(struct muster_reply *reply)
 {
-    called_free(reply ? container_of(reply, struct called, shown) : NULL);
+    pending_free(reply ? container_of(reply, struct muster_pending, shown) : NULL);
+}
+
+int muster_call_start(struct muster_service *service, const char *method, const char *params,
+                      const struct muster_call_options *options, muster_pending_fn fn, void *ctx,
+                      struct muster_pending **ret_pending)
+{
+    struct muster_client *client = service->client;
+    *ret_pending = NULL;
+    client_lock(client);
+    int result = start_one(service, method, params, options, ret_pending);
+    if (result == MUSTER_OK) {
+        (*ret_pending)->fn = fn;
+        (*ret_pending)->ctx = ctx;
+        client->n_handles++;
+    }
+    client_unlock(client);
+    return result;
+}
+
+const struct muster_reply *muster_pending_reply(const struct muster_pending *pending)
+{
+    client_lock(pending->client);
+    bool is_over = pending->is_over;
+    client_unlock(pending->client);
+    return is_over ? &pending->shown : NULL;
+}
+
+void muster_pending_free(struct muster_pending *pending)
+{
+    if (!pending)
+        return;
+    struct muster_client *client = pending->client;
+    client_lock(client);
+    client->n_handles--;
+    pending_free(pending);
+    client_unlock(client);
 }
 
 /* ------------------------------------------------------------------------------------------------ all */
@@ -235,7 +304,9 @@ static int call_all(struct muster_service *service, const char *method, const ch
 {
     struct muster_instances *candidates;
     struct broadcast *broadcast CLEANUP(broadcast_freep) = NULL;
-    int result = begin(service, &candidates);
+    int result = refuse_in_callback(service->client);
+    if (result == MUSTER_OK)
+        result = find_candidates(service, &candidates);
     if (result == MUSTER_OK)
         result = new_broadcast(service->client, candidates, &broadcast);
     if (result == MUSTER_OK)

@@ -350,6 +350,48 @@ static void a_callback_cannot_call(void)
     near_end_stop(near_end);
 }
 
+struct started {
+    struct muster_service *service;
+    struct muster_pending *pending[2];
+    unsigned n_over;
+};
+
+/* The first one's end starts the second, which a callback may. */
+static void on_over(void *ctx, struct muster_pending *pending)
+{
+    struct started *started = ctx;
+    const struct muster_reply *reply = muster_pending_reply(pending);
+    expect_int(reply->result, MUSTER_OK);
+    expect_str(reply->json, "{\"sum\":3}");
+    muster_pending_free(pending);
+    if (started->n_over++ == 0)
+        expect_int(muster_call_start(started->service, "m", NULL, NULL, on_over, started, &started->pending[1]),
+                   MUSTER_OK);
+}
+
+static void calls_go_on_in_the_programs_loop(void)
+{
+    struct far_end far, slow;
+    struct muster_pending *cancelled;
+    far_end_start(&far, OK_ANSWER);
+    far_end_start(&slow, NULL);
+    struct near_end near_end = near_end_start("", &far.port, 1), other = near_end_start("", &slow.port, 1);
+    struct started started = {.service = near_end.service};
+    expect_int(muster_call_start(near_end.service, "m", NULL, NULL, on_over, &started, &started.pending[0]), MUSTER_OK);
+    expect_true(muster_pending_reply(started.pending[0]) == NULL);
+    while (started.n_over < 2)
+        muster_wait(near_end.client, -1);
+    expect_int(muster_call_start(other.service, "m", NULL, NULL, on_over, &started, &cancelled), MUSTER_OK);
+    muster_process(other.client);
+    muster_pending_free(cancelled);
+    near_end_stop(near_end);
+    near_end_stop(other);
+    far_end_stop(&far);
+    far_end_stop(&slow);
+    expect_int(started.n_over, 2);
+    expect_int(far.n_requests, 2);
+}
+
 static int call_once(void *arg)
 {
     struct near_end *near_end = arg;
@@ -388,6 +430,7 @@ static const struct test_case cases[] = {
     {"the first error cancels the rest", the_first_error_cancels_the_rest},
     {"all replies are gathered if told", all_replies_are_gathered_if_told},
     {"a callback cannot call", a_callback_cannot_call},
+    {"calls go on in the program's loop", calls_go_on_in_the_programs_loop},
     {"running out of memory is an error", running_out_of_memory_is_an_error},
 };
 
