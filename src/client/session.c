@@ -191,11 +191,13 @@ static int take_head(struct session *session, size_t end)
 static int step_head(struct session *session)
 {
     struct http1_fault fault;
+    if (session->in.len == 0)
+        return SESSION_MORE;
     size_t end = http1_head_end(buf_slice(&session->in), session->searched);
     session->searched = session->in.len;
     if (end > 0)
         return take_head(session, end);
-    if (session->in.len > 0 && http1_check_partial(buf_slice(&session->in), &limits, &fault) < 0)
+    if (http1_check_partial(buf_slice(&session->in), &limits, &fault) < 0)
         return refuse(session, fault.status, fault.text);
     return SESSION_MORE;
 }

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs in examples/, as real processes with a real registry: what run.sh shows, and what befalls a caller."""
 
+# variants: release asan tsan
+
 import contextlib
 import os
 import pathlib
