@@ -7,7 +7,9 @@
  *
  * So a burst of commits is one publishing and one message to followers, and a request is answered only after the
  * commit that it made has been published. While commits come without end, those that no request waits for are looked at
- * once in REST_NS, and until then the store is not heard: who only uses it as a store pays for few wake-ups. What fails for want of memory is left where it is and tried again soon.
+ * once in REST_NS, and until then the store is not heard: who only uses it as a store pays for few wake-ups.
+ *
+ * What fails for want of memory is left where it is and tried again soon.
  */
 #include "keeper/curator.h"
 

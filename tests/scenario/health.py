@@ -222,7 +222,7 @@ LEASES = ("--set", "store.min_ttl=100ms", "--set", "catalog.hold=2s")
 
 
 def after_a_mass_loss_who_listens_stays():
-    """Complaints 28 and 29 (nacos#1873, eureka#1247): what stops all at once is held, and those who are dead still go."""
+    """Complaints 28 and 29 (nacos#1873, eureka#1247): what stops all at once is held; those who are dead still go."""
     with watched(*LEASES) as (muster, events), contextlib.ExitStack() as stack:
         alive = [stack.enter_context(listener()) for _ in range(3)]
         dead = [listener() for _ in range(2)]
