@@ -4,8 +4,10 @@
  */
 #include "muster.h"
 
+#include "support/fault_alloc.h"
 #include "support/test.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -320,6 +322,31 @@ static void what_cannot_be_listened_on_is_told(void)
     }
 }
 
+static void stop_at_once(void *ctx, struct muster_server *server)
+{
+    (void)ctx;
+    muster_server_stop(server);
+}
+
+static int serve_once(void *arg)
+{
+    struct muster_serve_options options = MUSTER_SERVE_INIT;
+    struct muster_client *client;
+    (void)arg;
+    options.on_ready = stop_at_once;
+    if (muster_client_new(NULL, &client) != MUSTER_OK)
+        return -ENOMEM;
+    int result = muster_serve(client, &options);
+    muster_client_free(client);
+    expect_true(result == MUSTER_OK || result == MUSTER_OUT_OF_MEMORY);
+    return result == MUSTER_OK ? 0 : -ENOMEM;
+}
+
+static void running_out_of_memory_is_an_error(void)
+{
+    expect_true(fault_alloc_sweep(serve_once, NULL) >= 2);
+}
+
 static const struct test_case cases[] = {
     {"requests are carried out", requests_are_carried_out},
     {"a unix socket is removed at the end, and a file of somebody else never", a_unix_socket_is_removed_at_the_end},
@@ -328,6 +355,7 @@ static const struct test_case cases[] = {
     {"what was begun is finished after a signal", what_was_begun_is_finished_after_a_signal},
     {"an answer after the end is harmless", an_answer_after_the_end_is_harmless},
     {"what cannot be listened on is told", what_cannot_be_listened_on_is_told},
+    {"running out of memory is an error", running_out_of_memory_is_an_error},
 };
 
 int main(int argc, char **argv)
