@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whatever a server answers to a call by HTTP/2: nothing crashes, leaks or hangs, what we are told of it is bounded,
- * and when the server closes, the call is over. The first byte of the input says in pieces of which size the rest arrives
- * (0: all at once); a server's SETTINGS are in front of it.
+ * and when the server closes, the call is over. The first byte of the input says in pieces of which size the rest
+ * arrives (0: all at once); a server's SETTINGS are in front of it.
  */
 #include "http/h2_once.h"
 #include "support/sim.h"
