@@ -205,6 +205,7 @@ static bool work_at_rest(struct keeper *keeper, unsigned n_applied)
     bool has_more = local_forget_log(keeper->local);
     if (keeper->space_is_made)
         keeper_end_space(keeper);
+    local_watch_space(keeper->local);
     if (keeper_wants_space(keeper))
         keeper_begin_space(keeper);
     if (local_refusal(keeper->local) == STORE_NO_SPACE)
@@ -237,8 +238,24 @@ static void tell_refusal(struct keeper *keeper)
         log_error(keeper->log, "the disk is full: the store refuses changes until there is room",
                   log_text("folder", keeper->files->path));
     else if (refusal == STORE_OK)
-        log_info(keeper->log, "there is room on the disk again: the store takes changes");
+        log_info(keeper->log, "there is room on the disk again: the store takes changes",
+                 log_int("early_snapshots", keeper->n_early_snapshots),
+                 log_int("history_from", mvcc_compacted(local_mvcc(keeper->local))));
+    keeper->n_early_snapshots = 0;
     keeper->told_refusal = refusal;
+}
+
+/* The batch that could not be written, with all the room that can be given up for it. */
+static void retry(struct keeper *keeper)
+{
+    if (keeper->space_is_made)
+        keeper_end_space(keeper);
+    if (local_refusal(keeper->local) == STORE_NO_SPACE)
+        local_drop_spent(keeper->local);
+    if (keeper_write_batch(keeper, keeper->failed) < 0)
+        return;
+    keeper->failed = NULL;
+    keeper->log_state = LOG_RESTS;
 }
 
 static void keeper_tick(struct loop_task *task)
@@ -246,10 +263,8 @@ static void keeper_tick(struct loop_task *task)
     struct keeper *keeper = container_of(task, struct keeper, tick);
     if (atomic_load_explicit(&keeper->is_stopped, memory_order_relaxed))
         return; /* keeper_stop turns away what comes now */
-    if (keeper->log_state == LOG_RETRIES && keeper_write_batch(keeper, keeper->failed) == 0) {
-        keeper->failed = NULL;
-        keeper->log_state = LOG_RESTS;
-    }
+    if (keeper->log_state == LOG_RETRIES)
+        retry(keeper);
 
     unsigned n_applied = apply_waiting(keeper);
     bool more_to_do = keeper->first_waiting != NULL;
@@ -397,6 +412,7 @@ int keeper_start(struct keeper *keeper, struct loop *const *loops, unsigned n_lo
         return err_set_errno(err, -ENOMEM, "the keeper");
     loop_settle(keeper->loop); /* the clock: opening may have taken long */
     local_start(keeper->local, loop_now(keeper->loop));
+    local_watch_space(keeper->local);
     local_prove_room(keeper->local); /* else the first batch would wait for it, unanswered */
 
     int result = pthread_create(&keeper->log_thread, NULL, keeper_log_main, keeper);

@@ -52,6 +52,7 @@ struct keeper {
     struct store_request *waiting_backups; /* for the next one to be begun */
     struct store_request *served_backups;  /* by the one being written; NULL: it is the store's own snapshot */
     enum store_outcome told_refusal;       /* what the log of the process said last */
+    unsigned n_early_snapshots;            /* since then, to make room on the disk */
     bool is_making_space, space_is_made;
     nsec_t space_retry_ns;
     pthread_t space_thread;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Snapshots, written by a thread of their own from a view, one at a time: the store's own, when enough was logged since
- * the last one, and backups for whoever asked. All who wait when a backup is begun get that one.
+ * the last one or the disk is nearly full (local_space.c), and backups for whoever asked. All who wait
+ * when a backup is begun get that one.
  *
  * A backup is a file in the store's folder whose name is gone before anything is written: it goes when the last
  * descriptor does, however the process ends.
@@ -151,5 +152,6 @@ void keeper_end_snapshot(struct keeper *keeper)
                   log_text("reason", keeper->snapshot_err.text));
     answer_backups(keeper, backup_outcome(result), local_snapshot_revision(keeper->snapshot));
     local_snapshot_end(TAKE(keeper->snapshot), !was_backup && result == 0);
+    keeper->n_early_snapshots += !was_backup && result == 0 && local_is_short(keeper->local);
     keeper->snapshot_done = false;
 }

@@ -406,6 +406,14 @@ static int sim_remove(void *ctx, const char *name)
     return 0;
 }
 
+static int sim_free_bytes(void *ctx, uint64_t *ret_bytes)
+{
+    struct sim_disk *disk = ctx;
+    uint64_t used = sim_disk_used(disk);
+    *ret_bytes = used < disk->limit ? disk->limit - used : 0;
+    return disk->is_off ? -EIO : 0;
+}
+
 static int sim_list(void *ctx, void (*on_name)(void *list_ctx, const char *name), void *list_ctx)
 {
     struct sim_disk *disk = ctx;
@@ -428,6 +436,7 @@ static const struct wal_files_ops sim_ops = {
     .size = sim_size,
     .rename = sim_rename,
     .remove = sim_remove,
+    .free_bytes = sim_free_bytes,
     .list = sim_list,
 };
 

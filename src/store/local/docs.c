@@ -156,3 +156,10 @@ void docs_each(struct docs *docs, struct slice prefix, store_doc_fn fn, void *ct
     docs_view_each(&view, prefix, give_doc, &walk);
     docs_view_release(docs, &view);
 }
+
+uint64_t docs_bytes(const struct docs *docs)
+{
+    struct mvcc_stats stats;
+    mvcc_stats(docs->mvcc, &stats);
+    return stats.live_bytes;
+}

@@ -46,3 +46,6 @@ void docs_view_each(const struct store_view *view, struct slice prefix, store_kv
 
 /* The same of what is published now. */
 void docs_each(struct docs *docs, struct slice prefix, store_doc_fn fn, void *ctx);
+
+/* Of all documents with their names, at most; the keeper's thread. */
+uint64_t docs_bytes(const struct docs *docs);

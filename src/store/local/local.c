@@ -104,6 +104,9 @@ static int publish_recovered(struct local *local, struct err *err)
 
 int local_parts_new(struct local *local, nsec_t now_ns)
 {
+    local->history_cap = UINT64_MAX;
+    atomic_init(&local->limit, UINT64_MAX); /* until room is proved */
+    atomic_init(&local->help_limit, UINT64_MAX);
     int result = mvcc_new(local->rcu, &local->mvcc);
     if (result == 0)
         result = lease_table_new(local->rcu, now_ns, &local->leases);

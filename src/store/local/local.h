@@ -10,8 +10,8 @@
  *                     local_publish       makes it readable and shows its leases; then its requests may be answered
  *
  * The keeper may apply batch N+1 while batch N is being written. Space is proved before anything is changed
- * (local_room), so a full disk refuses requests instead of breaking batches. When a write fails for good, no batch is
- * published any more: readers keep the last durable state, and every change is refused until the next start.
+ * (local_prove_room), so a full disk refuses requests instead of breaking batches. When a write fails for good, no
+ * batch is published any more: readers keep the last durable state, and every change is refused until the next start.
  */
 #pragma once
 
@@ -117,6 +117,16 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
 void local_prove_room(struct local *local);
 
 /*
+ * Looks how much the disk has left, and when that is short gives up what can be spared and prepares the snapshot that
+ * helps (local_wants_snapshot). Before each batch is written. The keeper's thread, with none being written.
+ */
+void local_watch_space(struct local *local);
+/* Gives up spares, the older snapshot and the log that only it needs. As local_watch_space. */
+void local_drop_spent(struct local *local);
+/* What local_watch_space saw. */
+bool local_is_short(const struct local *local);
+
+/*
  * The same ahead of time, so that no batch waits for it: between begin and end any thread does wal_spare_make. The
  * keeper's thread, with none being written.
  */
@@ -138,13 +148,17 @@ struct store_request *local_batch_free(struct local_batch *batch);
 
 /* -------- snapshots */
 
-/* True when enough was logged since the last one and none is being written. The keeper's thread. */
+/*
+ * True when enough was logged since the last one, or the disk is nearly full and it would help, and none is being
+ * written. The keeper's thread.
+ */
 bool local_wants_snapshot(const struct local *local);
 
 struct local_snapshot;
 /*
  * Takes hold of the published state and of the leases. The keeper's thread, with no batch open and none being written,
- * so that memory, leases and log are at one point. History is not trimmed until the end. 0 or -ENOMEM.
+ * so that memory, leases and log are at one point. History is not trimmed until the end. 0, -ENOMEM, or, of the store's
+ * own on a disk that is nearly full, what wal_begin_small gives.
  */
 int local_snapshot_begin(struct local *local, bool is_backup, nsec_t now_ns, int64_t wall_ms,
                          struct local_snapshot **ret_snapshot);

@@ -13,6 +13,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* What entries and notes take besides keys and values. */
+enum { STEP_BYTES = 64, NOTE_BYTES = 256 };
+
 /* ------------------------------------------------------------------------------------------------ the batch */
 
 struct local_batch *local_batch_open(struct local *local)
@@ -35,8 +38,22 @@ struct batch_step *local_step_new(struct local *local)
     return batch ? arena_alloc(&batch->arena, sizeof(struct batch_step)) : NULL;
 }
 
+/* What a step takes in the log, with its notes: about, but not less. */
+static uint64_t step_bytes(const struct batch_step *step)
+{
+    uint64_t bytes = STEP_BYTES + step->n_notes * NOTE_BYTES;
+    if (step->type == STEP_DOC)
+        bytes += step->doc->key.len + step->doc->value.len;
+    for (unsigned i = 0; step->type == STEP_COMMIT && i < step->commit->n_events; i++) {
+        const struct store_kv *kv = step->commit->events[i].kv;
+        bytes += STEP_BYTES + kv->key.len + (kv->version ? kv->value.len : NOTE_BYTES + kv->key.len);
+    }
+    return bytes;
+}
+
 void local_step_add(struct local *local, struct batch_step *step)
 {
+    local->applied_bytes += step_bytes(step);
     *local->batch->last_step = step;
     local->batch->last_step = &step->next;
 }
@@ -67,14 +84,16 @@ static void commit_revision(struct local *local, struct batch_step *step, int64_
 
 /* ------------------------------------------------------------------------------------------------ requests */
 
-static bool txn_may_write(const struct store_txn *txn)
+/* Whether it may do anything of that kind: write at all, or put. */
+static bool txn_may(const struct store_txn *txn, bool only_put)
 {
     const struct store_op *branches[] = {txn->success, txn->failure};
     unsigned sizes[] = {txn->n_success, txn->n_failure};
     for (unsigned branch = 0; branch < 2; branch++) {
         for (unsigned i = 0; i < sizes[branch]; i++) {
             const struct store_op *op = &branches[branch][i];
-            if (op->type == STORE_OP_TXN ? txn_may_write(op->txn) : op->type != STORE_OP_RANGE)
+            bool is_write = op->type == STORE_OP_PUT || (!only_put && op->type == STORE_OP_DELETE);
+            if (op->type == STORE_OP_TXN ? txn_may(op->txn, only_put) : is_write)
                 return true;
         }
     }
@@ -83,8 +102,9 @@ static bool txn_may_write(const struct store_txn *txn)
 
 static enum store_outcome apply_txn(struct local *local, struct store_request *request, int64_t wall_ms)
 {
-    if (local_refusal(local) != STORE_OK && txn_may_write(&request->txn))
-        return local_refusal(local);
+    enum store_outcome refusal = local_refusal_of(local, !txn_may(&request->txn, true));
+    if (refusal != STORE_OK && txn_may(&request->txn, false))
+        return refusal;
     struct batch_step *step = local_step_new(local);
     if (!step)
         return STORE_OUT_OF_MEMORY;
@@ -103,8 +123,8 @@ static enum store_outcome apply_compact(struct local *local, struct store_reques
         return STORE_FUTURE_REVISION;
     if (revision <= mvcc_compacted(local->mvcc))
         return STORE_COMPACTED;
-    if (local_refusal(local) != STORE_OK)
-        return local_refusal(local);
+    if (local_refusal_of(local, true) != STORE_OK)
+        return local_refusal_of(local, true);
     struct batch_step *step = local_step_new(local);
     if (!step)
         return STORE_OUT_OF_MEMORY;
@@ -117,8 +137,8 @@ static enum store_outcome apply_compact(struct local *local, struct store_reques
 
 static enum store_outcome apply_grant(struct local *local, struct store_request *request, nsec_t now_ns)
 {
-    if (local_refusal(local) != STORE_OK)
-        return local_refusal(local);
+    if (local_refusal_of(local, false) != STORE_OK)
+        return local_refusal_of(local, false);
     struct batch_step *step = local_step_new(local);
     if (!step)
         return STORE_OUT_OF_MEMORY;
@@ -179,8 +199,8 @@ static enum store_outcome apply_revoke(struct local *local, struct store_request
     struct lease *lease = lease_find(local->leases, request->lease.id);
     if (!lease)
         return STORE_NO_LEASE;
-    if (local_refusal(local) != STORE_OK)
-        return local_refusal(local);
+    if (local_refusal_of(local, true) != STORE_OK)
+        return local_refusal_of(local, true);
     struct store_note why = {
         .kind = STORE_NOTE_REVOKED,
         .lease = request->lease.id,
@@ -245,8 +265,8 @@ static enum store_outcome apply_list(struct local *local, struct store_request *
 
 static enum store_outcome apply_notes(struct local *local, struct store_request *request, int64_t wall_ms)
 {
-    if (local_refusal(local) != STORE_OK)
-        return local_refusal(local);
+    if (local_refusal_of(local, false) != STORE_OK)
+        return local_refusal_of(local, false);
     struct batch_step *step = local_step_new(local);
     if (!step)
         return STORE_OUT_OF_MEMORY;
@@ -268,8 +288,8 @@ static enum store_outcome apply_doc(struct local *local, struct store_request *r
         return STORE_CONFLICT;
     if (request->doc.remove && !doc)
         return STORE_OK;
-    if (local_refusal(local) != STORE_OK)
-        return local_refusal(local);
+    if (local_refusal_of(local, request->doc.remove) != STORE_OK)
+        return local_refusal_of(local, request->doc.remove);
     if (!request->doc.remove && !docs_has_room(local->docs, name, value))
         return STORE_DOCS_FULL;
 
@@ -334,13 +354,13 @@ int local_apply(struct local *local, struct store_request *request, nsec_t now_n
 unsigned local_expire(struct local *local, nsec_t now_ns, nsec_t read_until_ns, int64_t wall_ms, unsigned max)
 {
     ASSERT(max <= LOCAL_EXPIRE_MAX);
-    if (local_refusal(local) != STORE_OK)
+    if (local_refusal_of(local, true) != STORE_OK)
         return 0; /* their removal could not be written: they stay, and what is dead is dead */
     if (local->n_expired == 0)
         local->n_expired = lease_expire(local->leases, now_ns, read_until_ns, local->expired, max);
 
     unsigned n_removed = 0;
-    while (local->n_expired > 0) {
+    while (local->n_expired > 0 && local_refusal_of(local, true) == STORE_OK) {
         struct lease *lease = local->expired[local->n_expired - 1];
         struct store_note why = {
             .kind = STORE_NOTE_EXPIRED,
@@ -378,7 +398,7 @@ static void checkpoint_lease(void *ctx, struct lease *lease)
 void local_checkpoint(struct local *local, nsec_t now_ns)
 {
     struct checkpoint checkpoint = {local, now_ns};
-    if (local_refusal(local) == STORE_OK)
+    if (local_refusal_of(local, false) == STORE_OK)
         lease_each(local->leases, checkpoint_lease, &checkpoint);
 }
 
@@ -391,7 +411,10 @@ static int64_t trim_aim(const struct local *local, int64_t wall_ms)
     if (stats.oldest_wall_ms == 0 || revision <= oldest)
         return 0;
     bool too_old = wall_ms - stats.oldest_wall_ms > local->options.history_ms;
-    bool too_large = stats.bytes - stats.live_bytes > local->options.history_bytes;
+    uint64_t history_bytes = stats.bytes - stats.live_bytes;
+    if (history_bytes > local->history_cap)
+        return oldest + 1 + (revision - oldest) / 8; /* in haste */
+    bool too_large = history_bytes > local->options.history_bytes;
     /* A hundredth at a time: small enough not to be noticed, large enough to get ahead of what comes in. */
     return too_old || too_large ? oldest + 1 + (revision - oldest) / 100 : 0;
 }
@@ -408,7 +431,13 @@ bool local_trim(struct local *local, int64_t wall_ms)
         return true;
 
     int64_t aim = trim_aim(local, wall_ms);
-    if (aim <= mvcc_compacted(local->mvcc) || local_refusal(local) != STORE_OK)
+    if (aim <= mvcc_compacted(local->mvcc))
+        return false;
+    if (local->is_short) { /* the snapshot is the record of it */
+        mvcc_compact(local->mvcc, aim);
+        return true;
+    }
+    if (local_refusal_of(local, true) != STORE_OK)
         return false;
     struct batch_step *step = local_step_new(local);
     if (!step)

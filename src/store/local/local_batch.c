@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Room on disk that is proved after each write, for the batches that are made meanwhile. */
-#define ROOM_BYTES (512 * 1024)
 /* A longer record's memory is not kept for the next one. */
 #define RECORD_BYTES_KEPT (32 * 1024 * 1024)
 
@@ -30,6 +28,7 @@ struct local_batch *local_seal(struct local *local)
     if (has_changed && mvcc_seal(local->mvcc, &batch->root) < 0)
         return NULL;
     local->batch = NULL;
+    batch->end_bytes = local->applied_bytes;
     return batch;
 }
 
@@ -133,35 +132,9 @@ static void write_step(struct buf *record, const struct batch_step *step)
     step_notes(step, write_note, record);
 }
 
-enum store_outcome local_refusal(const struct local *local)
-{
-    return (enum store_outcome)atomic_load_explicit(&local->refusal, memory_order_acquire);
-}
-
 static void refuse(struct local *local, enum store_outcome outcome)
 {
     atomic_store_explicit(&local->refusal, outcome, memory_order_release);
-}
-
-void local_prove_room(struct local *local)
-{
-    if (local_refusal(local) != STORE_READ_ONLY)
-        refuse(local, wal_prepare(local->wal, ROOM_BYTES, NULL) == 0 ? STORE_OK : STORE_NO_SPACE);
-}
-
-bool local_wants_spare(const struct local *local)
-{
-    return local_refusal(local) == STORE_OK && wal_wants_spare(local->wal);
-}
-
-void local_spare_begin(struct local *local, struct wal_spare_job *ret_job)
-{
-    wal_spare_begin(local->wal, ret_job);
-}
-
-void local_spare_end(struct local *local, const struct wal_spare_job *job)
-{
-    wal_spare_end(local->wal, job);
 }
 
 int local_write(struct local *local, struct local_batch *batch, struct err *err)
@@ -184,6 +157,7 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
         return result;
     }
     atomic_fetch_add_explicit(&local->logged_bytes, local->record.len, memory_order_relaxed);
+    local->written_bytes = batch->end_bytes;
     if (local->record.cap > RECORD_BYTES_KEPT)
         buf_deinit(&local->record);
     return 0;

@@ -31,6 +31,7 @@ struct local_batch {
     struct store_request *first_request, **last_request;
     struct store_root *root;      /* NULL: nothing changed, there are only answers to give */
     struct store_root *docs_root; /* NULL: no document changed */
+    uint64_t end_bytes;           /* applied_bytes when it was sealed */
     bool wants_root;              /* something was thrown away: a new root lets go of it */
 };
 
@@ -53,6 +54,16 @@ struct local {
     uint64_t covered_record;    /* records below this are in the newest snapshot */
     uint64_t forget_below;      /* segments of records below this are to be recycled; 0: none */
 
+    /* Space on the disk: local_space.c. */
+    uint64_t applied_bytes;              /* the keeper's: what all batches take in the log, about */
+    uint64_t written_bytes;              /* the log thread's: of those, what is written */
+    _Atomic uint64_t limit, help_limit;  /* applied_bytes may go so far; for what gives room */
+    uint64_t reserve;                    /* of the disk, to be left free; set with the log at rest */
+    bool is_short, can_help_itself;      /* the disk is nearly full; a snapshot fits, and would help */
+    uint64_t history_cap;                /* while it is short, of history in memory */
+    uint64_t dropped_below;              /* snapshots of records below this were given up */
+    _Atomic uint64_t snapshot_unwritten; /* about, of the one that is being written into the folder */
+
     _Atomic int refusal; /* enum store_outcome */
     _Atomic uint64_t logged_bytes;
     _Atomic uint64_t snapshot_bytes; /* on the disk */
@@ -71,6 +82,11 @@ void local_step_add(struct local *local, struct batch_step *step);
 
 /* Attaches what a commit wrote to its leases. */
 void local_link_leases(struct local *local, const struct store_commit *commit);
+
+/* local_space.c: whether a change is refused now; `gives_room`: one that helps when the disk is full. */
+enum store_outcome local_refusal_of(const struct local *local, bool gives_room);
+/* What a snapshot would take on the disk, about. */
+uint64_t local_snapshot_estimate(const struct local *local);
 
 /* What restart does with the entries of snapshot and log. */
 struct replay {

@@ -22,12 +22,15 @@ struct local_snapshot {
     struct notes_view notes;
     struct snapshot_head head;
     nsec_t now_ns;
+    uint64_t estimate; /* 0: of a backup */
     size_t n_leases;
     struct held_lease leases[];
 };
 
 bool local_wants_snapshot(const struct local *local)
 {
+    if (local->is_short)
+        return !local->is_snapshotting && local->can_help_itself;
     uint64_t logged = atomic_load_explicit(&local->logged_bytes, memory_order_relaxed);
     return !local->is_snapshotting && logged - local->snapshot_at_bytes >= local->options.snapshot_bytes;
 }
@@ -43,6 +46,11 @@ int local_snapshot_begin(struct local *local, bool is_backup, nsec_t now_ns, int
                          struct local_snapshot **ret_snapshot)
 {
     ASSERT(!local->batch && !local->is_snapshotting);
+    if (local->is_short && !is_backup) {
+        int result = wal_begin_small(local->wal, NULL);
+        if (result < 0)
+            return result;
+    }
     size_t n_leases = lease_table_size(local->leases);
     struct local_snapshot *snapshot = calloc(1, sizeof(*snapshot) + n_leases * sizeof(snapshot->leases[0]));
     if (!snapshot)
@@ -60,8 +68,11 @@ int local_snapshot_begin(struct local *local, bool is_backup, nsec_t now_ns, int
         .wall_ms = wall_ms,
     };
     local->is_snapshotting = true;
-    if (!is_backup) /* one that fails is not tried again at once either */
+    if (!is_backup) { /* one that fails is not tried again at once either */
         local->snapshot_at_bytes = atomic_load_explicit(&local->logged_bytes, memory_order_relaxed);
+        snapshot->estimate = local_snapshot_estimate(local);
+    }
+    atomic_store_explicit(&local->snapshot_unwritten, snapshot->estimate, memory_order_relaxed);
     *ret_snapshot = snapshot;
     return 0;
 }
@@ -77,8 +88,12 @@ struct writing {
 
 static void write_entry(struct writing *writing, const struct record_entry *entry)
 {
-    if (writing->result == 0)
-        writing->result = snapshot_writer_add(writing->writer, entry, writing->err);
+    if (writing->result < 0)
+        return;
+    writing->result = snapshot_writer_add(writing->writer, entry, writing->err);
+    uint64_t written = snapshot_writer_bytes(writing->writer), estimate = writing->snapshot->estimate;
+    atomic_store_explicit(&writing->snapshot->local->snapshot_unwritten, estimate > written ? estimate - written : 0,
+                          memory_order_relaxed);
 }
 
 static bool write_base(void *ctx, const struct store_kv *kv)

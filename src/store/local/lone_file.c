@@ -86,6 +86,12 @@ static int lone_remove(void *ctx, const char *name)
     return -EROFS;
 }
 
+static int lone_free_bytes(void *ctx, uint64_t *ret_bytes)
+{
+    (void)ctx, (void)ret_bytes;
+    return -EROFS;
+}
+
 static int lone_list(void *ctx, void (*on_name)(void *list_ctx, const char *name), void *list_ctx)
 {
     (void)ctx;
@@ -106,6 +112,7 @@ void lone_file_init(struct lone_file *lone, int fd, uint64_t n_bytes, const char
         .size = lone_size,
         .rename = lone_rename,
         .remove = lone_remove,
+        .free_bytes = lone_free_bytes,
         .list = lone_list,
     };
     *lone = (struct lone_file){.files = {.ops = &ops, .ctx = lone, .path = path}, .fd = fd, .n_bytes = n_bytes};

@@ -81,6 +81,12 @@ static void forget_first(struct note_ring *ring)
     block_unref(first);
 }
 
+static void ring_trim(struct note_ring *ring, uint64_t bytes)
+{
+    while (ring->n_bytes > bytes && ring->first != ring->last)
+        forget_first(ring);
+}
+
 /* A new last block with room for so many bytes; NULL when out of memory. */
 static struct note_block *ring_grow(struct note_ring *ring, size_t len)
 {
@@ -95,8 +101,7 @@ static struct note_block *ring_grow(struct note_ring *ring, size_t len)
         ring->first = block;
     ring->last = block;
     ring->n_bytes += block_bytes(block);
-    while (ring->n_bytes > ring->max_bytes && ring->first != block)
-        forget_first(ring);
+    ring_trim(ring, ring->max_bytes);
     return block;
 }
 
@@ -109,6 +114,22 @@ static void ring_add(struct note_ring *ring, struct slice entry)
         return;
     memcpy(block->bytes + block->len, entry.ptr, entry.len);
     block->len += entry.len;
+}
+
+uint64_t notes_bytes(struct notes *notes)
+{
+    pthread_mutex_lock(&notes->lock);
+    uint64_t bytes = notes->removals.n_bytes + notes->timeline.n_bytes;
+    pthread_mutex_unlock(&notes->lock);
+    return bytes;
+}
+
+void notes_trim(struct notes *notes, uint64_t ring_bytes)
+{
+    pthread_mutex_lock(&notes->lock);
+    ring_trim(&notes->removals, ring_bytes);
+    ring_trim(&notes->timeline, ring_bytes);
+    pthread_mutex_unlock(&notes->lock);
 }
 
 /* ------------------------------------------------------------------------------------------------ writing */

@@ -19,6 +19,11 @@ void notes_free(struct notes *notes);
 /* Keeps a copy; without memory for it the note is forgotten, what it tells about is not. */
 void notes_add(struct notes *notes, const struct store_note *note);
 
+/* Memory of all; any thread. */
+uint64_t notes_bytes(struct notes *notes);
+/* Forgets the oldest until neither ring has more; each keeps its newest block. Any thread. */
+void notes_trim(struct notes *notes, uint64_t ring_bytes);
+
 /* From a ring's oldest note to the one that was its newest when the view was taken. */
 struct note_span {
     struct note_block *first;

@@ -155,6 +155,11 @@ int snapshot_writer_add(struct snapshot_writer *writer, const struct record_entr
     return result < 0 ? told(writer, result, err) : 0;
 }
 
+uint64_t snapshot_writer_bytes(const struct snapshot_writer *writer)
+{
+    return writer->offset;
+}
+
 static int end_file(struct snapshot_writer *writer)
 {
     int result = writer->n_entries > 0 ? end_frame(writer, SNAPSHOT_ENTRIES) : 0;
@@ -210,14 +215,19 @@ static void remove_older(void *ctx, const char *name)
         (void)removal->files->ops->remove(removal->files->ctx, name);
 }
 
+void snapshot_drop_below(struct wal_files *files, uint64_t number)
+{
+    struct removal removal = {files, number};
+    (void)files->ops->list(files->ctx, remove_older, &removal);
+}
+
 /* One that cannot be removed now will be after the next snapshot. */
 static void prune(struct wal_files *files)
 {
     struct newest newest = {.n = 0};
     if (files->ops->list(files->ctx, find_newest, &newest) < 0 || newest.n < KEPT)
         return;
-    struct removal removal = {files, newest.numbers[KEPT - 1]};
-    (void)files->ops->list(files->ctx, remove_older, &removal);
+    snapshot_drop_below(files, newest.numbers[KEPT - 1]);
 }
 
 int snapshot_writer_finish(struct snapshot_writer *writer, struct err *err)

@@ -37,6 +37,8 @@ int snapshot_writer_open_sink(snapshot_sink_fn sink, void *ctx, const struct sna
                               struct snapshot_writer **ret_writer, struct err *err);
 
 int snapshot_writer_add(struct snapshot_writer *writer, const struct record_entry *entry, struct err *err);
+/* So much is in its file. */
+uint64_t snapshot_writer_bytes(const struct snapshot_writer *writer);
 /*
  * Syncs and renames into place, unless an entry is missing; a sink has then got the whole of it. The writer is gone,
  * whatever the result.
@@ -54,6 +56,9 @@ typedef int (*snapshot_entry_fn)(void *ctx, const struct record_entry *entry, st
  */
 int snapshot_load(struct wal_files *files, snapshot_entry_fn on_entry, void *ctx, struct snapshot_head *ret_head,
                   unsigned *ret_skipped, struct err *err);
+
+/* Removes the snapshots of lower numbers, where space is short: at other times the two newest are kept. */
+void snapshot_drop_below(struct wal_files *files, uint64_t number);
 
 /* What the snapshots in the folder take of the disk, as far as it can be told. */
 uint64_t snapshot_disk_bytes(struct wal_files *files);

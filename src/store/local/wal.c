@@ -86,7 +86,7 @@ static int sync_once(struct wal *wal, struct err *err)
 {
     if (wal->file)
         return sync_file(wal);
-    int result = wal_prepare(wal, segment_record_bytes(0), err);
+    int result = wal_make_room(wal, segment_record_bytes(0), err);
     return result < 0 ? result : wal_begin_part(wal, err);
 }
 
@@ -123,7 +123,7 @@ bool wal_is_durable(const struct wal *wal)
 /* Sees to it that the last segment has room for so many bytes. */
 static int make_place(struct wal *wal, uint64_t bytes, struct err *err)
 {
-    int result = wal_prepare(wal, bytes, err);
+    int result = wal_make_room(wal, bytes, err);
     if (result < 0 || wal_rest(wal) >= bytes)
         return result;
     if (wal->file && wal->durable_next < wal->next) {

@@ -74,6 +74,12 @@ int wal_append(struct wal *wal, const struct iovec *iov, int n_iov, struct err *
  * disk fails.
  */
 int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err);
+/*
+ * What wal_prepare and wal_spare_make leave free on the disk: with less than that they give -ENOSPC. Only a record that
+ * is to be appended takes what there is. At first 0. `is_short`: what is no longer needed goes instead of becoming a
+ * spare.
+ */
+void wal_reserve(struct wal *wal, uint64_t bytes, bool is_short);
 
 /*
  * The same beside the log's work, so that no batch waits for it: a file is zeroed for the next segment, larger than
@@ -83,7 +89,8 @@ int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err);
 struct wal_spare_job {
     struct wal_files *files;
     uint64_t id, bytes;
-    int result; /* of wal_spare_make: 0 or -errno */
+    uint64_t leave; /* free on the disk */
+    int result;     /* of wal_spare_make: 0 or -errno */
 };
 bool wal_wants_spare(const struct wal *wal);
 void wal_spare_begin(struct wal *wal, struct wal_spare_job *ret_job);
@@ -111,6 +118,18 @@ bool wal_is_durable(const struct wal *wal);
  * snapshot needs may go.
  */
 bool wal_forget_below(struct wal *wal, uint64_t number);
+
+/*
+ * Begins a segment, the smallest there is, without regard to the reserve and to spares, which go: what was logged
+ * before can then be forgotten to the last segment. 0; -ENOSPC, -ENOMEM: try again; -EROFS or another -errno: the disk
+ * fails.
+ */
+int wal_begin_small(struct wal *wal, struct err *err);
+/* Removes the spares but the one that is used next, whose room may have been promised. */
+void wal_drop_spares(struct wal *wal);
+uint64_t wal_spare_bytes(const struct wal *wal); /* of all spares */
+/* What a log takes that has just begun: it grows by so much, too. */
+uint64_t wal_step_bytes(const struct wal *wal);
 
 uint64_t wal_bytes(const struct wal *wal);   /* on disk, of all segments in use; any thread */
 uint64_t wal_n_syncs(const struct wal *wal); /* of records; any thread */

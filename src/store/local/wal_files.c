@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { IOV_AT_ONCE = 64, ZEROES_BYTES = 64 * 1024 };
@@ -175,6 +176,16 @@ static int folder_remove(void *ctx, const char *name)
     return unlinkat(folder->fd, name, 0) < 0 ? last_error() : 0;
 }
 
+static int folder_free_bytes(void *ctx, uint64_t *ret_bytes)
+{
+    struct wal_folder *folder = ctx;
+    struct statvfs disk;
+    if (fstatvfs(folder->fd, &disk) < 0)
+        return last_error();
+    *ret_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return 0;
+}
+
 static int folder_list(void *ctx, void (*on_name)(void *list_ctx, const char *name), void *list_ctx)
 {
     struct wal_folder *folder = ctx;
@@ -206,6 +217,7 @@ static const struct wal_files_ops folder_ops = {
     .size = folder_size,
     .rename = folder_rename,
     .remove = folder_remove,
+    .free_bytes = folder_free_bytes,
     .list = folder_list,
 };
 

@@ -40,6 +40,7 @@ struct wal_files_ops {
     int (*size)(void *ctx, struct wal_file *file, uint64_t *ret_bytes);
     int (*rename)(void *ctx, const char *from, const char *to); /* over what is there; on the disk when it returns 0 */
     int (*remove)(void *ctx, const char *name);                 /* may be there again after a loss of power */
+    int (*free_bytes)(void *ctx, uint64_t *ret_bytes);          /* what the disk has left for us */
     /* What on_name is told it may remove. */
     int (*list)(void *ctx, void (*on_name)(void *list_ctx, const char *name), void *list_ctx);
 };

@@ -50,6 +50,8 @@ struct wal {
     bool is_read_only;
     struct err why; /* it is read-only */
 
+    uint64_t reserve; /* to be left free on the disk */
+    bool is_short;    /* it is nearly full */
     _Atomic uint64_t room, bytes, n_syncs;
 };
 
@@ -61,6 +63,9 @@ static inline bool wal_is_harmless(int result)
 
 /* Nothing more is written to the last segment; it ends where it was durable. */
 void wal_seal(struct wal *wal);
+
+/* wal_prepare for a record that is to be appended now: takes of the reserve, too. */
+int wal_make_room(struct wal *wal, uint64_t bytes, struct err *err);
 
 /* Bytes of records that fit into the last segment as it is. */
 uint64_t wal_rest(const struct wal *wal);

@@ -9,6 +9,9 @@
  *
  * The room told is the larger of what is left in the last segment and what the next spare holds. Records of so many
  * bytes in all do fit: those that no longer fit into the last segment begin the spare, which could hold all of them.
+ *
+ * Room taken ahead leaves the reserve free, so that a snapshot fits when there is no more (local_space.c). Only a
+ * record that was applied already takes of it, since it cannot be refused any more.
  */
 #include "base/assert.h"
 #include "base/random.h"
@@ -21,7 +24,7 @@
 /* A segment is made longer by a 64th of its full size, in whole pages. */
 enum { STEPS = 64 };
 
-enum { SPARE_MIN_BYTES = 8 * 1024 * 1024, SPARE_PIECE_BYTES = 512 * 1024 };
+enum { SPARE_MIN_BYTES = 8 * 1024 * 1024, SPARE_PIECE_BYTES = 512 * 1024, SPARE_SHARE = 3 };
 
 void wal_seal(struct wal *wal)
 {
@@ -74,9 +77,23 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
     return (bytes + unit - 1) / unit * unit;
 }
 
+uint64_t wal_step_bytes(const struct wal *wal)
+{
+    return round_up(wal->options.segment_bytes / STEPS, SEGMENT_PAGE_BYTES);
+}
+
 static uint64_t round_to_step(const struct wal *wal, uint64_t bytes)
 {
-    return round_up(bytes, round_up(wal->options.segment_bytes / STEPS, SEGMENT_PAGE_BYTES));
+    return round_up(bytes, wal_step_bytes(wal));
+}
+
+/* Whether the disk has so much, and `leave` beyond. One that cannot tell is asked by taking it. */
+static bool has_free(const struct wal_files *files, uint64_t bytes, uint64_t leave)
+{
+    uint64_t free_bytes;
+    if (leave == 0 || files->ops->free_bytes(files->ctx, &free_bytes) < 0)
+        return true;
+    return free_bytes >= leave && free_bytes - leave >= bytes;
 }
 
 static int told(const struct wal *wal, int result, uint64_t bytes, struct err *err)
@@ -89,9 +106,11 @@ static int told(const struct wal *wal, int result, uint64_t bytes, struct err *e
 
 /* ------------------------------------------------------------------------------------------------ room */
 
-static int grow_last_part(struct wal *wal, uint64_t to, struct err *err)
+static int grow_last_part(struct wal *wal, uint64_t to, uint64_t leave, struct err *err)
 {
     struct wal_part *part = last_part(wal);
+    if (!has_free(wal->files, to - part->bytes, leave))
+        return told(wal, -ENOSPC, to - part->bytes, err);
     int result = wal->files->ops->allocate(wal->files->ctx, wal->file, part->bytes, to - part->bytes);
     if (result < 0)
         return told(wal, result, to - part->bytes, err);
@@ -123,12 +142,14 @@ static void drop_first_spare(struct wal *wal)
 }
 
 /* Makes the next spare so long; without one, makes one. A spare that failed is never used. */
-static int grow_spare(struct wal *wal, uint64_t to, struct err *err)
+static int grow_spare(struct wal *wal, uint64_t to, uint64_t leave, struct err *err)
 {
     bool is_new = wal->n_spares == 0;
     struct wal_spare spare = {.id = wal->next_spare_id};
     if (!is_new)
         spare = wal->spares[wal->n_spares - 1];
+    if (!has_free(wal->files, to - spare.bytes, leave))
+        return told(wal, -ENOSPC, to - spare.bytes, err);
 
     struct wal_file *file = NULL;
     int result = open_spare(wal->files, spare.id, is_new, &file);
@@ -152,7 +173,7 @@ static int grow_spare(struct wal *wal, uint64_t to, struct err *err)
     return 0;
 }
 
-int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err)
+static int prepare(struct wal *wal, uint64_t bytes, uint64_t leave, struct err *err)
 {
     if (wal->is_read_only)
         return err_set(err, -EROFS, "%s", wal->why.text);
@@ -162,7 +183,8 @@ int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err)
     uint64_t to = wal->end + bytes + SEGMENT_END_BYTES;
     if (wal->file && to <= wal->options.segment_bytes) {
         uint64_t steps = round_to_step(wal, to);
-        int result = grow_last_part(wal, steps < wal->options.segment_bytes ? steps : wal->options.segment_bytes, err);
+        steps = steps < wal->options.segment_bytes ? steps : wal->options.segment_bytes;
+        int result = grow_last_part(wal, steps, leave, err);
         wal_show_room(wal);
         if (result == 0 || wal_is_harmless(result))
             return result;
@@ -171,9 +193,25 @@ int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err)
     }
     uint64_t unsynced = wal->file ? 0 : wal->unsynced.len;
     to = SEGMENT_HEAD_BYTES + unsynced + bytes + SEGMENT_END_BYTES;
-    int result = grow_spare(wal, round_to_step(wal, to), err);
+    int result = grow_spare(wal, round_to_step(wal, to), leave, err);
     wal_show_room(wal);
     return result;
+}
+
+int wal_prepare(struct wal *wal, uint64_t bytes, struct err *err)
+{
+    return prepare(wal, bytes, wal->reserve, err);
+}
+
+int wal_make_room(struct wal *wal, uint64_t bytes, struct err *err)
+{
+    return prepare(wal, bytes, 0, err);
+}
+
+void wal_reserve(struct wal *wal, uint64_t bytes, bool is_short)
+{
+    wal->reserve = bytes;
+    wal->is_short = is_short;
 }
 
 /* ------------------------------------------------------------------------------------------------ spares */
@@ -196,12 +234,17 @@ bool wal_wants_spare(const struct wal *wal)
 void wal_spare_begin(struct wal *wal, struct wal_spare_job *ret_job)
 {
     *ret_job = (struct wal_spare_job){.files = wal->files, .id = wal->next_spare_id++, .bytes = wanted_spare(wal)};
+    /* Large beside what there is, it would leave the batches made meanwhile without room. */
+    ret_job->leave = wal->reserve ? wal->reserve + SPARE_SHARE * ret_job->bytes : 0;
 }
 
 /* A piece at a time, so that no sync of the log, on the same disk, waits for more than that. */
 void wal_spare_make(struct wal_spare_job *job)
 {
     struct wal_file *file;
+    job->result = -ENOSPC;
+    if (!has_free(job->files, job->bytes, job->leave))
+        return;
     job->result = open_spare(job->files, job->id, true, &file);
     if (job->result < 0)
         return;
@@ -223,6 +266,20 @@ void wal_spare_end(struct wal *wal, const struct wal_spare_job *job)
     bool is_longest = wal->n_spares == 0 || wal->spares[wal->n_spares - 1].bytes <= job->bytes;
     insert_spare(wal, is_longest ? wal->n_spares : 0, &(struct wal_spare){job->id, job->bytes});
     wal_show_room(wal);
+}
+
+uint64_t wal_spare_bytes(const struct wal *wal)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < wal->n_spares; i++)
+        bytes += wal->spares[i].bytes;
+    return bytes;
+}
+
+void wal_drop_spares(struct wal *wal)
+{
+    while (wal->n_spares > 1)
+        drop_first_spare(wal);
 }
 
 /* ------------------------------------------------------------------------------------------------ segments */
@@ -341,7 +398,7 @@ static int recycle_first_part(struct wal *wal)
 {
     struct wal_part *part = &wal->parts[0];
     int result;
-    if (wal->n_spares < WAL_SPARES_MAX && part->bytes <= wal->options.segment_bytes) {
+    if (!wal->is_short && wal->n_spares < WAL_SPARES_MAX && part->bytes <= wal->options.segment_bytes) {
         uint64_t id = wal->next_spare_id++;
         result = wal_rename(wal->files, part->sequence, "log", id, "spare");
         if (result == 0) {
@@ -366,4 +423,18 @@ bool wal_forget_below(struct wal *wal, uint64_t number)
     wal_show_room(wal);
     wal_show_bytes(wal);
     return true;
+}
+
+int wal_begin_small(struct wal *wal, struct err *err)
+{
+    if (wal->is_read_only)
+        return err_set(err, -EROFS, "%s", wal->why.text);
+    int result = wal_sync(wal, err);
+    if (result < 0)
+        return result;
+    while (wal->n_spares > 0)
+        drop_first_spare(wal);
+    wal_show_room(wal);
+    result = grow_spare(wal, wal_step_bytes(wal), 0, err);
+    return result < 0 ? result : wal_begin_part(wal, err);
 }
