@@ -142,17 +142,17 @@ static void reopen(struct life *life)
 
 /* -------- */
 
-static void write_for_ever(uint64_t segment_bytes, uint64_t disk_bytes)
+static void write_for_ever(uint64_t segment_bytes, uint64_t disk_bytes, unsigned n_changes)
 {
     static struct life life;
     life_init(&life, test_seed());
     life.segment_bytes = segment_bytes;
     sim_disk_limit(life.disk, disk_bytes);
     reopen(&life);
-    for (unsigned i = 0; i < 1500; i++) {
+    for (unsigned i = 0; i < n_changes; i++) {
         expect_true(change_soon(&life, i % 30, VALUE_BYTES));
         expect_true(sim_disk_used(life.disk) <= disk_bytes);
-        if (i % 500 == 499)
+        if (i % 400 == 399)
             reopen(&life);
     }
     expect_true(life.n_snapshots > 3);
@@ -161,19 +161,19 @@ static void write_for_ever(uint64_t segment_bytes, uint64_t disk_bytes)
 
 static void the_same_keys_can_be_written_for_ever(void)
 {
-    write_for_ever(4 * MIB, DISK_BYTES);
+    write_for_ever(4 * MIB, DISK_BYTES, 800);
 }
 
 static void with_segments_larger_than_the_disk(void)
 {
-    write_for_ever(64 * MIB, 2 * DISK_BYTES);
+    write_for_ever(64 * MIB, 2 * DISK_BYTES, 1500);
 }
 
 static void keys_and_their_removals_can_come_and_go_for_ever(void)
 {
     static struct life life;
     life_init(&life, test_seed());
-    for (unsigned i = 0; i < 30000; i++) {
+    for (unsigned i = 0; i < 12000; i++) {
         expect_true(change_soon(&life, i % 100, 300));
         expect_true(change_soon(&life, i % 100, 0));
     }
@@ -194,7 +194,7 @@ static void more_than_fits_is_refused_and_deletes_help(size_t value_bytes)
 {
     static struct life life;
     life_init(&life, test_seed());
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 2; round++) {
         unsigned n = fill(&life, value_bytes);
         expect_int(local_refusal(life.local), STORE_NO_SPACE);
         reopen(&life);
@@ -214,7 +214,7 @@ static void large_values_that_do_not_fit(void)
 
 static void small_values_that_do_not_fit(void)
 {
-    more_than_fits_is_refused_and_deletes_help(100);
+    more_than_fits_is_refused_and_deletes_help(600);
 }
 
 /* What others take of the disk is not ours to mend: refused as long as it lasts, no longer. */
