@@ -333,24 +333,6 @@ int instance_record_parse(struct slice json, enum instance_record_strictness str
 
 /* ------------------------------------------------------------------------------------------------ writing */
 
-static void write_text(struct json_writer *json, struct slice name, struct slice text)
-{
-    json_writer_key(json, name);
-    json_writer_str(json, text);
-}
-
-static void write_filled(struct json_writer *json, struct slice name, struct slice text)
-{
-    if (text.len > 0)
-        write_text(json, name, text);
-}
-
-static void write_number(struct json_writer *json, struct slice name, uint64_t number)
-{
-    json_writer_key(json, name);
-    json_writer_u64(json, number);
-}
-
 static void write_list(struct json_writer *json, struct slice name, const struct slice *list, unsigned n)
 {
     if (n == 0)
@@ -367,13 +349,13 @@ static void write_address(struct json_writer *json, const struct instance_record
 {
     struct instance_record follows;
     (void)instance_record_set_address(&follows, record->address);
-    write_text(json, SLICE_LIT("address"), record->address);
+    json_writer_member_str(json, SLICE_LIT("address"), record->address);
     if (!slice_equal(record->protocol, follows.protocol))
-        write_text(json, SLICE_LIT("protocol"), record->protocol);
+        json_writer_member_str(json, SLICE_LIT("protocol"), record->protocol);
     if (!slice_equal(record->host, follows.host))
-        write_text(json, SLICE_LIT("host"), record->host);
+        json_writer_member_str(json, SLICE_LIT("host"), record->host);
     if (record->port != follows.port)
-        write_number(json, SLICE_LIT("port"), record->port);
+        json_writer_member_i64(json, SLICE_LIT("port"), record->port);
 }
 
 static void write_metadata(struct json_writer *json, const struct instance_record *record)
@@ -383,7 +365,7 @@ static void write_metadata(struct json_writer *json, const struct instance_recor
     json_writer_key(json, SLICE_LIT("metadata"));
     json_writer_begin_object(json);
     for (unsigned i = 0; i < record->n_metadata; i++)
-        write_text(json, record->metadata[i].name, record->metadata[i].value);
+        json_writer_member_str(json, record->metadata[i].name, record->metadata[i].value);
     json_writer_end_object(json);
 }
 
@@ -393,16 +375,16 @@ static void write_check(struct json_writer *json, const struct instance_check *c
         return;
     json_writer_key(json, SLICE_LIT("check"));
     json_writer_begin_object(json);
-    write_text(json, SLICE_LIT("type"), slice_from_str(check_types[check->type]));
-    write_filled(json, SLICE_LIT("target"), check->target);
-    write_number(json, SLICE_LIT("interval_ms"), check->interval_ms);
+    json_writer_member_str(json, SLICE_LIT("type"), slice_from_str(check_types[check->type]));
+    json_writer_member_filled(json, SLICE_LIT("target"), check->target);
+    json_writer_member_i64(json, SLICE_LIT("interval_ms"), check->interval_ms);
     if (check->retry_ms > 0)
-        write_number(json, SLICE_LIT("retry_ms"), check->retry_ms);
-    write_number(json, SLICE_LIT("timeout_ms"), check->timeout_ms);
-    write_number(json, SLICE_LIT("to_fail"), check->to_fail);
-    write_number(json, SLICE_LIT("to_pass"), check->to_pass);
+        json_writer_member_i64(json, SLICE_LIT("retry_ms"), check->retry_ms);
+    json_writer_member_i64(json, SLICE_LIT("timeout_ms"), check->timeout_ms);
+    json_writer_member_i64(json, SLICE_LIT("to_fail"), check->to_fail);
+    json_writer_member_i64(json, SLICE_LIT("to_pass"), check->to_pass);
     if (check->remove_after_ms > 0)
-        write_number(json, SLICE_LIT("remove_after_ms"), check->remove_after_ms);
+        json_writer_member_i64(json, SLICE_LIT("remove_after_ms"), check->remove_after_ms);
     json_writer_end_object(json);
 }
 
@@ -413,15 +395,15 @@ void instance_record_write(struct buf *buf, const struct instance_record *record
     json_writer_begin_object(&json);
     write_address(&json, record);
     if (record->weight != 1)
-        write_number(&json, SLICE_LIT("weight"), record->weight);
-    write_filled(&json, SLICE_LIT("zone"), record->zone);
+        json_writer_member_i64(&json, SLICE_LIT("weight"), record->weight);
+    json_writer_member_filled(&json, SLICE_LIT("zone"), record->zone);
     write_list(&json, SLICE_LIT("tags"), record->tags, record->n_tags);
     write_list(&json, SLICE_LIT("needs"), record->needs, record->n_needs);
     write_metadata(&json, record);
     write_check(&json, record->check);
-    write_filled(&json, SLICE_LIT("origin"), record->origin);
-    write_filled(&json, SLICE_LIT("owner"), record->owner);
-    write_filled(&json, SLICE_LIT("session"), record->session);
+    json_writer_member_filled(&json, SLICE_LIT("origin"), record->origin);
+    json_writer_member_filled(&json, SLICE_LIT("owner"), record->owner);
+    json_writer_member_filled(&json, SLICE_LIT("session"), record->session);
     json_writer_end_object(&json);
 }
 

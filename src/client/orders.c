@@ -80,12 +80,9 @@ int muster_order(struct muster_client *client, enum muster_order_kind kind, cons
     buf_append_str(&path, order_path(kind));
     json_writer_init(&json, &body);
     json_writer_begin_object(&json);
-    json_writer_key(&json, SLICE_LIT("reason"));
-    json_writer_str(&json, slice_from_str(reason ? reason : ""));
-    if (for_ms > 0) {
-        json_writer_key(&json, SLICE_LIT("for_ms"));
-        json_writer_i64(&json, for_ms);
-    }
+    json_writer_member_str(&json, SLICE_LIT("reason"), slice_from_str(reason ? reason : ""));
+    if (for_ms > 0)
+        json_writer_member_i64(&json, SLICE_LIT("for_ms"), for_ms);
     json_writer_end_object(&json);
     client_lock(client);
     int result = ask(client, "PUT", &path, &body);

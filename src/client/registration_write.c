@@ -9,16 +9,14 @@ static void write_text(struct json_writer *json, struct slice key, const char *t
 {
     if (!text)
         return;
-    json_writer_key(json, key);
-    json_writer_str(json, slice_from_str(text));
+    json_writer_member_str(json, key, slice_from_str(text));
 }
 
 static void write_number(struct json_writer *json, struct slice key, int64_t number)
 {
     if (number == 0)
         return;
-    json_writer_key(json, key);
-    json_writer_i64(json, number);
+    json_writer_member_i64(json, key, number);
 }
 
 static void write_list(struct json_writer *json, struct slice key, const char *const *list)
@@ -81,8 +79,7 @@ int registration_write(struct buf *body, const struct muster_register_options *o
     write_check(&json, options->check);
     write_number(&json, SLICE_LIT("ttl_ms"), options->ttl_ms);
     if (options->hold) {
-        json_writer_key(&json, SLICE_LIT("hold"));
-        json_writer_bool(&json, true);
+        json_writer_member_bool(&json, SLICE_LIT("hold"), true);
         write_text(&json, SLICE_LIT("session"), session);
         write_number(&json, SLICE_LIT("grace_ms"), options->grace_ms);
     }

@@ -63,8 +63,7 @@ static void begin(struct dump *dump, const char *type)
     }
     json_writer_init(&dump->json, &dump->line);
     json_writer_begin_object(&dump->json);
-    json_writer_key(&dump->json, SLICE_LIT("type"));
-    json_writer_str(&dump->json, slice_from_str(type));
+    json_writer_member_str(&dump->json, SLICE_LIT("type"), slice_from_str(type));
 }
 
 static void put_number(struct dump *dump, const char *name, int64_t value)
@@ -73,8 +72,7 @@ static void put_number(struct dump *dump, const char *name, int64_t value)
         buf_printf(&dump->line, "  %s %" PRId64, name, value);
         return;
     }
-    json_writer_key(&dump->json, slice_from_str(name));
-    json_writer_i64(&dump->json, value);
+    json_writer_member_i64(&dump->json, slice_from_str(name), value);
 }
 
 /* Words of the store's own; left out when there are none. */
@@ -86,8 +84,7 @@ static void put_words(struct dump *dump, const char *name, struct slice words)
         buf_printf(&dump->line, "  %s %.*s", name, SLICE_ARG(words));
         return;
     }
-    json_writer_key(&dump->json, slice_from_str(name));
-    json_writer_str(&dump->json, words);
+    json_writer_member_str(&dump->json, slice_from_str(name), words);
 }
 
 /* What clients have chosen. */

@@ -170,8 +170,7 @@ static int send_message(struct grpc_call *call, struct slice message)
 
 static void write_error_members(struct json_writer *writer, enum grpc_status status, const char *text)
 {
-    json_writer_key(writer, SLICE_LIT("message"));
-    json_writer_str(writer, slice_from_str(text));
+    json_writer_member_str(writer, SLICE_LIT("message"), slice_from_str(text));
     json_writer_key(writer, SLICE_LIT("code"));
     json_writer_u64(writer, status);
     json_writer_key(writer, SLICE_LIT("details"));
@@ -185,8 +184,7 @@ static int write_error(enum grpc_status status, const char *text, struct buf *bo
     struct json_writer writer;
     json_writer_init(&writer, body);
     json_writer_begin_object(&writer);
-    json_writer_key(&writer, SLICE_LIT("error"));
-    json_writer_str(&writer, slice_from_str(text));
+    json_writer_member_str(&writer, SLICE_LIT("error"), slice_from_str(text));
     write_error_members(&writer, status, text);
     json_writer_end_object(&writer);
     return json_writer_finish(&writer);

@@ -27,14 +27,10 @@ static void write_value(struct buf *buf, const struct instance_order *order)
     struct json_writer json;
     json_writer_init(&json, buf);
     json_writer_begin_object(&json);
-    json_writer_key(&json, SLICE_LIT("owner"));
-    json_writer_str(&json, order->owner);
-    json_writer_key(&json, SLICE_LIT("reason"));
-    json_writer_str(&json, order->reason);
-    json_writer_key(&json, SLICE_LIT("since_ms"));
-    json_writer_i64(&json, order->since_ms);
-    json_writer_key(&json, SLICE_LIT("until_ms"));
-    json_writer_i64(&json, order->until_ms);
+    json_writer_member_str(&json, SLICE_LIT("owner"), order->owner);
+    json_writer_member_str(&json, SLICE_LIT("reason"), order->reason);
+    json_writer_member_i64(&json, SLICE_LIT("since_ms"), order->since_ms);
+    json_writer_member_i64(&json, SLICE_LIT("until_ms"), order->until_ms);
     json_writer_end_object(&json);
 }
 

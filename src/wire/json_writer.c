@@ -183,3 +183,27 @@ void json_writer_null(struct json_writer *json)
     begin_value(json);
     (void)buf_append_str(json->out, "null");
 }
+
+void json_writer_member_str(struct json_writer *json, struct slice key, struct slice text)
+{
+    json_writer_key(json, key);
+    json_writer_str(json, text);
+}
+
+void json_writer_member_filled(struct json_writer *json, struct slice key, struct slice text)
+{
+    if (text.len > 0)
+        json_writer_member_str(json, key, text);
+}
+
+void json_writer_member_i64(struct json_writer *json, struct slice key, int64_t value)
+{
+    json_writer_key(json, key);
+    json_writer_i64(json, value);
+}
+
+void json_writer_member_bool(struct json_writer *json, struct slice key, bool value)
+{
+    json_writer_key(json, key);
+    json_writer_bool(json, value);
+}

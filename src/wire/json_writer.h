@@ -6,8 +6,7 @@
  *     struct json_writer json;
  *     json_writer_init(&json, &body);
  *     json_writer_begin_object(&json);
- *     json_writer_key(&json, SLICE_LIT("name"));
- *     json_writer_str(&json, name);
+ *     json_writer_member_str(&json, SLICE_LIT("name"), name);
  *     json_writer_end_object(&json);
  *     r = json_writer_finish(&json);
  */
@@ -46,3 +45,10 @@ void json_writer_u64(struct json_writer *json, uint64_t value);
 void json_writer_i64(struct json_writer *json, int64_t value);
 void json_writer_bool(struct json_writer *json, bool value);
 void json_writer_null(struct json_writer *json);
+
+/* In objects: a member, its key and its value. */
+void json_writer_member_str(struct json_writer *json, struct slice key, struct slice text);
+/* Left out when the text is empty. */
+void json_writer_member_filled(struct json_writer *json, struct slice key, struct slice text);
+void json_writer_member_i64(struct json_writer *json, struct slice key, int64_t value);
+void json_writer_member_bool(struct json_writer *json, struct slice key, bool value);

@@ -19,10 +19,8 @@ static void respond(struct exchange *exchange, const struct store_request *reque
     struct json_writer json;
     json_writer_init(&json, &body);
     json_writer_begin_object(&json);
-    json_writer_key(&json, SLICE_LIT("revision"));
-    json_writer_i64(&json, request->revision);
-    json_writer_key(&json, SLICE_LIT("compacted_revision"));
-    json_writer_i64(&json, request->compact_revision);
+    json_writer_member_i64(&json, SLICE_LIT("revision"), request->revision);
+    json_writer_member_i64(&json, SLICE_LIT("compacted_revision"), request->compact_revision);
     json_writer_end_object(&json);
     admin_respond_json(exchange, &body);
 }

@@ -18,33 +18,21 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void put_number(struct json_writer *json, struct slice name, int64_t value)
-{
-    json_writer_key(json, name);
-    json_writer_i64(json, value);
-}
-
-static void put_text(struct json_writer *json, struct slice name, struct slice text)
-{
-    json_writer_key(json, name);
-    json_writer_str(json, text);
-}
-
 static bool put_note(void *ctx, const struct store_note *note)
 {
     struct json_writer *json = ctx;
     char lease[20];
     int n = snprintf(lease, sizeof(lease), "%016" PRIx64, note->lease);
     json_writer_begin_object(json);
-    put_text(json, SLICE_LIT("what"), slice_from_str(why_word(note->kind)));
-    put_number(json, SLICE_LIT("revision"), note->revision);
-    put_number(json, SLICE_LIT("wall_ms"), note->wall_ms);
-    put_text(json, SLICE_LIT("lease"), slice_from(lease, note->lease ? (size_t)n : 0));
-    put_number(json, SLICE_LIT("silence_ms"), note->silence_ms);
+    json_writer_member_str(json, SLICE_LIT("what"), slice_from_str(why_word(note->kind)));
+    json_writer_member_i64(json, SLICE_LIT("revision"), note->revision);
+    json_writer_member_i64(json, SLICE_LIT("wall_ms"), note->wall_ms);
+    json_writer_member_str(json, SLICE_LIT("lease"), slice_from(lease, note->lease ? (size_t)n : 0));
+    json_writer_member_i64(json, SLICE_LIT("silence_ms"), note->silence_ms);
     json_writer_key(json, SLICE_LIT("key"));
     json_writer_base64(json, note->subject);
-    put_text(json, SLICE_LIT("actor"), note->actor);
-    put_text(json, SLICE_LIT("cause"), note->cause);
+    json_writer_member_str(json, SLICE_LIT("actor"), note->actor);
+    json_writer_member_str(json, SLICE_LIT("cause"), note->cause);
     json_writer_end_object(json);
     return true;
 }
@@ -55,8 +43,8 @@ static void respond(struct admin *admin, struct exchange *exchange, const struct
     struct json_writer json;
     json_writer_init(&json, &body);
     json_writer_begin_object(&json);
-    json_writer_key(&json, SLICE_LIT("exists"));
-    json_writer_bool(&json, question->key.len > 0 && why_exists(admin->store, question->key));
+    json_writer_member_bool(&json, SLICE_LIT("exists"),
+                            question->key.len > 0 && why_exists(admin->store, question->key));
     json_writer_key(&json, SLICE_LIT("notes"));
     json_writer_begin_array(&json);
     why_tell(admin->store, question, put_note, &json);

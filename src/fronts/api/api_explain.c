@@ -26,9 +26,9 @@ static void step(struct explaining *explaining, const char *name, const char *ve
 {
     struct json_writer *json = explaining->json;
     json_writer_begin_object(json);
-    api_json_text(json, SLICE_LIT("step"), slice_from_str(name));
-    api_json_text(json, SLICE_LIT("verdict"), slice_from_str(verdict));
-    api_json_text(json, SLICE_LIT("why"), slice_from_str(why));
+    json_writer_member_str(json, SLICE_LIT("step"), slice_from_str(name));
+    json_writer_member_str(json, SLICE_LIT("verdict"), slice_from_str(verdict));
+    json_writer_member_str(json, SLICE_LIT("why"), slice_from_str(why));
     json_writer_end_object(json);
 }
 
@@ -140,9 +140,9 @@ static void write_answer(struct explaining *explaining, struct slice service, st
     const struct instance *instance = explaining->instance;
     bool is_in = instance && instance_offer(instance) == INSTANCE_OFFERED;
     json_writer_begin_object(json);
-    api_json_text(json, SLICE_LIT("service"), service);
-    api_json_text(json, SLICE_LIT("instance"), id);
-    api_json_bool(json, SLICE_LIT("in_answer"), is_in);
+    json_writer_member_str(json, SLICE_LIT("service"), service);
+    json_writer_member_str(json, SLICE_LIT("instance"), id);
+    json_writer_member_bool(json, SLICE_LIT("in_answer"), is_in);
     json_writer_key(json, SLICE_LIT("because"));
     json_writer_begin_array(json);
     step(explaining, "service", explaining->service ? "yes" : "no",

@@ -213,10 +213,10 @@ static void write_graph(struct json_writer *json, const struct graph *graph, str
     for (size_t i = 0; i < graph->n_nodes; i++) {
         const struct directory_service *service = graph->nodes[i].service;
         json_writer_begin_object(json);
-        api_json_text(json, SLICE_LIT("name"), graph->nodes[i].name);
-        api_json_number(json, SLICE_LIT("instances"), service ? service->n_instances : 0);
-        api_json_number(json, SLICE_LIT("offered"), service ? service->n_offered : 0);
-        api_json_bool(json, SLICE_LIT("known"), service != NULL);
+        json_writer_member_str(json, SLICE_LIT("name"), graph->nodes[i].name);
+        json_writer_member_i64(json, SLICE_LIT("instances"), service ? service->n_instances : 0);
+        json_writer_member_i64(json, SLICE_LIT("offered"), service ? service->n_offered : 0);
+        json_writer_member_bool(json, SLICE_LIT("known"), service != NULL);
         json_writer_end_object(json);
     }
     json_writer_end_array(json);
@@ -224,9 +224,9 @@ static void write_graph(struct json_writer *json, const struct graph *graph, str
     json_writer_begin_array(json);
     for (size_t i = 0; i < graph->n_edges; i++) {
         json_writer_begin_object(json);
-        api_json_text(json, SLICE_LIT("from"), graph->edges[i].from);
-        api_json_text(json, SLICE_LIT("to"), graph->edges[i].to);
-        api_json_text(json, SLICE_LIT("kind"), SLICE_LIT("needs"));
+        json_writer_member_str(json, SLICE_LIT("from"), graph->edges[i].from);
+        json_writer_member_str(json, SLICE_LIT("to"), graph->edges[i].to);
+        json_writer_member_str(json, SLICE_LIT("kind"), SLICE_LIT("needs"));
         json_writer_end_object(json);
     }
     json_writer_end_array(json);

@@ -102,14 +102,14 @@ void api_history_write(struct json_writer *json, const struct api_entry *entries
     for (unsigned i = 0; i < n; i++) {
         const struct api_entry *entry = &entries[i];
         json_writer_begin_object(json);
-        api_json_number(json, SLICE_LIT("wall_ms"), entry->wall_ms);
-        api_json_number(json, SLICE_LIT("revision"), entry->revision);
-        api_json_text(json, SLICE_LIT("kind"), timeline_text(entry->kind));
-        api_json_text(json, SLICE_LIT("service"), entry->service);
-        api_json_text(json, SLICE_LIT("instance"), entry->id);
-        api_json_text(json, SLICE_LIT("actor"), entry->actor);
-        api_json_text(json, SLICE_LIT("evidence"), entry->evidence);
-        api_json_number(json, SLICE_LIT("silence_ms"), entry->silence_ms);
+        json_writer_member_i64(json, SLICE_LIT("wall_ms"), entry->wall_ms);
+        json_writer_member_i64(json, SLICE_LIT("revision"), entry->revision);
+        json_writer_member_str(json, SLICE_LIT("kind"), timeline_text(entry->kind));
+        json_writer_member_str(json, SLICE_LIT("service"), entry->service);
+        json_writer_member_str(json, SLICE_LIT("instance"), entry->id);
+        json_writer_member_str(json, SLICE_LIT("actor"), entry->actor);
+        json_writer_member_str(json, SLICE_LIT("evidence"), entry->evidence);
+        json_writer_member_i64(json, SLICE_LIT("silence_ms"), entry->silence_ms);
         json_writer_end_object(json);
     }
     json_writer_end_array(json);

@@ -167,10 +167,10 @@ static void say_gone(struct hold *hold, int64_t revision, struct slice kind, str
     buf_append_str(&text, "event: gone\ndata: ");
     json_writer_init(&json, &text);
     json_writer_begin_object(&json);
-    api_json_number(&json, SLICE_LIT("revision"), revision);
-    api_json_text(&json, SLICE_LIT("kind"), kind);
-    api_json_text(&json, SLICE_LIT("actor"), actor);
-    api_json_text(&json, SLICE_LIT("evidence"), evidence);
+    json_writer_member_i64(&json, SLICE_LIT("revision"), revision);
+    json_writer_member_str(&json, SLICE_LIT("kind"), kind);
+    json_writer_member_str(&json, SLICE_LIT("actor"), actor);
+    json_writer_member_str(&json, SLICE_LIT("evidence"), evidence);
     json_writer_end_object(&json);
     buf_append_str(&text, "\n\n");
     if (buf_error(&text) == 0)
@@ -245,9 +245,9 @@ static void say_registered(struct hold *hold, const struct curator_request *requ
     buf_append_str(&text, "event: registered\ndata: ");
     json_writer_init(&json, &text);
     json_writer_begin_object(&json);
-    api_json_text(&json, SLICE_LIT("session"), hold->session);
-    api_json_number(&json, SLICE_LIT("revision"), request->revision);
-    api_json_number(&json, SLICE_LIT("ttl_ms"), request->ttl_left_ms);
+    json_writer_member_str(&json, SLICE_LIT("session"), hold->session);
+    json_writer_member_i64(&json, SLICE_LIT("revision"), request->revision);
+    json_writer_member_i64(&json, SLICE_LIT("ttl_ms"), request->ttl_left_ms);
     json_writer_end_object(&json);
     buf_append_str(&text, "\n\n");
     if (buf_error(&text) == 0)

@@ -158,9 +158,6 @@ const struct instance *api_find_instance(struct api_call *call);
 
 /* ------------------------------------------------------------------------------------------------ JSON */
 
-void api_json_text(struct json_writer *json, struct slice key, struct slice text);
-void api_json_number(struct json_writer *json, struct slice key, int64_t number);
-void api_json_bool(struct json_writer *json, struct slice key, bool value);
 void api_json_instance(struct json_writer *json, const struct instance *instance);
 /* {"name", "revision", "instances": […]}; `service` NULL: none is known. */
 void api_json_service(struct buf *out, struct slice name, int64_t revision, const struct directory_service *service,

@@ -8,30 +8,6 @@
 
 static const char *const check_types[] = {"tcp", "http", "grpc", "ttl"}; /* in the order of the enum */
 
-void api_json_text(struct json_writer *json, struct slice key, struct slice text)
-{
-    json_writer_key(json, key);
-    json_writer_str(json, text);
-}
-
-void api_json_number(struct json_writer *json, struct slice key, int64_t number)
-{
-    json_writer_key(json, key);
-    json_writer_i64(json, number);
-}
-
-void api_json_bool(struct json_writer *json, struct slice key, bool value)
-{
-    json_writer_key(json, key);
-    json_writer_bool(json, value);
-}
-
-static void write_filled(struct json_writer *json, struct slice key, struct slice text)
-{
-    if (text.len > 0)
-        api_json_text(json, key, text);
-}
-
 static void write_list(struct json_writer *json, struct slice key, const struct slice *list, unsigned n)
 {
     json_writer_key(json, key);
@@ -46,7 +22,7 @@ static void write_metadata(struct json_writer *json, const struct instance_recor
     json_writer_key(json, SLICE_LIT("metadata"));
     json_writer_begin_object(json);
     for (unsigned i = 0; i < record->n_metadata; i++)
-        api_json_text(json, record->metadata[i].name, record->metadata[i].value);
+        json_writer_member_str(json, record->metadata[i].name, record->metadata[i].value);
     json_writer_end_object(json);
 }
 
@@ -54,33 +30,33 @@ static void write_check(struct json_writer *json, const struct instance_check *c
 {
     json_writer_key(json, SLICE_LIT("check"));
     json_writer_begin_object(json);
-    api_json_text(json, SLICE_LIT("type"), slice_from_str(check_types[check->type]));
-    write_filled(json, SLICE_LIT("target"), check->target);
-    api_json_number(json, SLICE_LIT("interval_ms"), check->interval_ms);
-    api_json_number(json, SLICE_LIT("retry_ms"), check->retry_ms);
-    api_json_number(json, SLICE_LIT("timeout_ms"), check->timeout_ms);
-    api_json_number(json, SLICE_LIT("to_fail"), check->to_fail);
-    api_json_number(json, SLICE_LIT("to_pass"), check->to_pass);
-    api_json_number(json, SLICE_LIT("remove_after_ms"), check->remove_after_ms);
+    json_writer_member_str(json, SLICE_LIT("type"), slice_from_str(check_types[check->type]));
+    json_writer_member_filled(json, SLICE_LIT("target"), check->target);
+    json_writer_member_i64(json, SLICE_LIT("interval_ms"), check->interval_ms);
+    json_writer_member_i64(json, SLICE_LIT("retry_ms"), check->retry_ms);
+    json_writer_member_i64(json, SLICE_LIT("timeout_ms"), check->timeout_ms);
+    json_writer_member_i64(json, SLICE_LIT("to_fail"), check->to_fail);
+    json_writer_member_i64(json, SLICE_LIT("to_pass"), check->to_pass);
+    json_writer_member_i64(json, SLICE_LIT("remove_after_ms"), check->remove_after_ms);
     json_writer_end_object(json);
 }
 
 static void write_record(struct json_writer *json, const struct instance_record *record)
 {
-    api_json_text(json, SLICE_LIT("address"), record->address);
-    api_json_text(json, SLICE_LIT("protocol"), record->protocol);
-    api_json_text(json, SLICE_LIT("host"), record->host);
-    api_json_number(json, SLICE_LIT("port"), record->port);
-    api_json_number(json, SLICE_LIT("weight"), record->weight);
-    write_filled(json, SLICE_LIT("zone"), record->zone);
+    json_writer_member_str(json, SLICE_LIT("address"), record->address);
+    json_writer_member_str(json, SLICE_LIT("protocol"), record->protocol);
+    json_writer_member_str(json, SLICE_LIT("host"), record->host);
+    json_writer_member_i64(json, SLICE_LIT("port"), record->port);
+    json_writer_member_i64(json, SLICE_LIT("weight"), record->weight);
+    json_writer_member_filled(json, SLICE_LIT("zone"), record->zone);
     write_list(json, SLICE_LIT("tags"), record->tags, record->n_tags);
     write_list(json, SLICE_LIT("needs"), record->needs, record->n_needs);
     write_metadata(json, record);
     if (record->check)
         write_check(json, record->check);
-    write_filled(json, SLICE_LIT("origin"), record->origin);
-    write_filled(json, SLICE_LIT("owner"), record->owner);
-    write_filled(json, SLICE_LIT("session"), record->session);
+    json_writer_member_filled(json, SLICE_LIT("origin"), record->origin);
+    json_writer_member_filled(json, SLICE_LIT("owner"), record->owner);
+    json_writer_member_filled(json, SLICE_LIT("session"), record->session);
 }
 
 static void write_order(struct json_writer *json, struct slice key, const struct instance_order *order)
@@ -89,26 +65,26 @@ static void write_order(struct json_writer *json, struct slice key, const struct
         return;
     json_writer_key(json, key);
     json_writer_begin_object(json);
-    api_json_text(json, SLICE_LIT("owner"), order->owner);
-    api_json_text(json, SLICE_LIT("reason"), order->reason);
-    api_json_number(json, SLICE_LIT("since_ms"), order->since_ms);
+    json_writer_member_str(json, SLICE_LIT("owner"), order->owner);
+    json_writer_member_str(json, SLICE_LIT("reason"), order->reason);
+    json_writer_member_i64(json, SLICE_LIT("since_ms"), order->since_ms);
     if (order->until_ms != 0)
-        api_json_number(json, SLICE_LIT("until_ms"), order->until_ms);
+        json_writer_member_i64(json, SLICE_LIT("until_ms"), order->until_ms);
     json_writer_end_object(json);
 }
 
 static void write_status(struct json_writer *json, const struct instance *instance)
 {
     enum instance_offer offer = instance_offer(instance);
-    api_json_text(json, SLICE_LIT("status"), instance_reason_text(instance_status(instance)));
+    json_writer_member_str(json, SLICE_LIT("status"), instance_reason_text(instance_status(instance)));
     json_writer_key(json, SLICE_LIT("reasons"));
     json_writer_begin_array(json);
     for (unsigned reason = 0; reason < INSTANCE_UP; reason++)
         if ((instance->reasons >> reason) & 1U)
             json_writer_str(json, instance_reason_text((enum instance_reason)reason));
     json_writer_end_array(json);
-    api_json_bool(json, SLICE_LIT("offered"), offer == INSTANCE_OFFERED);
-    api_json_bool(json, SLICE_LIT("last_resort"), offer == INSTANCE_LAST_RESORT);
+    json_writer_member_bool(json, SLICE_LIT("offered"), offer == INSTANCE_OFFERED);
+    json_writer_member_bool(json, SLICE_LIT("last_resort"), offer == INSTANCE_LAST_RESORT);
     write_order(json, SLICE_LIT("drain"), instance->drain);
     write_order(json, SLICE_LIT("maintenance"), instance->maintenance);
 }
@@ -118,17 +94,17 @@ void api_json_instance(struct json_writer *json, const struct instance *instance
     char lease[20];
     int n = snprintf(lease, sizeof(lease), "%" PRIx64, (uint64_t)instance->lease);
     json_writer_begin_object(json);
-    api_json_text(json, SLICE_LIT("service"), instance->service);
-    api_json_text(json, SLICE_LIT("id"), instance->id);
+    json_writer_member_str(json, SLICE_LIT("service"), instance->service);
+    json_writer_member_str(json, SLICE_LIT("id"), instance->id);
     write_record(json, &instance->record);
     write_status(json, instance);
     json_writer_key(json, SLICE_LIT("incarnation"));
     json_writer_u64(json, instance->incarnation);
-    api_json_number(json, SLICE_LIT("registered_ms"), instance->registered_ms);
-    api_json_number(json, SLICE_LIT("changed_ms"), instance->changed_ms);
-    api_json_number(json, SLICE_LIT("revision"), instance->revision);
+    json_writer_member_i64(json, SLICE_LIT("registered_ms"), instance->registered_ms);
+    json_writer_member_i64(json, SLICE_LIT("changed_ms"), instance->changed_ms);
+    json_writer_member_i64(json, SLICE_LIT("revision"), instance->revision);
     if (instance->lease != 0)
-        api_json_text(json, SLICE_LIT("lease"), slice_from(lease, (size_t)n));
+        json_writer_member_str(json, SLICE_LIT("lease"), slice_from(lease, (size_t)n));
     json_writer_end_object(json);
 }
 
@@ -139,8 +115,8 @@ void api_json_service(struct buf *out, struct slice name, int64_t revision, cons
     struct directory_cursor at = {.service = service};
     json_writer_init(&json, out);
     json_writer_begin_object(&json);
-    api_json_text(&json, SLICE_LIT("name"), name);
-    api_json_number(&json, SLICE_LIT("revision"), revision);
+    json_writer_member_str(&json, SLICE_LIT("name"), name);
+    json_writer_member_i64(&json, SLICE_LIT("revision"), revision);
     json_writer_key(&json, SLICE_LIT("instances"));
     json_writer_begin_array(&json);
     for (const struct instance *instance; service && (instance = directory_next(&at));)
@@ -165,14 +141,14 @@ void api_json_change(struct buf *out, const struct catalog_change *change)
     struct json_writer json;
     json_writer_init(&json, out);
     json_writer_begin_object(&json);
-    api_json_number(&json, SLICE_LIT("revision"), change->revision);
-    api_json_number(&json, SLICE_LIT("wall_ms"), change->wall_ms);
-    api_json_text(&json, SLICE_LIT("service"), instance->service);
-    api_json_text(&json, SLICE_LIT("instance"), instance->id);
-    api_json_text(&json, SLICE_LIT("kind"), timeline_text(change->kind));
-    api_json_text(&json, SLICE_LIT("actor"), change->actor);
-    api_json_text(&json, SLICE_LIT("evidence"), change->evidence);
-    api_json_number(&json, SLICE_LIT("silence_ms"), change->silence_ms);
+    json_writer_member_i64(&json, SLICE_LIT("revision"), change->revision);
+    json_writer_member_i64(&json, SLICE_LIT("wall_ms"), change->wall_ms);
+    json_writer_member_str(&json, SLICE_LIT("service"), instance->service);
+    json_writer_member_str(&json, SLICE_LIT("instance"), instance->id);
+    json_writer_member_str(&json, SLICE_LIT("kind"), timeline_text(change->kind));
+    json_writer_member_str(&json, SLICE_LIT("actor"), change->actor);
+    json_writer_member_str(&json, SLICE_LIT("evidence"), change->evidence);
+    json_writer_member_i64(&json, SLICE_LIT("silence_ms"), change->silence_ms);
     write_side(&json, SLICE_LIT("before"), change->before);
     write_side(&json, SLICE_LIT("after"), change->after);
     json_writer_end_object(&json);

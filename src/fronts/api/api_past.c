@@ -202,14 +202,14 @@ static int compare(const void *a, const void *b)
 static void write_past(struct json_writer *json, const struct past *past, struct slice address)
 {
     json_writer_begin_object(json);
-    api_json_text(json, SLICE_LIT("service"), past->service);
-    api_json_text(json, SLICE_LIT("id"), past->id);
-    api_json_text(json, SLICE_LIT("address"), address);
-    api_json_text(json, SLICE_LIT("kind"), timeline_text(past->kind));
-    api_json_number(json, SLICE_LIT("registered_ms"), past->registered_ms);
-    api_json_number(json, SLICE_LIT("changed_ms"), past->changed_ms);
-    api_json_text(json, SLICE_LIT("actor"), past->actor);
-    api_json_text(json, SLICE_LIT("evidence"), past->evidence);
+    json_writer_member_str(json, SLICE_LIT("service"), past->service);
+    json_writer_member_str(json, SLICE_LIT("id"), past->id);
+    json_writer_member_str(json, SLICE_LIT("address"), address);
+    json_writer_member_str(json, SLICE_LIT("kind"), timeline_text(past->kind));
+    json_writer_member_i64(json, SLICE_LIT("registered_ms"), past->registered_ms);
+    json_writer_member_i64(json, SLICE_LIT("changed_ms"), past->changed_ms);
+    json_writer_member_str(json, SLICE_LIT("actor"), past->actor);
+    json_writer_member_str(json, SLICE_LIT("evidence"), past->evidence);
     json_writer_end_object(json);
 }
 
@@ -225,8 +225,8 @@ static void respond(struct replay *replay, struct past **all, unsigned n)
     qsort(all, n, sizeof(struct past *), compare);
     json_writer_init(&json, &body);
     json_writer_begin_object(&json);
-    api_json_text(&json, SLICE_LIT("name"), replay->call->service);
-    api_json_number(&json, SLICE_LIT("at_ms"), wall_ms);
+    json_writer_member_str(&json, SLICE_LIT("name"), replay->call->service);
+    json_writer_member_i64(&json, SLICE_LIT("at_ms"), wall_ms);
     json_writer_key(&json, SLICE_LIT("instances"));
     json_writer_begin_array(&json);
     for (unsigned i = 0; i < n; i++)

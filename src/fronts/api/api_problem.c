@@ -33,20 +33,18 @@ static void write_problem(struct buf *body, const struct api_problem *problem)
         (void)snprintf(type, sizeof(type), "/problems/%s", problem->name);
     json_writer_init(&json, body);
     json_writer_begin_object(&json);
-    api_json_text(&json, SLICE_LIT("type"), slice_from_str(type));
-    api_json_text(&json, SLICE_LIT("title"), slice_from_str(http_status_reason(problem->status)));
-    api_json_number(&json, SLICE_LIT("status"), problem->status);
-    api_json_text(&json, SLICE_LIT("detail"), slice_from_str(problem->detail.text));
-    if (problem->service.len > 0)
-        api_json_text(&json, SLICE_LIT("service"), problem->service);
-    if (problem->id.len > 0)
-        api_json_text(&json, SLICE_LIT("instance"), problem->id);
+    json_writer_member_str(&json, SLICE_LIT("type"), slice_from_str(type));
+    json_writer_member_str(&json, SLICE_LIT("title"), slice_from_str(http_status_reason(problem->status)));
+    json_writer_member_i64(&json, SLICE_LIT("status"), problem->status);
+    json_writer_member_str(&json, SLICE_LIT("detail"), slice_from_str(problem->detail.text));
+    json_writer_member_filled(&json, SLICE_LIT("service"), problem->service);
+    json_writer_member_filled(&json, SLICE_LIT("instance"), problem->id);
     if (problem->expected)
         write_list(&json, problem->expected);
     if (problem->n_missing > 0)
         write_missing(&json, problem);
     if (problem->oldest_ms > 0)
-        api_json_number(&json, SLICE_LIT("oldest_ms"), problem->oldest_ms);
+        json_writer_member_i64(&json, SLICE_LIT("oldest_ms"), problem->oldest_ms);
     json_writer_end_object(&json);
 }
 

@@ -26,7 +26,7 @@ static void write_metadata(struct json_writer *json, const struct instance_recor
         buf_append_str(&name, "__meta_muster_metadata_");
         write_label_name(&name, record->metadata[i].name);
         if (buf_error(&name) == 0)
-            api_json_text(json, buf_slice(&name), record->metadata[i].value);
+            json_writer_member_str(json, buf_slice(&name), record->metadata[i].value);
     }
     buf_deinit(&name);
 }
@@ -42,7 +42,7 @@ static void write_tags(struct json_writer *json, const struct instance_record *r
     if (record->n_tags > 0)
         buf_append_char(&tags, ',');
     if (buf_error(&tags) == 0)
-        api_json_text(json, SLICE_LIT("__meta_muster_tags"), buf_slice(&tags));
+        json_writer_member_str(json, SLICE_LIT("__meta_muster_tags"), buf_slice(&tags));
     buf_deinit(&tags);
 }
 
@@ -67,12 +67,13 @@ static void write_group(struct json_writer *json, const struct instance *instanc
     write_target(json, record);
     json_writer_key(json, SLICE_LIT("labels"));
     json_writer_begin_object(json);
-    api_json_text(json, SLICE_LIT("__meta_muster_service"), instance->service);
-    api_json_text(json, SLICE_LIT("__meta_muster_instance"), instance->id);
-    api_json_text(json, SLICE_LIT("__meta_muster_status"), instance_reason_text(instance_status(instance)));
-    api_json_text(json, SLICE_LIT("__meta_muster_offered"), is_offered ? SLICE_LIT("true") : SLICE_LIT("false"));
-    api_json_text(json, SLICE_LIT("__meta_muster_protocol"), record->protocol);
-    api_json_text(json, SLICE_LIT("__meta_muster_zone"), record->zone);
+    json_writer_member_str(json, SLICE_LIT("__meta_muster_service"), instance->service);
+    json_writer_member_str(json, SLICE_LIT("__meta_muster_instance"), instance->id);
+    json_writer_member_str(json, SLICE_LIT("__meta_muster_status"), instance_reason_text(instance_status(instance)));
+    json_writer_member_str(json, SLICE_LIT("__meta_muster_offered"),
+                           is_offered ? SLICE_LIT("true") : SLICE_LIT("false"));
+    json_writer_member_str(json, SLICE_LIT("__meta_muster_protocol"), record->protocol);
+    json_writer_member_str(json, SLICE_LIT("__meta_muster_zone"), record->zone);
     write_tags(json, record);
     write_metadata(json, record);
     json_writer_end_object(json);

@@ -55,9 +55,9 @@ static void respond(struct change *change)
     struct json_writer json;
     json_writer_init(&json, &body);
     json_writer_begin_object(&json);
-    api_json_number(&json, SLICE_LIT("revision"), request->revision);
-    api_json_number(&json, SLICE_LIT("ttl_ms"), request->ttl_left_ms);
-    api_json_bool(&json, SLICE_LIT("was_new"), request->was_new);
+    json_writer_member_i64(&json, SLICE_LIT("revision"), request->revision);
+    json_writer_member_i64(&json, SLICE_LIT("ttl_ms"), request->ttl_left_ms);
+    json_writer_member_bool(&json, SLICE_LIT("was_new"), request->was_new);
     json_writer_end_object(&json);
     if (buf_error(&body) < 0)
         api_refuse_memory(change->exchange);

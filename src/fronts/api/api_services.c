@@ -22,10 +22,10 @@ static void write_services(struct json_writer *json, const struct api_page *page
     for (unsigned i = 0; i < page->n; i++) {
         const struct directory_service *service = page->services[i];
         json_writer_begin_object(json);
-        api_json_text(json, SLICE_LIT("name"), directory_name(service));
-        api_json_number(json, SLICE_LIT("instances"), service->n_instances);
-        api_json_number(json, SLICE_LIT("offered"), service->n_offered);
-        api_json_number(json, SLICE_LIT("revision"), service->revision);
+        json_writer_member_str(json, SLICE_LIT("name"), directory_name(service));
+        json_writer_member_i64(json, SLICE_LIT("instances"), service->n_instances);
+        json_writer_member_i64(json, SLICE_LIT("offered"), service->n_offered);
+        json_writer_member_i64(json, SLICE_LIT("revision"), service->revision);
         json_writer_end_object(json);
     }
     json_writer_end_array(json);
@@ -45,10 +45,10 @@ void api_list_services(struct api_call *call)
     api_page_read(api_directory(call->api), prefix ? *prefix : none, after ? *after : none, (unsigned)limit, &page);
     json_writer_init(&json, &body);
     json_writer_begin_object(&json);
-    api_json_number(&json, SLICE_LIT("revision"), revision);
+    json_writer_member_i64(&json, SLICE_LIT("revision"), revision);
     write_services(&json, &page);
     if (page.has_more)
-        api_json_text(&json, SLICE_LIT("next"), directory_name(page.services[page.n - 1]));
+        json_writer_member_str(&json, SLICE_LIT("next"), directory_name(page.services[page.n - 1]));
     json_writer_end_object(&json);
     api_respond_json(call->exchange, &body);
 }

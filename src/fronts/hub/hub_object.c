@@ -88,8 +88,7 @@ static void write_addr(struct json_writer *json, const struct instance *instance
 void hub_object_write(struct json_writer *json, const struct instance *instance)
 {
     json_writer_begin_object(json);
-    json_writer_key(json, SLICE_LIT("Name"));
-    json_writer_str(json, instance->service);
+    json_writer_member_str(json, SLICE_LIT("Name"), instance->service);
     json_writer_key(json, SLICE_LIT("Addr"));
     write_addr(json, instance);
     json_writer_key(json, SLICE_LIT("RequiredServices"));

@@ -36,6 +36,24 @@ static void writes_nested_values(void)
     buf_deinit(&out);
 }
 
+static void writes_members(void)
+{
+    struct buf out = {0};
+    struct json_writer json;
+    json_writer_init(&json, &out);
+    json_writer_begin_object(&json);
+    json_writer_member_str(&json, SLICE_LIT("a"), SLICE_LIT("text"));
+    json_writer_member_str(&json, SLICE_LIT("b"), SLICE_LIT(""));
+    json_writer_member_filled(&json, SLICE_LIT("c"), SLICE_LIT(""));
+    json_writer_member_filled(&json, SLICE_LIT("d"), SLICE_LIT("filled"));
+    json_writer_member_i64(&json, SLICE_LIT("e"), -1);
+    json_writer_member_bool(&json, SLICE_LIT("f"), true);
+    json_writer_end_object(&json);
+    expect_int(json_writer_finish(&json), 0);
+    expect_slice(buf_slice(&out), "{\"a\":\"text\",\"b\":\"\",\"d\":\"filled\",\"e\":-1,\"f\":true}");
+    buf_deinit(&out);
+}
+
 static void expect_written(struct slice text, const char *expected)
 {
     struct buf out = {0};
@@ -159,6 +177,7 @@ static void wrong_order_is_asserted(void)
 
 static const struct test_case cases[] = {
     {"nested values are written with their commas", writes_nested_values},
+    {"members are written with their keys", writes_members},
     {"strings are escaped, and what is no UTF-8 replaced", strings_are_escaped},
     {"random strings can be read again", random_strings_can_be_read_again},
     {"a full buf is reported at the end", a_full_buf_is_reported_at_the_end},
