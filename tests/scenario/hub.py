@@ -10,7 +10,9 @@ import socket
 import signal
 import sys
 import threading
+import types
 
+from api_lib import get, instance_path, register
 from lib import SECONDS, Muster, ask, tap, wait_for
 
 
@@ -184,6 +186,58 @@ def an_unsure_notice_leaves_one_entry():
             tap.expect(methods, ["POST", "DELETE", "DELETE", "POST"])
 
 
+def what_is_required_may_change():
+    with Muster() as muster, programs(muster, ("log",), ("web", ["log", "log"])) as (log, web):
+        answer = request(muster, "POST", json.dumps(web.object))
+        tap.expect(answer.body, b'{"log":[]}')
+        for required in ["db"], ["log"]:
+            web.object["RequiredServices"] = required
+            tap.expect(web.register(), {required[0]: []})
+        log.register()
+        web.expect_told(("POST", log))
+        log.deregister()
+        web.expect_told(("DELETE", log))
+
+
+def another_address_is_told():
+    with Muster() as muster, programs(muster, ("web", ["db"])) as (web,):
+        web.register()
+        before, after = (types.SimpleNamespace(object={"Name": "db", "Addr": f"10.0.0.{n}:5432"}) for n in (1, 2))
+        register(muster, "db", "one", before.object["Addr"])
+        web.expect_told(("POST", before))
+        register(muster, "db", "one", after.object["Addr"])
+        web.expect_told(("DELETE", before), ("POST", after))
+        tap.expect([found["Addr"] for found in web.register()["db"]], [after.object["Addr"]])
+
+
+def answers_have_the_object_that_was_posted_last():
+    with Muster() as muster, programs(muster, ("log",), ("log",), ("web", ["log"])) as (log, messenger, web):
+        log.register()
+        web.register()
+        log.object["RequiredServices"] = ["db"]
+        log.register()
+        tap.expect(web.register(), {"log": [log.object]})
+        web.expect_silence(messenger)
+
+
+def an_address_without_a_host_is_where_it_was_posted():
+    with Muster() as muster, programs(muster, ("log",), ("web", ["log"])) as (log, web):
+        web.object["Addr"] = f":{web.port}"
+        web.register()
+        log.object["Addr"] = f"[::]:{log.port}"
+        log.register()
+        web.expect_told(("POST", log))
+        shown = get(muster, instance_path("web", web.object["Addr"])).json
+        tap.expect((shown["address"], shown["host"], shown["port"]), (web.object["Addr"], "127.0.0.1", web.port))
+        register(muster, "log", "rest", "http@10.0.0.9:80")
+        web.expect_told(("POST", types.SimpleNamespace(object={"Name": "log", "Addr": "10.0.0.9:80"})))
+        tap.expect([found["Addr"] for found in web.register()["log"]], [log.object["Addr"], "10.0.0.9:80"])
+        web.object["Addr"] = "10.0.0.8"
+        web.register()
+        shown = get(muster, instance_path("web", "10.0.0.8")).json
+        tap.expect((shown["host"], shown["port"]), ("10.0.0.8", 80))
+
+
 def a_slow_one_delays_nobody():
     with Muster() as muster, programs(muster, ("log",), ("slow", ["log"]), ("quick", ["log"])) as (log, slow, quick):
         slow.register()
@@ -267,6 +321,10 @@ CASES = [
     ("its own name is told once", its_own_name_is_told_once),
     ("they register before they listen", they_register_before_they_listen),
     ("an unsure notice leaves one entry", an_unsure_notice_leaves_one_entry),
+    ("what is required may change, and may be said twice", what_is_required_may_change),
+    ("another address of an instance is told", another_address_is_told),
+    ("answers have the object that was posted last", answers_have_the_object_that_was_posted_last),
+    ("an address without a host is where it was posted", an_address_without_a_host_is_where_it_was_posted),
     ("a slow one delays nobody", a_slow_one_delays_nobody),
     ("a failing heartbeat removes", a_failing_heartbeat_removes),
     ("a dead program is removed", a_dead_program_is_removed),

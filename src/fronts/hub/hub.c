@@ -105,6 +105,25 @@ struct posted {
     struct hub_object object;
 };
 
+/*
+ * As clients of HTTP read it: a host without a port, a port without a host, which means the host of who posts it. What
+ * cannot be read is kept all the same.
+ */
+static void read_addr(struct change *change, struct instance_record *record, struct slice addr)
+{
+    struct buf url = {0};
+    bool has_host = addr.ptr[0] != ':';
+    buf_append_str(&url, has_host ? "http://" : "http://0.0.0.0");
+    buf_append(&url, addr);
+    change->is_out_of_memory |= buf_error(&url) < 0;
+    if (instance_record_set_address(record, change_copy(change, buf_slice(&url))))
+        change_find_host(change, record);
+    else
+        instance_record_set_address(record, addr);
+    record->address = addr;
+    buf_deinit(&url);
+}
+
 static void post(struct hub *hub, struct change *change, struct posted *posted)
 {
     struct curator_request *request = &change->request;
@@ -112,7 +131,7 @@ static void post(struct hub *hub, struct change *change, struct posted *posted)
     request->type = CURATOR_REGISTER;
     request->service = posted->object.name;
     request->id = posted->object.addr;
-    instance_record_set_address(&posted->record, posted->object.addr);
+    read_addr(change, &posted->record, posted->object.addr);
     posted->check = beat(hub->settings);
     posted->record.weight = 1;
     posted->record.protocol = SLICE_LIT("http");

@@ -22,7 +22,7 @@
 struct dependant {
     struct htab_node node; /* in dispatch->dependants, by service and id; not while it closes */
     struct hub_dispatch *dispatch;
-    const struct instance *instance; /* a reference */
+    const struct instance *instance; /* a reference: names and place; what it requires is in `needs` */
     struct hub_queue queue;
     struct hub_need *needs;
     unsigned n_needs;
@@ -135,15 +135,22 @@ static int add_dependant(struct hub_dispatch *dispatch, const struct instance *i
     return 0;
 }
 
-static bool has_same_needs(const struct instance *a, const struct instance *b)
+static bool has_needs(const struct dependant *dependant, const struct instance_record *record)
 {
-    if (a->record.n_needs != b->record.n_needs)
+    if (dependant->n_needs != record->n_needs)
         return false;
-    for (unsigned i = 0; i < a->record.n_needs; i++) {
-        if (!slice_equal(a->record.needs[i], b->record.needs[i]))
+    for (unsigned i = 0; i < record->n_needs; i++) {
+        const struct hub_topic *topic = dependant->needs[i].topic;
+        if (!slice_equal(slice_from(topic->name, topic->name_len), record->needs[i]))
             return false;
     }
     return true;
+}
+
+/* What is under way to the former place stays what it is: who is somewhere else is another dependant. */
+static bool is_at(const struct dependant *dependant, const struct instance_record *record)
+{
+    return dependant->queue.port == record->port && slice_equal(dependant->queue.host, record->host);
 }
 
 /* Brings one dependant in line with what the catalogue has under its name. 0 or -ENOMEM. */
@@ -151,14 +158,14 @@ static int sync_dependant(struct hub_dispatch *dispatch, struct slice service, s
                           const struct instance *instance)
 {
     struct dependant *dependant = find_dependant(dispatch, service, id);
-    if (!is_dependant(instance)) {
-        if (dependant)
-            remove_dependant(dependant);
+    bool is_one = is_dependant(instance);
+    if (dependant && (!is_one || !is_at(dependant, &instance->record)))
+        remove_dependant(TAKE(dependant));
+    if (!is_one)
         return 0;
-    }
     if (!dependant)
         return add_dependant(dispatch, instance, &dependant);
-    return has_same_needs(dependant->instance, instance) ? 0 : set_needs(dependant, instance);
+    return has_needs(dependant, &instance->record) ? 0 : set_needs(dependant, instance);
 }
 
 /* ------------------------------------------------------------------------------------------------ following */

@@ -30,10 +30,20 @@ static int read_text(json_t *object, const char *name, struct arena *arena, stru
     return arena_copy(arena, slice_from(json_string_value(value), json_string_length(value)), ret_text);
 }
 
+static bool has_name(const struct slice *names, unsigned n, struct slice name)
+{
+    unsigned i = 0;
+    while (i < n && !slice_equal(names[i], name))
+        i++;
+    return i < n;
+}
+
+/* Each once, however often it is said. */
 static int read_required(json_t *object, struct arena *arena, struct hub_object *ret_object, struct err *err)
 {
     json_t *list = member(object, "RequiredServices");
     size_t n = json_is_array(list) ? json_array_size(list) : 0;
+    unsigned n_names = 0;
     if (list && !json_is_array(list) && !json_is_null(list))
         return err_set(err, -EINVAL, "\"RequiredServices\" must be an array of strings");
     if (n > HUB_REQUIRED_MAX)
@@ -45,12 +55,15 @@ static int read_required(json_t *object, struct arena *arena, struct hub_object 
         json_t *name = json_array_get(list, i);
         if (!json_is_string(name) || json_string_length(name) == 0)
             return err_set(err, -EINVAL, "\"RequiredServices\" must be an array of strings that are not empty");
-        int r = arena_copy(arena, slice_from(json_string_value(name), json_string_length(name)), &names[i]);
+        struct slice text = slice_from(json_string_value(name), json_string_length(name));
+        if (has_name(names, n_names, text))
+            continue;
+        int r = arena_copy(arena, text, &names[n_names++]);
         if (r < 0)
             return r;
     }
     ret_object->required = names;
-    ret_object->n_required = (unsigned)n;
+    ret_object->n_required = n_names;
     return 0;
 }
 
@@ -71,26 +84,24 @@ int hub_object_parse(struct slice json, struct arena *arena, struct hub_object *
     return r;
 }
 
-static void write_addr(struct json_writer *json, const struct instance *instance)
+struct slice hub_object_addr(const struct instance *instance, char room[HUB_ADDR_ROOM])
 {
     const struct instance_record *record = &instance->record;
-    char text[CATALOG_NAME_MAX + 16];
     bool is_ours = slice_equal_str(record->origin, "hub");
     bool is_v6 = slice_find(record->host, ':') < record->host.len;
-    if (is_ours || slice_is_empty(record->host) || record->host.len > CATALOG_NAME_MAX) {
-        json_writer_str(json, record->address);
-        return;
-    }
-    int n = snprintf(text, sizeof(text), is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(record->host), record->port);
-    json_writer_str(json, slice_from(text, (size_t)n));
+    if (is_ours || slice_is_empty(record->host) || record->host.len > CATALOG_NAME_MAX)
+        return record->address;
+    int n = snprintf(room, HUB_ADDR_ROOM, is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(record->host), record->port);
+    return slice_from(room, (size_t)n);
 }
 
 void hub_object_write(struct json_writer *json, const struct instance *instance)
 {
+    char room[HUB_ADDR_ROOM];
     json_writer_begin_object(json);
     json_writer_member_str(json, SLICE_LIT("Name"), instance->service);
     json_writer_key(json, SLICE_LIT("Addr"));
-    write_addr(json, instance);
+    json_writer_str(json, hub_object_addr(instance, room));
     json_writer_key(json, SLICE_LIT("RequiredServices"));
     json_writer_begin_array(json);
     for (unsigned i = 0; i < instance->record.n_needs; i++)

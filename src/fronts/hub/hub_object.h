@@ -23,5 +23,11 @@ struct hub_object {
 /* 0, -EINVAL with words, -ENOMEM. Slices live in the arena. */
 int hub_object_parse(struct slice json, struct arena *arena, struct hub_object *ret_object, struct err *err);
 
-/* An instance of any origin in this form; what came by another protocol has the address that it can be reached at. */
+/* Room for any address that is not the record's own text. */
+#define HUB_ADDR_ROOM (CATALOG_NAME_MAX + 16)
+
+/* The address in this form: verbatim what was posted; of another protocol's the one that it can be reached at. */
+struct slice hub_object_addr(const struct instance *instance, char room[HUB_ADDR_ROOM]);
+
+/* An instance of any origin in this form. */
 void hub_object_write(struct json_writer *json, const struct instance *instance);

@@ -15,8 +15,10 @@
 
 struct known {
     struct htab_node node; /* in topic->known */
-    struct hub_text *text;
-    bool is_there; /* hub_topic_compare: the directory has it */
+    struct hub_text *told; /* as dependants were told that it came */
+    struct hub_text *text; /* as it is answered: posted again it may require something else */
+    uint64_t place;        /* a hash of its address */
+    bool is_there;         /* hub_topic_compare: the directory has it */
     size_t id_len;
     char id[];
 };
@@ -44,8 +46,15 @@ static struct known *find_known(const struct hub_topic *topic, struct slice id)
 static void forget(struct hub_topic *topic, struct known *known)
 {
     htab_remove(&topic->known, &known->node);
+    hub_text_unref(known->told);
     hub_text_unref(known->text);
     free(known);
+}
+
+static uint64_t place_of(const struct hub_topic *topic, const struct instance *instance)
+{
+    char room[HUB_ADDR_ROOM];
+    return hash_bytes(&topic->topics->hash_key, hub_object_addr(instance, room));
 }
 
 static struct hub_text *render(const struct instance *instance)
@@ -75,6 +84,8 @@ static int learn(struct hub_topic *topic, const struct instance *instance, struc
         free(known);
         return -ENOMEM;
     }
+    known->told = hub_text_ref(known->text);
+    known->place = place_of(topic, instance);
     *ret_known = known;
     return 0;
 }
@@ -89,17 +100,48 @@ static int tell(const struct hub_topic *topic, bool is_arrival, struct hub_text 
     return result;
 }
 
+static bool is_same_text(const struct hub_text *a, const struct hub_text *b)
+{
+    return slice_equal(slice_from(a->text, a->len), slice_from(b->text, b->len));
+}
+
+/* It is still there. At another address it is another one for who was told the former; all else is no news. */
+static int revise(const struct hub_topic *topic, struct known *known, const struct instance *instance)
+{
+    struct hub_text *text = render(instance);
+    uint64_t place = place_of(topic, instance);
+    if (!text || is_same_text(text, known->text)) {
+        int r = text ? 0 : -ENOMEM;
+        hub_text_unref(text);
+        return r;
+    }
+    hub_text_unref(known->text);
+    known->text = text;
+    if (place == known->place)
+        return 0;
+    int departure = tell(topic, false, known->told);
+    hub_text_unref(known->told);
+    known->told = hub_text_ref(text);
+    known->place = place;
+    int arrival = tell(topic, true, known->told);
+    return departure < 0 ? departure : arrival;
+}
+
 int hub_topic_note(struct hub_topic *topic, struct slice id, const struct instance *instance)
 {
     struct known *known = find_known(topic, id);
-    if (!!known == hub_sees(instance))
-        return 0;
-    if (!known) {
-        int r = learn(topic, instance, &known);
-        return r < 0 ? r : tell(topic, true, known->text);
+    bool is_there = hub_sees(instance);
+    if (known && is_there)
+        return revise(topic, known, instance);
+    int r = 0;
+    if (is_there) {
+        r = learn(topic, instance, &known);
+        return r < 0 ? r : tell(topic, true, known->told);
     }
-    int r = tell(topic, false, known->text);
-    forget(topic, known);
+    if (known) {
+        r = tell(topic, false, known->told);
+        forget(topic, known);
+    }
     return r;
 }
 
@@ -114,8 +156,7 @@ int hub_topic_compare(struct hub_topic *topic, const struct directory *directory
         struct known *known = hub_sees(instance) ? find_known(topic, instance->id) : NULL;
         if (known)
             known->is_there = true;
-        else
-            result = hub_topic_note(topic, instance->id, instance) < 0 ? -ENOMEM : result;
+        result = hub_topic_note(topic, instance->id, instance) < 0 ? -ENOMEM : result;
     }
     htab_for_each (node, &topic->known) {
         struct known *known = container_of(node, struct known, node);
@@ -128,7 +169,7 @@ int hub_topic_compare(struct hub_topic *topic, const struct directory *directory
 struct hub_text *hub_topic_text(const struct hub_topic *topic, struct slice id)
 {
     const struct known *known = find_known(topic, id);
-    return known ? known->text : NULL;
+    return known ? known->told : NULL;
 }
 
 static int compare_ids(const void *a, const void *b)

@@ -52,13 +52,13 @@ static void kit_free(struct kit *kit)
     free(kit);
 }
 
-static void put(struct kit *kit, const char *id, uint32_t reasons)
+static void put_at(struct kit *kit, const char *id, const char *address, uint32_t reasons)
 {
     const struct instance model = {
         .service = SLICE_LIT("log"),
         .id = slice_from_str(id),
         .reasons = reasons,
-        .record = {.address = slice_from_str(id), .origin = SLICE_LIT("hub")},
+        .record = {.address = slice_from_str(address), .origin = SLICE_LIT("hub")},
     };
     struct instance *instance;
     expect_int(instance_new(&model, &instance), 0);
@@ -66,6 +66,11 @@ static void put(struct kit *kit, const char *id, uint32_t reasons)
     expect_int(directory_put(kit->directory, instance, &kit->stamp), 0);
     directory_publish(kit->directory);
     instance_unref(instance);
+}
+
+static void put(struct kit *kit, const char *id, uint32_t reasons)
+{
+    put_at(kit, id, id, reasons);
 }
 
 static const struct instance *get(struct kit *kit, const char *id)
@@ -160,6 +165,22 @@ static void comparing_finds_what_was_missed(void)
     kit_free(kit);
 }
 
+static void another_address_is_a_departure_and_an_arrival(void)
+{
+    struct kit *kit = kit_new();
+    put(kit, "a", 0);
+    struct hub_topic *topic = require(kit);
+    put_at(kit, "a", "b", 0);
+    note(kit, "a");
+    expect_int(kit->queue.n_notices, 2);
+    put_at(kit, "a", "c", 0);
+    expect_int(hub_topic_compare(topic, kit->directory), 0);
+    expect_int(hub_topic_compare(topic, kit->directory), 0);
+    expect_int(kit->queue.n_notices, 4);
+    expect_known(topic, "", "[" OBJECT("c") "]");
+    kit_free(kit);
+}
+
 static int require_or_fail(void *ctx)
 {
     struct kit *kit = ctx;
@@ -183,6 +204,7 @@ static const struct test_case cases[] = {
     {"a service that nobody knows is empty", a_service_that_nobody_knows_is_empty},
     {"news is told, and nothing twice", news_is_told_and_nothing_twice},
     {"comparing finds what was missed", comparing_finds_what_was_missed},
+    {"another address is a departure and an arrival", another_address_is_a_departure_and_an_arrival},
     {"any allocation may fail", any_allocation_may_fail},
 };
 
