@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan: what workers go by when they serve a request. Made from the catalogue and the configuration by the planner
+ * (planner.h), published by RCU, immutable: a worker reads one pointer per attempt and never waits.
+ *
+ *     plan -> routes            which service a request is for (route.h)
+ *          -> cells by name     one for each service that is known; lives as long as the service is known or routed to
+ *             -> plan_service   its instances at one moment, with tables derived from them; replaced at each change
+ *
+ * What is mutable about a service (turns, budget, requests under way) is in its cell and survives replacements. Derived
+ * tables are made with the list that they belong to: there is no moment at which one is older than the other.
+ *
+ * Instances are in chunks that are shared by the versions of a service, like the catalogue's: a change to one of 10,000
+ * makes one chunk anew and copies pointers.
+ */
+#pragma once
+
+#include "base/rcu.h"
+#include "catalog/directory.h"
+#include "gateway/runtime.h"
+#include "gateway/settings.h"
+
+/* An instance that could be picked; immutable, of one version of its record. */
+struct target {
+    _Atomic uint32_t refs;
+    const struct instance *instance; /* a reference */
+    struct runtime *runtime;         /* a reference */
+    uint16_t weight;                 /* never 0 */
+    bool is_near;                    /* in the gateway's own zone, or the gateway is in none */
+};
+
+struct plan_chunk;
+
+/* A choice of instances, in a fixed order, with what balancing needs of them. */
+struct plan_tier {
+    unsigned n;
+    const struct target *const *targets;
+    const uint32_t *weight_sums;     /* of targets[0..i]; NULL: all weigh the same */
+    const struct plan_point *points; /* by hash, n_points; NULL: nobody hashes */
+    unsigned n_points;
+};
+
+/* A point of an instance on the circle of hashes; as many as its weight, within limits. */
+struct plan_point {
+    uint64_t at;
+    uint32_t target;
+};
+
+struct plan_service {
+    struct rcu_node retired;
+    struct plan_cell *cell;
+    uint64_t generation;      /* the catalogue's (directory_service), of which it is made */
+    struct policy policy;     /* defaults and the service's own metadata; slices live as long as this */
+    bool is_exposed;          /* may be reached from beyond loopback */
+    int64_t emptied_ms;       /* as directory_service: since when none is offered; 0: some is */
+    struct plan_tier near;    /* those offered in our zone (all, when the gateway has none, or none is near) */
+    struct plan_tier offered; /* all that are offered; the same arrays as `near` when they are the same */
+    struct plan_tier resort;  /* suspect, held, disconnected, flapping: when all others have failed or are none */
+    unsigned n_withheld; /* that are never picked: draining, failing, in maintenance, without usable address, … */
+    unsigned n_chunks;
+    struct plan_chunk *chunks[];
+};
+
+struct plan_cell {
+    struct rcu_node retired;
+    _Atomic uint32_t refs; /* the plan's, and those of requests that wait in its queue */
+    uint64_t hash;
+    struct plan_service *_Atomic current;     /* NULL: the service is not known (a route may name it all the same) */
+    _Alignas(64) _Atomic uint64_t turn;       /* round robin, over all workers */
+    _Alignas(64) _Atomic int64_t n_in_flight; /* requests, over all workers; counted only under a limit */
+    _Atomic uint64_t budget;                  /* retry.h */
+    struct slice name;
+};
+
+struct route_table;
+
+struct plan {
+    struct rcu_node retired;
+    struct gateway_settings settings;
+    struct route_table *routes;
+    struct plan_cell *default_cell; /* NULL: none */
+    size_t mask;
+    struct plan_cell *_Atomic *slots; /* open addressing */
+};
+
+/* NULL: not known and not routed to. Any worker, in the turn in which the plan was read. */
+struct plan_cell *plan_find(const struct plan *plan, struct slice service);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The planner: a thread that follows the catalogue and publishes the plan. It resolves the host names of instances
+ * (and again, every so often), keeps their runtimes, and replaces a service at most once in a millisecond however fast
+ * it changes. Workers read what it published and tell it nothing.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/log.h"
+#include "gateway/plan.h"
+#include "keeper/curator.h"
+
+struct planner;
+
+struct planner_options {
+    struct curator *curator;
+    struct rcu_domain *rcu;
+    struct log *log;
+    unsigned n_workers;
+    const struct gateway_settings *settings; /* copied, with all it points to */
+};
+
+/* Reads the catalogue as it is; the plan is whole from then on. 0 or -errno with the reason in err. */
+int planner_new(const struct planner_options *options, struct planner **ret_planner, struct err *err);
+/* Stopped, or never started; no worker runs. Accepts NULL. */
+void planner_free(struct planner *planner);
+int planner_start(struct planner *planner, struct err *err);
+void planner_stop(struct planner *planner);
+
+/* Main thread, on reload: another plan is published soon. 0; -EINVAL with words for a bad route; -ENOMEM. */
+int planner_set_settings(struct planner *planner, const struct gateway_settings *settings, struct err *err);
+
+/* Workers: valid until the end of the turn. Never NULL. */
+const struct plan *planner_plan(const struct planner *planner);
+
+/*
+ * Somebody who waits for a plan that is newer than what he has seen: on_news is called on his loop after each
+ * publication that changed a service, while n_waiting (his to write, on his thread) is not 0.
+ */
+struct planner_listener {
+    struct loop *loop;
+    void (*on_news)(struct planner_listener *listener);
+    _Atomic unsigned n_waiting;
+    /* the planner's */
+    struct mail mail;
+    _Atomic bool is_posted;
+    struct list link;
+};
+/* Before planner_start, and after planner_stop. */
+void planner_listen(struct planner *planner, struct planner_listener *listener);
+void planner_unlisten(struct planner_listener *listener);
+
+/* All runtimes that are named by the present plan, for who shows them; any RCU reader. */
+void plan_each_service(const struct plan *plan, bool (*fn)(void *ctx, const struct plan_service *service), void *ctx);

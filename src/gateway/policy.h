@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The words in which a policy is written, in routes and in the metadata of services (key `gateway.WORD`):
+ *
+ *     balance=p2c|round_robin|random|least|hash     hash=address|header:NAME|cookie:NAME (implies balance=hash)
+ *     sticky=COOKIE     retry=safe|key|none     hedge=on|off     strip (in metadata: gateway.strip=true)
+ *     timeout=5s     slow_start=30s     max_in_flight=N     queue=N     max_body=BYTES
+ */
+#pragma once
+
+#include "base/err.h"
+#include "gateway/settings.h"
+
+enum policy_word {
+    POLICY_BALANCE = 1 << 0, /* hash too */
+    POLICY_STICKY = 1 << 1,
+    POLICY_RETRY = 1 << 2,
+    POLICY_HEDGE = 1 << 3,
+    POLICY_STRIP = 1 << 4,
+    POLICY_TIMEOUT = 1 << 5,
+    POLICY_SLOW_START = 1 << 6,
+    POLICY_IN_FLIGHT = 1 << 7,
+    POLICY_QUEUE = 1 << 8,
+    POLICY_BODY = 1 << 9,
+};
+
+/*
+ * Sets what `word` says ("balance", "timeout", …). Slices are parts of `value`. 0 and the bit in *set; POLICY_UNKNOWN: no
+ * such word; -EINVAL with words for what was expected.
+ */
+enum { POLICY_UNKNOWN = 1 };
+int policy_set(struct policy *policy, unsigned *set, struct slice word, struct slice value, struct err *err);
+
+/* Puts those members of `over` that are set on top. */
+void policy_overlay(struct policy *policy, const struct policy *over, unsigned set);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An instance as the gateway has come to know it: what is under way there, how quick it is, whether it hangs. One for
+ * each incarnation, so that what is known of a program is never held against, or for, another one at the same address.
+ *
+ * It outlives the plans that name it: a plan holds a reference, and so does each request under way. When the incarnation
+ * is gone from the catalogue it is marked, its idle connections are closed by each worker at its next touch, and its
+ * memory goes with the last reference.
+ *
+ * Counters are a slot per worker, made when a worker first uses the instance. A worker writes its own slot only, and
+ * reads the others' atomics; the parts marked so are its alone.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/rcu.h"
+#include "base/slice.h"
+#include "base/time.h"
+#include "io/addr.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Upper bounds of the latency histogram, in microseconds: 2^RUNTIME_LATENCY_SHIFT up to doubling; the last has none. */
+#define RUNTIME_LATENCY_SHIFT   6
+#define RUNTIME_LATENCY_BUCKETS 20
+
+struct pool_place;
+
+struct runtime_slot {
+    /* read by all workers at each pick */
+    _Alignas(64) _Atomic uint32_t n_in_flight;
+    _Atomic uint32_t latency_us;  /* moving average of the time to the first byte; 0: not known */
+    _Atomic nsec_t latency_at_ns; /* when it was last fed: old ones count less */
+    _Atomic nsec_t oldest_ns;     /* when the oldest request that waits for its first byte was sent; 0: none waits */
+
+    /* read by who counts */
+    _Atomic uint64_t n_requests;          /* sent there, retries and hedges among them */
+    _Atomic uint64_t by_class[6];         /* answers by the first digit of their status; 0: none came */
+    _Atomic uint64_t n_retries, n_hedges; /* of n_requests */
+    _Atomic uint64_t n_connects, n_connect_failures, n_reused, n_idle_closed;
+    _Atomic uint64_t n_bytes_in, n_bytes_out; /* bodies from the instance, and to it */
+    _Atomic uint64_t latency[RUNTIME_LATENCY_BUCKETS];
+    _Atomic uint64_t latency_sum_us;
+
+    /* the worker's alone */
+    struct pool_place *place; /* its connections; NULL: none yet */
+    struct list waiting;      /* attempts that wait for their first byte, the oldest in front */
+    struct list link;         /* among the slots of the worker that are looked at: something waits in them */
+    unsigned n_failures;      /* in a row */
+    struct runtime *runtime;
+};
+
+/* Why an instance is passed over although the plan offers it. Set and cleared by any worker, at once. */
+enum runtime_trouble {
+    RUNTIME_GONE = 1 << 0,    /* its incarnation is not in the catalogue any more; final */
+    RUNTIME_STALLED = 1 << 1, /* its oldest request waits far too long */
+    RUNTIME_EJECTED = 1 << 2, /* too many failures, until `ejected_until_ns` */
+};
+
+struct runtime {
+    struct rcu_node retired;
+    _Atomic uint32_t refs;
+    _Atomic uint32_t trouble; /* enum runtime_trouble */
+    _Atomic nsec_t ejected_until_ns;
+    _Atomic uint32_t n_ejections; /* lately: how long the next one lasts */
+    _Atomic bool reuse_proven;    /* it has answered a second request on a connection */
+    _Atomic nsec_t idle_life_ns;  /* how long it leaves idle connections open, as far as was seen; NSEC_NEVER */
+    uint64_t incarnation;
+    uint64_t hash;   /* of service and id, the same in every process: consistent hashing */
+    nsec_t since_ns; /* when it was first offered, for slow start; long ago for those found at the start */
+    struct addr addr;
+    bool is_tls;
+    bool is_addressable; /* addr is what its host resolved to, and allowed */
+    struct slice service, id, host;
+    unsigned n_slots;
+    struct runtime_slot *_Atomic slots[]; /* by worker; NULL: has not used it */
+    /* texts */
+};
+
+struct runtime *runtime_ref(struct runtime *runtime);
+/* Any thread; accepts NULL. Freed after a grace period. */
+void runtime_unref(struct runtime *runtime);
+
+/* The calling worker's slot, made when there is none. NULL: out of memory. */
+struct runtime_slot *runtime_slot(struct runtime *runtime, unsigned worker);
+
+/* Over all workers. */
+uint32_t runtime_n_in_flight(const struct runtime *runtime);
+nsec_t runtime_oldest_ns(const struct runtime *runtime); /* 0: none waits */
+
+static inline bool runtime_has(const struct runtime *runtime, enum runtime_trouble trouble)
+{
+    return atomic_load_explicit(&runtime->trouble, memory_order_relaxed) & trouble;
+}
