@@ -114,6 +114,18 @@ def other_protocols_see_it_and_it_sees_them():
         tap.expect(count(muster, "/muster/services/web/"), 3)
 
 
+def what_has_a_comma_is_in_no_list():
+    with Muster() as muster:
+        register(muster, "tcp@10.0.0.1:1", f"{PATH}/web")
+        for key, record in {
+            "a": {"address": "10.0.0.2,10.0.0.3:80"},
+            "b": {"address": "10.0.0.2:2", "protocol": "x,y"},
+            "c": {"address": "tcp@z:3"},
+        }.items():
+            put(muster, f"/muster/services/web/{key}", json.dumps(record))
+        wait_for(lambda: servers(muster, f"{PATH}/web"), "tcp@10.0.0.1:1,tcp@z:3")
+
+
 def put(muster, key, value):
     body = json.dumps({"key": b64(key), "value": b64(value)})
     tap.expect(curl(f"http://{muster.address()}/v3/kv/put", body=body)[0], 200)
@@ -134,6 +146,7 @@ CASES = [
     ("each name is a registry of its own", names_are_registries_of_their_own),
     ("one header however long the list", one_header_however_long),
     ("registrations survive a restart", survives_a_restart),
+    ("what has a comma is in no list", what_has_a_comma_is_in_no_list),
     ("other protocols see it, and it sees them", other_protocols_see_it_and_it_sees_them),
 ]
 

@@ -95,9 +95,18 @@ static void on_post(struct srpc *srpc, struct exchange *exchange, struct slice s
 
 /* ------------------------------------------------------------------------------------------------ GET */
 
-static void write_address(struct buf *list, const struct instance *instance)
+/* What has a comma would be two to those who read the list: it is left out. */
+static bool can_be_told(const struct instance_record *record)
 {
-    const struct instance_record *record = &instance->record;
+    const struct slice texts[] = {record->address, record->protocol, record->host};
+    for (unsigned i = 0; i < ARRAY_LEN(texts); i++)
+        if (slice_find(texts[i], ',') < texts[i].len)
+            return false;
+    return true;
+}
+
+static void write_address(struct buf *list, const struct instance_record *record)
+{
     if (slice_find(record->address, '@') < record->address.len || slice_is_empty(record->host)) {
         buf_append(list, record->address);
         return;
@@ -140,9 +149,9 @@ static int write_list(const struct directory_service *service, struct buf *list)
     const struct instance *instance;
     unsigned n = 0;
     while ((instance = directory_next(&cursor))) {
-        if (INSTANCE_HAS(instance, HELD))
+        if (INSTANCE_HAS(instance, HELD) || !can_be_told(&instance->record))
             continue;
-        write_address(&unsorted, instance);
+        write_address(&unsorted, &instance->record);
         buf_append_char(&unsorted, ',');
         n++;
     }
