@@ -61,6 +61,15 @@ struct plan_service {
     struct plan_chunk *chunks[];
 };
 
+/* What one worker has done for a service. Written by that worker only, read by all. */
+struct plan_share {
+    _Alignas(64) _Atomic uint64_t n_requests; /* that were taken up */
+    _Atomic uint64_t n_refused;               /* of them: answered by the gateway itself, nobody there or no luck */
+    _Atomic uint32_t window_requests;         /* lately, and retries and hedges among them: the budget (retry.h) */
+    _Atomic uint32_t window_retries;
+    nsec_t window_ns; /* the worker's alone: when these were last halved */
+};
+
 struct plan_cell {
     struct rcu_node retired;
     _Atomic uint32_t refs; /* the plan's, and those of requests that wait in its queue */
