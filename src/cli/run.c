@@ -13,6 +13,7 @@
  * registration, and tells the program to end.
  */
 #include "base/assert.h"
+#include "base/host_port.h"
 #include "base/util.h"
 #include "cli/cli.h"
 #include "cli/words.h"
@@ -336,9 +337,9 @@ static int run(int argc, char **argv, const struct command_io *io)
         code = words_connect(&running.arguments, &running.client);
     if (code != 0)
         return code;
-    bool is_v6 = strchr(running.host, ':') != NULL;
-    (void)snprintf(running.address, sizeof(running.address), "%s@%s%s%s:%u", running.protocol, is_v6 ? "[" : "",
-                   running.host, is_v6 ? "]" : "", running.port);
+    char place[NI_MAXHOST + HOST_PORT_EXTRA];
+    (void)host_port_write(slice_from_str(running.host), running.port, sizeof(place), place);
+    (void)snprintf(running.address, sizeof(running.address), "%s@%s", running.protocol, place);
     running.options.address = running.address;
     running.options.needs = running.needs.n > 0 ? running.needs.items : NULL;
     running.options.tags = running.tags.n > 0 ? running.tags.items : NULL;

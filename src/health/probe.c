@@ -7,6 +7,7 @@
 #include "health/probe.h"
 
 #include "base/assert.h"
+#include "base/host_port.h"
 #include "http/grpc_frames.h"
 #include "http/grpc_status.h"
 #include "wire/pb.h"
@@ -27,12 +28,9 @@
 /* "10.0.0.7:80", "[::1]:80", "unix:/run/web.sock" */
 static struct slice describe_place(const struct errand_request *request, char *room, size_t size)
 {
-    bool is_path = slice_starts_with(request->host, SLICE_LIT("unix:"));
-    bool is_v6 = !is_path && slice_find(request->host, ':') < request->host.len;
-    int n = is_path ? snprintf(room, size, "%.*s", SLICE_ARG(request->host))
-                    : snprintf(room, size, is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(request->host), request->port);
-    ASSERT(n >= 0);
-    return slice_from(room, min_size((size_t)n, size - 1));
+    if (slice_starts_with(request->host, SLICE_LIT("unix:")))
+        return request->host;
+    return host_port_write(request->host, request->port, size, room);
 }
 
 static void judge(struct probe *probe, enum probe_verdict verdict, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -13,10 +13,10 @@
 #include "http/errand.h"
 
 #include "base/assert.h"
+#include "base/host_port.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 
 static void finish(struct errand *errand, int result)
 {
@@ -73,17 +73,13 @@ static void on_call_done(struct client_call *call, int result)
 
 static const struct client_events events = {.on_head = on_head, .on_body = on_body, .on_done = on_call_done};
 
-#define AUTHORITY_MAX (RESOLVER_NAME_MAX + 8)
+#define AUTHORITY_MAX (RESOLVER_NAME_MAX + HOST_PORT_EXTRA)
 
 static struct slice write_authority(const struct errand_request *request, char room[AUTHORITY_MAX])
 {
-    bool is_path = slice_starts_with(request->host, SLICE_LIT("unix:"));
-    bool is_v6 = slice_find(request->host, ':') < request->host.len;
-    int n = is_path ? snprintf(room, AUTHORITY_MAX, "localhost")
-                    : snprintf(room, AUTHORITY_MAX, is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(request->host),
-                               request->port);
-    ASSERT(n > 0 && n < AUTHORITY_MAX);
-    return slice_from(room, (size_t)n);
+    if (slice_starts_with(request->host, SLICE_LIT("unix:")))
+        return SLICE_LIT("localhost");
+    return host_port_write(request->host, request->port, AUTHORITY_MAX, room);
 }
 
 static void ask(struct errand *errand, struct client_connection *connection)

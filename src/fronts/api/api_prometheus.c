@@ -3,10 +3,9 @@
  * Prometheus' http_sd: one group per instance, since its labels are its own. All instances that have a host and a port
  * are targets, also those that get no traffic at the moment: they are there, and to be observed above all.
  */
+#include "base/host_port.h"
 #include "fronts/api/api_impl.h"
 #include "wire/json_writer.h"
-
-#include <stdio.h>
 
 /* Only letters, digits and '_' can stand in the name of a label. */
 static void write_label_name(struct buf *name, struct slice text)
@@ -49,11 +48,9 @@ static void write_tags(struct json_writer *json, const struct instance_record *r
 static void write_target(struct json_writer *json, const struct instance_record *record)
 {
     char target[512];
-    bool is_v6 = slice_find(record->host, ':') < record->host.len;
-    int n = snprintf(target, sizeof(target), is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(record->host), record->port);
     json_writer_key(json, SLICE_LIT("targets"));
     json_writer_begin_array(json);
-    json_writer_str(json, slice_from(target, min_size((size_t)n, sizeof(target) - 1)));
+    json_writer_str(json, host_port_write(record->host, record->port, sizeof(target), target));
     json_writer_end_array(json);
 }
 

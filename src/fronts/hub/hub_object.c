@@ -87,12 +87,9 @@ int hub_object_parse(struct slice json, struct arena *arena, struct hub_object *
 struct slice hub_object_addr(const struct instance *instance, char room[HUB_ADDR_ROOM])
 {
     const struct instance_record *record = &instance->record;
-    bool is_ours = slice_equal_str(record->origin, "hub");
-    bool is_v6 = slice_find(record->host, ':') < record->host.len;
-    if (is_ours || slice_is_empty(record->host) || record->host.len > CATALOG_NAME_MAX)
+    if (slice_equal_str(record->origin, "hub") || slice_is_empty(record->host) || record->host.len > CATALOG_NAME_MAX)
         return record->address;
-    int n = snprintf(room, HUB_ADDR_ROOM, is_v6 ? "[%.*s]:%u" : "%.*s:%u", SLICE_ARG(record->host), record->port);
-    return slice_from(room, (size_t)n);
+    return host_port_write(record->host, record->port, HUB_ADDR_ROOM, room);
 }
 
 void hub_object_write(struct json_writer *json, const struct instance *instance)

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/host_port.h"
 #include "catalog/instance.h"
 #include "wire/json_writer.h"
 
@@ -24,7 +25,7 @@ struct hub_object {
 int hub_object_parse(struct slice json, struct arena *arena, struct hub_object *ret_object, struct err *err);
 
 /* Room for any address that is not the record's own text. */
-#define HUB_ADDR_ROOM (CATALOG_NAME_MAX + 16)
+#define HUB_ADDR_ROOM (CATALOG_NAME_MAX + HOST_PORT_EXTRA)
 
 /* The address in this form: verbatim what was posted; of another protocol's the one that it can be reached at. */
 struct slice hub_object_addr(const struct instance *instance, char room[HUB_ADDR_ROOM]);

@@ -8,6 +8,7 @@
  */
 #include "fronts/srpc/srpc.h"
 
+#include "base/host_port.h"
 #include "base/util.h"
 #include "catalog/instance_record.h"
 #include "fronts/change.h"
@@ -111,13 +112,12 @@ static void write_address(struct buf *list, const struct instance_record *record
         buf_append(list, record->address);
         return;
     }
-    bool is_v6 = slice_find(record->host, ':') < record->host.len;
+    size_t size = record->host.len + HOST_PORT_EXTRA;
+    char *room;
     buf_append(list, slice_is_empty(record->protocol) ? SLICE_LIT("tcp") : record->protocol);
     buf_append_char(list, '@');
-    buf_append_str(list, is_v6 ? "[" : "");
-    buf_append(list, record->host);
-    buf_append_str(list, is_v6 ? "]:" : ":");
-    buf_append_u64(list, record->port);
+    if (buf_reserve(list, size, &room) == 0)
+        buf_commit(list, host_port_write(record->host, record->port, size, room).len);
 }
 
 static int compare_addresses(const void *a, const void *b)
