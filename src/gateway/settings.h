@@ -7,6 +7,7 @@
 
 #include "base/slice.h"
 #include "base/time.h"
+#include "io/addr_range.h"
 #include "io/tls.h"
 
 #include <stdbool.h>
@@ -66,21 +67,21 @@ struct gateway_settings {
     bool expose_all;            /* listeners beyond loopback serve every service, not only what is exposed */
     bool odd_addresses;         /* instances at link-local, multicast or unspecified addresses are used too */
     unsigned n_trusted;
-    const struct slice *trusted;  /* CIDR ranges of proxies in front of us, whose forwarding fields are believed */
-    nsec_t connect_timeout_ns;    /* to one instance; then the next one is tried */
-    nsec_t first_byte_timeout_ns; /* from a whole request to the first byte of its response, by one instance */
-    nsec_t idle_timeout_ns;       /* of connections to instances */
-    nsec_t tunnel_timeout_ns;     /* of an upgraded connection on which nothing moves */
-    nsec_t park_ns;               /* a request to a service that has just lost its last instance waits so long */
-    nsec_t park_since_ns;         /* for one that had an instance this lately */
-    unsigned n_parked_max;        /* per worker */
-    unsigned retry_percent;       /* budget: retries and hedges as a share of a service's requests … */
-    unsigned retry_floor;         /* … and so many per second beside */
-    nsec_t stall_min_ns;          /* an instance is not called frozen before its oldest request has waited so long */
-    unsigned stall_factor;        /* and so many times longer than its slow ones take */
-    unsigned eject_failures;      /* so many connection failures or 5xx answers of the gateway's own kind in a row */
-    nsec_t eject_ns;              /* for how long at first; doubles with each time, up to 30 times */
-    unsigned client_rate;         /* requests per second of one client address; 0: no limit */
+    const struct addr_range *trusted; /* proxies in front of us, whose forwarding fields are believed */
+    nsec_t connect_timeout_ns;        /* to one instance; then the next one is tried */
+    nsec_t first_byte_timeout_ns;     /* from a whole request to the first byte of its response, by one instance */
+    nsec_t idle_timeout_ns;           /* of connections to instances */
+    nsec_t tunnel_timeout_ns;         /* of an upgraded connection on which nothing moves */
+    nsec_t park_ns;                   /* a request to a service that has just lost its last instance waits so long */
+    nsec_t park_since_ns;             /* for one that had an instance this lately */
+    unsigned n_parked_max;            /* per worker */
+    unsigned retry_percent;           /* budget: retries and hedges as a share of a service's requests … */
+    unsigned retry_floor;             /* … and so many per second beside */
+    nsec_t stall_min_ns;     /* an instance is not called frozen before its oldest request has waited so long */
+    unsigned stall_factor;   /* and so many times longer than its slow ones take */
+    unsigned eject_failures; /* so many connection failures or 5xx answers of the gateway's own kind in a row */
+    nsec_t eject_ns;         /* for how long at first; doubles with each time, up to 30 times */
+    unsigned client_rate;    /* requests per second of one client address; 0: no limit */
     unsigned client_burst;
     enum access_log_format access_log;
     const char *access_log_path;     /* "-": standard output */
