@@ -18,7 +18,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REPEAT_MAX      20
@@ -52,9 +51,7 @@ struct log {
 static nsec_t system_wall_now(void *wall_ctx)
 {
     (void)wall_ctx;
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
+    return time_wall_now();
 }
 
 static struct log_style choose_style(int fd, enum log_format format)

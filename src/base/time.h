@@ -15,3 +15,10 @@ typedef int64_t nsec_t;
 
 /* No deadline: later than any moment. */
 #define NSEC_NEVER INT64_MAX
+
+/*
+ * The system's clocks. What lives on a loop asks the loop (loop_now), whose clock tests can set; these are for what has
+ * no loop, and for what must be measured within a turn of one.
+ */
+nsec_t time_now(void);
+nsec_t time_wall_now(void); /* since 1970 */

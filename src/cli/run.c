@@ -14,6 +14,7 @@
  */
 #include "base/assert.h"
 #include "base/host_port.h"
+#include "base/time.h"
 #include "base/util.h"
 #include "cli/cli.h"
 #include "cli/words.h"
@@ -29,7 +30,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PROBE_MS  50
@@ -60,9 +60,7 @@ struct running {
 
 static int64_t now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return time_now() / NSEC_PER_MSEC;
 }
 
 static void print_options(FILE *out)

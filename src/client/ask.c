@@ -111,7 +111,7 @@ static int compose(struct ask *ask)
 /* Begins to connect to the address that is due. 0, or why that one fails. */
 static int start_conn(struct ask *ask, struct err *err)
 {
-    nsec_t now_ns = conn_now();
+    nsec_t now_ns = time_now();
     nsec_t share_ns = (ask->deadline_ns - now_ns) / (ask->n_addresses - ask->at);
     return conn_start(&ask->addresses[ask->at], ask->files, now_ns + share_ns, &ask->conn, err);
 }
@@ -191,7 +191,7 @@ static int receive_some(struct ask *ask)
         if (r != 0)
             return r;
         if (ask->silence_ns > 0 && ask->answer.status != 0)
-            ask->deadline_ns = conn_now() + ask->silence_ns;
+            ask->deadline_ns = time_now() + ask->silence_ns;
     }
 }
 
@@ -233,7 +233,7 @@ static void on_ready(struct task *task)
     int r = receive_some(ask);
     if (r == -EAGAIN && sent < 0 && sent != -EAGAIN)
         r = sent;
-    if (r == -EAGAIN && conn_now() >= ask->deadline_ns)
+    if (r == -EAGAIN && time_now() >= ask->deadline_ns)
         r = err_set_errno(&ask->err, -ETIMEDOUT, "no whole answer");
     if (r == -EAGAIN)
         wait_more(ask);
@@ -265,7 +265,7 @@ int ask_start(struct ask *ask, struct driver *driver, const struct ask_question 
         .addresses = question->addresses,
         .n_addresses = question->n_addresses,
         .files = question->files,
-        .deadline_ns = conn_now() + question->timeout_ns,
+        .deadline_ns = time_now() + question->timeout_ns,
         .silence_ns = question->silence_ns,
         .first.limit = QUESTION_BYTES_MAX,
         .on_end = question->on_end,

@@ -60,7 +60,7 @@ int call_question_init(struct call_question *question, struct muster_client *cli
     if (!method || !*method || strlen(method) > RPC_METHOD_MAX)
         return client_fail(client, MUSTER_BAD_OPTIONS, "a method has a name of 1 to %d bytes", RPC_METHOD_MAX);
     nsec_t timeout_ns = options->timeout_ms > 0 ? options->timeout_ms * NSEC_PER_MSEC : client->timeout_ns;
-    question->deadline_ns = conn_now() + timeout_ns;
+    question->deadline_ns = time_now() + timeout_ns;
     question->is_repeatable = options->repeatable != 0;
     question->reply_bytes = options->reply_bytes > 0 ? options->reply_bytes : DEFAULT_REPLY_BYTES;
     question->path = slice_dup(slice_from_str(path));
@@ -161,7 +161,7 @@ static int ask_run(struct call *call, enum manner manner, unsigned n_addresses)
         .addresses = call->addresses,
         .n_addresses = n_addresses,
         .files = &call->client->files,
-        .timeout_ns = question->deadline_ns - conn_now(),
+        .timeout_ns = question->deadline_ns - time_now(),
         .method = manner == BY_HTTP ? "POST" : NULL,
         .path = question->path,
         .body = buf_slice(&message),

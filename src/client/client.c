@@ -175,7 +175,7 @@ int muster_timeout_ms(struct muster_client *client)
     client_lock(client);
     nsec_t wake_ns = driver_wake_ns(&client->driver);
     client_unlock(client);
-    nsec_t left_ns = wake_ns == NSEC_NEVER ? 0 : wake_ns - conn_now();
+    nsec_t left_ns = wake_ns == NSEC_NEVER ? 0 : wake_ns - time_now();
     if (wake_ns == NSEC_NEVER)
         return -1;
     return left_ns <= 0 ? 0 : left_ns / NSEC_PER_MSEC < INT_MAX ? (int)(left_ns / NSEC_PER_MSEC) + 1 : INT_MAX;
@@ -192,7 +192,7 @@ int muster_wait(struct muster_client *client, int timeout_ms)
 {
     int result = MUSTER_OK;
     client_lock(client);
-    nsec_t deadline_ns = timeout_ms < 0 ? NSEC_NEVER : conn_now() + timeout_ms * NSEC_PER_MSEC;
+    nsec_t deadline_ns = timeout_ms < 0 ? NSEC_NEVER : time_now() + timeout_ms * NSEC_PER_MSEC;
     int r = client->driver.is_turning ? -EDEADLK : driver_wait(&client->driver, deadline_ns);
     if (r == -EDEADLK)
         result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");

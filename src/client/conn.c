@@ -17,7 +17,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 enum conn_state { CONN_NEXT, CONN_CONNECTING, CONN_SHAKING_HANDS, CONN_OPEN };
@@ -34,13 +33,6 @@ struct conn {
     int error;               /* why the last one failed */
     struct tls_session *tls; /* NULL: plain */
 };
-
-nsec_t conn_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 static int look_up(struct conn *conn, struct err *err)
 {
@@ -134,7 +126,7 @@ static int try_next(struct conn *conn)
         n_left++;
     if (conn->address.scheme == ADDRESS_UNIX ? conn->is_unix_tried : n_left == 0)
         return conn->error;
-    nsec_t now_ns = conn_now();
+    nsec_t now_ns = time_now();
     conn->try_until_ns = now_ns + (conn->deadline_ns - now_ns) / (n_left > 0 ? n_left : 1);
     conn->is_unix_tried = true;
     const struct addrinfo *info = conn->next;
@@ -158,7 +150,7 @@ static int finish_connect(struct conn *conn)
         error = errno;
     if (error == 0 && getpeername(conn->fd, (struct sockaddr *)(void *)&peer, &len) == 0)
         return 0;
-    if (error == 0 && conn_now() < conn->try_until_ns)
+    if (error == 0 && time_now() < conn->try_until_ns)
         return -EAGAIN;
     conn->error = error != 0 ? -error : -ETIMEDOUT;
     conn->state = CONN_NEXT;
@@ -190,7 +182,7 @@ int conn_open(struct conn *conn, struct err *err)
             r = tls_session_shake_hands(conn->tls, err);
             if (r == 0)
                 conn->state = CONN_OPEN;
-            else if (r == -EAGAIN && conn_now() >= conn->deadline_ns)
+            else if (r == -EAGAIN && time_now() >= conn->deadline_ns)
                 return err_set_errno(err, -ETIMEDOUT, "TLS");
         }
     }

@@ -21,9 +21,6 @@ struct conn_files {
 
 struct conn;
 
-/* The monotonic clock that deadlines are of. */
-nsec_t conn_now(void);
-
 /*
  * Begins to connect. Each of the IP addresses that a name stands for gets an equal share of the time to the deadline.
  * Looking up a name is the one thing that blocks. 0; -EHOSTUNREACH for an unknown name; -ENOMEM; -errno.

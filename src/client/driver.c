@@ -103,7 +103,7 @@ static void collect_events(struct driver *driver)
 
 static void collect_due(struct driver *driver)
 {
-    nsec_t now_ns = conn_now();
+    nsec_t now_ns = time_now();
     list_for_each (node, &driver->tasks) {
         struct task *task = container_of(node, struct task, all);
         if (task->wake_ns > now_ns)
@@ -133,7 +133,7 @@ void driver_turn(struct driver *driver)
 
 static int milliseconds_until(nsec_t moment_ns)
 {
-    nsec_t left_ns = moment_ns == NSEC_NEVER ? NSEC_NEVER : moment_ns - conn_now();
+    nsec_t left_ns = moment_ns == NSEC_NEVER ? NSEC_NEVER : moment_ns - time_now();
     if (left_ns <= 0)
         return 0;
     nsec_t left_ms = left_ns / NSEC_PER_MSEC + 1;

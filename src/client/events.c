@@ -121,7 +121,7 @@ static void on_end(struct ask *ask, int result)
         return;
     }
     nsec_t wait_ns = backoff_next(&watch->backoff, &watch->client->random);
-    task_wake_at(&watch->again, &watch->client->driver, conn_now() + wait_ns);
+    task_wake_at(&watch->again, &watch->client->driver, time_now() + wait_ns);
 }
 
 static void start(struct task *task)

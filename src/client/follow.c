@@ -56,7 +56,7 @@ static int replace(struct follow *follow, struct cache *cache, const json_t *ins
     int r = cache_replace(cache, instances, !cache->is_known);
     cache->is_due = false;
     if (cache->n_doubtful > 0)
-        task_wake_at(&follow->doubt, &follow->client->driver, conn_now() + DOUBT_NS);
+        task_wake_at(&follow->doubt, &follow->client->driver, time_now() + DOUBT_NS);
     return r;
 }
 
@@ -148,7 +148,7 @@ static int on_body(void *ctx, unsigned status, struct slice piece, struct err *e
     if (r < 0)
         return err_set(err, r, "an event that no muster sends");
     if (follow->is_synced) {
-        follow->confirmed_ns = conn_now();
+        follow->confirmed_ns = time_now();
         backoff_reset(&follow->backoff);
     }
     return 0;
@@ -159,7 +159,7 @@ static int on_body(void *ctx, unsigned status, struct slice piece, struct err *e
 static void try_again(struct follow *follow)
 {
     nsec_t wait_ns = backoff_next(&follow->backoff, &follow->client->random);
-    task_wake_at(&follow->start, &follow->client->driver, conn_now() + wait_ns);
+    task_wake_at(&follow->start, &follow->client->driver, time_now() + wait_ns);
 }
 
 static void on_end(struct ask *ask, int result)

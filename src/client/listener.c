@@ -39,7 +39,7 @@ static void on_ready(struct task *task)
         int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             pause_accepting(listener);
-            task_wake_at(task, listener->driver, conn_now() + NO_ROOM_WAIT_NS);
+            task_wake_at(task, listener->driver, time_now() + NO_ROOM_WAIT_NS);
         }
         if (fd < 0)
             return; /* nobody, or one that has gone: the next wakes us */
@@ -55,7 +55,7 @@ void listener_resume(struct listener *listener)
     listener->is_paused = false;
     if (task_watch(&listener->task, listener->driver, listener->fd, EPOLLIN) < 0) {
         listener->is_paused = true;
-        task_wake_at(&listener->task, listener->driver, conn_now() + NO_ROOM_WAIT_NS);
+        task_wake_at(&listener->task, listener->driver, time_now() + NO_ROOM_WAIT_NS);
     }
 }
 

@@ -51,7 +51,7 @@ static void enter(struct peer *peer, enum phase phase)
     if (peer->phase == phase)
         return;
     peer->phase = phase;
-    peer->deadline_ns = phase == ANSWERING ? NSEC_NEVER : conn_now() + time_of(peer, phase);
+    peer->deadline_ns = phase == ANSWERING ? NSEC_NEVER : time_now() + time_of(peer, phase);
 }
 
 /* 0: all is sent; -EAGAIN; -errno. */
@@ -154,7 +154,7 @@ static void on_ready(struct task *task)
     static const unsigned events[] = {
         [IDLE] = EPOLLIN, [RECEIVING] = EPOLLIN, [SENDING] = EPOLLOUT, [LINGERING] = EPOLLIN};
     int r = advance(peer);
-    if (r == 0 && peer->deadline_ns <= conn_now())
+    if (r == 0 && peer->deadline_ns <= time_now())
         r = -ETIMEDOUT;
     if (r == 0 && peer->phase == ANSWERING)
         r = task_watch(task, driver, -1, 0);
@@ -213,7 +213,7 @@ void peer_leave(struct peer *peer)
 {
     peer->session.is_last = true;
     if (peer->phase == IDLE)
-        peer->deadline_ns = conn_now() + time_of(peer, IDLE);
+        peer->deadline_ns = time_now() + time_of(peer, IDLE);
     task_post(&peer->task, &peer->server->client->driver);
 }
 

@@ -63,7 +63,7 @@ static void set_state(struct muster_registration *registration, enum muster_regi
 
 static void wake_in(struct muster_registration *registration, nsec_t wait_ns)
 {
-    task_wake_at(&registration->due, &registration->client->driver, conn_now() + wait_ns);
+    task_wake_at(&registration->due, &registration->client->driver, time_now() + wait_ns);
 }
 
 /* ------------------------------------------------------------------------------------------------ good answers */
@@ -326,7 +326,7 @@ void muster_registration_reason(struct muster_registration *registration, char *
 int muster_registration_wait(struct muster_registration *registration, unsigned timeout_ms)
 {
     struct muster_client *client = registration->client;
-    nsec_t deadline_ns = conn_now() + timeout_ms * NSEC_PER_MSEC;
+    nsec_t deadline_ns = time_now() + timeout_ms * NSEC_PER_MSEC;
     int result = MUSTER_OK;
     client_lock(client);
     client->error.text[0] = '\0';
@@ -335,7 +335,7 @@ int muster_registration_wait(struct muster_registration *registration, unsigned 
             result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
         else if (registration->state == MUSTER_DENIED || registration->state == MUSTER_ENDED)
             result = client_fail(client, MUSTER_REFUSED, "%s", registration->reason.text);
-        else if (conn_now() >= deadline_ns)
+        else if (time_now() >= deadline_ns)
             result = client_fail(client, MUSTER_TIMED_OUT, "not registered: %s",
                                  *registration->reason.text ? registration->reason.text : "no answer yet");
         else

@@ -216,7 +216,7 @@ static void leave(struct run *run)
 {
     const struct muster_serve_options *options = run->server.options;
     nsec_t drain_ns = options->drain_ms > 0 ? options->drain_ms * NSEC_PER_MSEC : DEFAULT_DRAIN_NS;
-    run->deadline_ns = conn_now() + drain_ns;
+    run->deadline_ns = time_now() + drain_ns;
     run->stage = LEAVING;
     if (run->server.registration)
         muster_deregister_start(run->server.registration);
@@ -239,7 +239,7 @@ static void drain(struct run *run)
 static void advance_once(struct run *run)
 {
     struct muster_server *server = &run->server;
-    bool is_over = run->stage >= LEAVING && (conn_now() >= run->deadline_ns || server->n_stops > 1);
+    bool is_over = run->stage >= LEAVING && (time_now() >= run->deadline_ns || server->n_stops > 1);
     if (server->n_stops > 0 && run->stage < LEAVING)
         leave(run);
     if (run->stage == LEARNING && knows_needs(server))

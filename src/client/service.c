@@ -125,21 +125,21 @@ int64_t muster_service_age_ms(struct muster_service *service)
     bool is_known = service->cache->is_known && confirmed_ns >= 0;
     bool is_static = service->cache->is_static;
     client_unlock(client);
-    return is_static ? 0 : is_known ? (conn_now() - confirmed_ns) / NSEC_PER_MSEC : -1;
+    return is_static ? 0 : is_known ? (time_now() - confirmed_ns) / NSEC_PER_MSEC : -1;
 }
 
 int muster_service_wait(struct muster_service *service, unsigned min, unsigned timeout_ms)
 {
     struct muster_client *client = service->client;
     const struct cache *cache = service->cache;
-    nsec_t deadline_ns = conn_now() + timeout_ms * NSEC_PER_MSEC;
+    nsec_t deadline_ns = time_now() + timeout_ms * NSEC_PER_MSEC;
     int result = MUSTER_OK;
     client_lock(client);
     client->error.text[0] = '\0';
     while (result == MUSTER_OK && (!cache->is_known || cache->n_offered < min)) {
         if (client->driver.is_turning)
             result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
-        else if (conn_now() >= deadline_ns)
+        else if (time_now() >= deadline_ns)
             result = client_fail(client, MUSTER_TIMED_OUT, "\"%s\" has %u instances that are offered, not %u",
                                  cache->name, cache->n_offered, min);
         else

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static bool is_standard(const struct store_arguments *arguments)
@@ -50,13 +49,6 @@ static int take_bytes(void *ctx, struct slice bytes)
     return write_bytes(ctx, bytes);
 }
 
-static nsec_t clock_now(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
-
 /* Of a server that does not run. */
 static int save_folder(const struct store_place *place, struct saving *saving, struct err *err)
 {
@@ -67,9 +59,9 @@ static int save_folder(const struct store_place *place, struct saving *saving, s
         r = loaded_store_load(loaded, false, err);
     if (r == 0) {
         struct local *local = keeper_local(loaded_store_keeper(loaded));
-        nsec_t now_ns = clock_now(CLOCK_MONOTONIC);
+        nsec_t now_ns = time_now();
         local_start(local, now_ns); /* leases tell what is left of them only when they run */
-        r = local_snapshot_begin(local, true, now_ns, clock_now(CLOCK_REALTIME) / NSEC_PER_MSEC, &snapshot);
+        r = local_snapshot_begin(local, true, now_ns, time_wall_now() / NSEC_PER_MSEC, &snapshot);
         if (r < 0) {
             err_set(err, r, "out of memory");
         } else {

@@ -6,19 +6,11 @@
 #include "daemon/process_info.h"
 #include "muster.h"
 
-#include <time.h>
 #include <unistd.h>
-
-static nsec_t now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 static nsec_t uptime(void *ctx)
 {
-    return now() - ((const struct system *)ctx)->started_ns;
+    return time_now() - ((const struct system *)ctx)->started_ns;
 }
 
 static const char *not_ready(void *ctx)
@@ -41,7 +33,7 @@ void system_init(struct system *system, const struct config *config, const struc
                  struct worker_group *group)
 {
     system->group = group;
-    system->started_ns = now();
+    system->started_ns = time_now();
     system->facts = (struct system_facts){
         .version = MUSTER_VERSION,
         .role = config_key_find(SLICE_LIT("role"))->words[config->role],

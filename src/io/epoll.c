@@ -11,7 +11,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 struct epoll_system {
@@ -19,24 +18,16 @@ struct epoll_system {
     int wake_fd;
 };
 
-static nsec_t read_clock(clockid_t clock)
-{
-    struct timespec ts;
-    int r = clock_gettime(clock, &ts);
-    ASSERT(r == 0);
-    return (nsec_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
-}
-
 static nsec_t epoll_now(void *ctx)
 {
     (void)ctx;
-    return read_clock(CLOCK_MONOTONIC);
+    return time_now();
 }
 
 static nsec_t epoll_wall_now(void *ctx)
 {
     (void)ctx;
-    return read_clock(CLOCK_REALTIME);
+    return time_wall_now();
 }
 
 static int epoll_add(void *ctx, int fd, uint32_t events, void *data)

@@ -7,14 +7,6 @@
 #include "keeper/keeper_priv.h"
 
 #include <errno.h>
-#include <time.h>
-
-static nsec_t monotonic_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
-}
 
 static void deliver_answer(struct mail *mail)
 {
@@ -58,7 +50,7 @@ int keeper_write_batch(struct keeper *keeper, struct local_batch *batch)
             return result;
     }
 
-    bool has_news = result == 0 && local_publish(keeper->local, batch, monotonic_now());
+    bool has_news = result == 0 && local_publish(keeper->local, batch, time_now());
     struct store_request *request = local_batch_free(batch);
     while (request) {
         struct store_request *next = request->next; /* the request is its owner's again once it is posted */

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct trace_store {
     struct wrapper wrapper; /* first */
@@ -26,14 +25,6 @@ struct trace_call {
 static struct trace_store *trace_of(struct store *store)
 {
     return (struct trace_store *)store;
-}
-
-/* The loop's clock stands still within a turn. */
-static nsec_t monotonic_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * NSEC_PER_SEC + now.tv_nsec;
 }
 
 static void tell(const struct trace_store *store, const struct trace_event *event)
@@ -133,7 +124,7 @@ static void on_answer(struct store_request *request)
         .cause = request->origin.cause,
         .outcome = (int)request->outcome,
         .revision = request->revision,
-        .took_ns = monotonic_now() - call->begun_ns,
+        .took_ns = time_now() - call->begun_ns,
     };
     describe(request, &event);
     tell(call->store, &event);
@@ -150,7 +141,7 @@ static void engine_submit(struct store *store, struct store_request *request)
         return;
     }
     call->store = trace_of(store);
-    call->begun_ns = monotonic_now();
+    call->begun_ns = time_now();
     wrapper_submit(wrapper_of(store), &call->call, request, on_answer);
 }
 
@@ -161,7 +152,7 @@ static int engine_range(struct store *store, const struct store_view *view, cons
 {
     if (!trace_of(store)->options.reads)
         return wrapper_range(store, view, range, on_kv, ctx, ret_result);
-    nsec_t begun_ns = monotonic_now();
+    nsec_t begun_ns = time_now();
     int outcome = wrapper_range(store, view, range, on_kv, ctx, ret_result);
     tell(trace_of(store), &(struct trace_event){
                               .what = "range",
@@ -170,7 +161,7 @@ static int engine_range(struct store *store, const struct store_view *view, cons
                               .outcome = outcome,
                               .revision = range->revision > 0 ? range->revision : view->revision,
                               .count = outcome == STORE_OK ? ret_result->count : 0,
-                              .took_ns = monotonic_now() - begun_ns,
+                              .took_ns = time_now() - begun_ns,
                           });
     return outcome;
 }
