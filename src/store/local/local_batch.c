@@ -132,11 +132,6 @@ static void write_step(struct buf *record, const struct batch_step *step)
     step_notes(step, write_note, record);
 }
 
-static void refuse(struct local *local, enum store_outcome outcome)
-{
-    atomic_store_explicit(&local->refusal, outcome, memory_order_release);
-}
-
 int local_write(struct local *local, struct local_batch *batch, struct err *err)
 {
     if (local_refusal(local) == STORE_READ_ONLY)
@@ -153,7 +148,7 @@ int local_write(struct local *local, struct local_batch *batch, struct err *err)
     struct iovec iov = {local->record.ptr, local->record.len};
     int result = wal_append(local->wal, &iov, 1, err);
     if (result < 0) {
-        refuse(local, result == -ENOSPC ? STORE_NO_SPACE : STORE_READ_ONLY);
+        local_refuse(local, result == -ENOSPC ? STORE_NO_SPACE : STORE_READ_ONLY);
         return result;
     }
     atomic_fetch_add_explicit(&local->logged_bytes, local->record.len, memory_order_relaxed);
@@ -168,7 +163,7 @@ nsec_t local_sync_relaxed(struct local *local, nsec_t now_ns)
     if (wal_is_durable(local->wal))
         return NSEC_NEVER;
     if (wal_sync_if_due(local->wal, now_ns, NULL) == -EROFS)
-        refuse(local, STORE_READ_ONLY);
+        local_refuse(local, STORE_READ_ONLY);
     bool is_over = wal_is_durable(local->wal) || local_refusal(local) == STORE_READ_ONLY;
     return is_over ? NSEC_NEVER : now_ns + local->options.wal.relaxed_ms * NSEC_PER_MSEC;
 }

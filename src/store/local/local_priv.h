@@ -85,6 +85,8 @@ void local_link_leases(struct local *local, const struct store_commit *commit);
 
 /* local_space.c: whether a change is refused now; `gives_room`: one that helps when the disk is full. */
 enum store_outcome local_refusal_of(const struct local *local, bool gives_room);
+/* The log thread's: how changes are refused from now on; STORE_OK: they are not. */
+void local_refuse(struct local *local, enum store_outcome outcome);
 /* What a snapshot would take on the disk, about. */
 uint64_t local_snapshot_estimate(const struct local *local);
 

@@ -64,7 +64,7 @@ static uint64_t past_bytes(const struct local *local)
  * ------------------------------------------------------------------------------------------------ what may be applied
  */
 
-static void refuse(struct local *local, enum store_outcome outcome)
+void local_refuse(struct local *local, enum store_outcome outcome)
 {
     atomic_store_explicit(&local->refusal, outcome, memory_order_release);
 }
@@ -97,7 +97,7 @@ void local_prove_room(struct local *local)
     uint64_t more = beyond > room ? (beyond + room) / 2 : beyond;
     atomic_store_explicit(&local->limit, local->written_bytes + more, memory_order_release);
     atomic_store_explicit(&local->help_limit, local->written_bytes + (room > help ? room : help), memory_order_release);
-    refuse(local, result == 0 && more > 0 ? STORE_OK : STORE_NO_SPACE);
+    local_refuse(local, result == 0 && more > 0 ? STORE_OK : STORE_NO_SPACE);
 }
 
 /* ------------------------------------------------------------------------------------------------ when it is short */
