@@ -110,6 +110,8 @@ struct curator_request {
 void curator_submit(struct curator *curator, struct curator_request *request);
 /* After it was answered. */
 void curator_request_deinit(struct curator_request *request);
+/* Whether the instance is nobody's or belongs to who asks, or he is an administrator. */
+bool curator_may_change(const struct curator_request *request, const struct instance *instance);
 
 /*
  * What somebody has seen (CATALOG_CHECK, PROBE, SUSPECT, SESSION, SOURCE). Copied. Any thread. -ENOMEM: lost, say it

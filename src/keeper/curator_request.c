@@ -135,7 +135,7 @@ static const struct instance *find(const struct curator_request *request)
     return service ? directory_find_instance(service, request->id) : NULL;
 }
 
-static bool may_change(const struct curator_request *request, const struct instance *instance)
+bool curator_may_change(const struct curator_request *request, const struct instance *instance)
 {
     return instance->record.owner.len == 0 || request->is_admin ||
            slice_equal(instance->record.owner, request->identity);
@@ -252,7 +252,7 @@ static void submit_register(struct curator_request *request)
     if (request->ttl_ms > 0 && request->ttl_ms < request->curator->min_ttl_ms)
         request->ttl_ms = request->curator->min_ttl_ms;
     const struct instance *instance = find(request);
-    if (instance && !may_change(request, instance)) {
+    if (instance && !curator_may_change(request, instance)) {
         turn_away(request, instance);
         return;
     }
@@ -279,7 +279,7 @@ static void submit_renew(struct curator_request *request)
         answer_now(request, CURATOR_NOT_FOUND);
         return;
     }
-    if (!may_change(request, instance)) {
+    if (!curator_may_change(request, instance)) {
         turn_away(request, instance);
         return;
     }
@@ -320,7 +320,7 @@ static void submit_deregister(struct curator_request *request)
     const struct instance *instance = find(request);
     if (!instance) {
         answer_now(request, CURATOR_NOT_FOUND);
-    } else if (!may_change(request, instance)) {
+    } else if (!curator_may_change(request, instance)) {
         turn_away(request, instance);
     } else if (!INSTANCE_HAS(instance, HELD)) {
         remove_key(request, instance);
@@ -337,7 +337,7 @@ static bool may_change_all(const struct curator_request *request, const struct d
         return true;
     struct directory_cursor at = {.service = service};
     for (const struct instance *instance; (instance = directory_next(&at));)
-        if (!may_change(request, instance))
+        if (!curator_may_change(request, instance))
             return false;
     return true;
 }
@@ -356,7 +356,7 @@ static void submit_order(struct curator_request *request)
         answer_now(request, CURATOR_NOT_FOUND);
         return;
     }
-    if (instance && !may_change(request, instance)) {
+    if (instance && !curator_may_change(request, instance)) {
         turn_away(request, instance);
         return;
     }

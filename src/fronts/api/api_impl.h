@@ -152,6 +152,8 @@ bool api_may(struct api_call *call, enum access_touch touch, struct slice servic
 
 /* A change of what the path names; NULL: answered. */
 struct change *api_change(struct api_call *call, change_answer_fn answer);
+/* An answer of that kind: the revision, or what went wrong. */
+void api_answer_change(struct change *change);
 
 /* The instance of the call's path; NULL: answered with 404. */
 const struct instance *api_find_instance(struct api_call *call);

@@ -105,12 +105,6 @@ static void report_check(struct change *change, const struct instance *instance,
         api_respond_revision(change->exchange, 202, catalog_revision(curator_catalog(change->curator)));
 }
 
-static bool may_tell(const struct curator_request *request, const struct instance *instance)
-{
-    return instance->record.owner.len == 0 || request->is_admin ||
-           slice_equal(instance->record.owner, request->identity);
-}
-
 static void on_check(struct exchange *exchange, struct slice body)
 {
     struct change *change = exchange->state;
@@ -124,7 +118,7 @@ static void on_check(struct exchange *exchange, struct slice body)
         api_refuse(exchange, 404, "unknown-instance", "the service has no such instance");
     else if (!instance->record.check || instance->record.check->type != INSTANCE_CHECK_TTL)
         api_refuse(exchange, 409, NULL, "the instance was not registered with a check of the type \"ttl\"");
-    else if (!may_tell(&change->request, instance))
+    else if (!curator_may_change(&change->request, instance))
         api_refuse(exchange, 403, "not-owner", "the instance belongs to somebody else");
     else
         report_check(change, instance, object);
@@ -141,23 +135,23 @@ void api_check_instance(struct api_call *call)
 
 /* ------------------------------------------------------------------------------------------------ deregistering */
 
-static void answer_deregistered(struct change *change)
+void api_delete_instance(struct api_call *call)
+{
+    if (!api_may(call, ACCESS_WRITE, call->service) || !api_find_instance(call))
+        return;
+    struct change *change = api_change(call, api_answer_change);
+    if (!change)
+        return;
+    change->request.type = CURATOR_DEREGISTER;
+    change_submit(change);
+}
+
+void api_answer_change(struct change *change)
 {
     if (change->request.outcome != CURATOR_OK)
         api_refuse_change(change);
     else if (change->exchange)
         api_respond_revision(change->exchange, 200, change->request.revision);
-}
-
-void api_delete_instance(struct api_call *call)
-{
-    if (!api_may(call, ACCESS_WRITE, call->service) || !api_find_instance(call))
-        return;
-    struct change *change = api_change(call, answer_deregistered);
-    if (!change)
-        return;
-    change->request.type = CURATOR_DEREGISTER;
-    change_submit(change);
 }
 
 struct change *api_change(struct api_call *call, change_answer_fn answer)

@@ -13,14 +13,6 @@ static const struct api_member members[] = {
     {NULL, API_OTHER, 0, 0},
 };
 
-static void answer(struct change *change)
-{
-    if (change->request.outcome != CURATOR_OK)
-        api_refuse_change(change);
-    else if (change->exchange)
-        api_respond_revision(change->exchange, 200, change->request.revision);
-}
-
 /* False: answered. */
 static bool read_order(struct change *change, json_t *object, struct instance_order *order)
 {
@@ -54,7 +46,7 @@ static struct change *begin(struct api_call *call, enum curator_request_type typ
 {
     if (!api_may(call, ACCESS_WRITE, call->service))
         return NULL;
-    struct change *change = api_change(call, answer);
+    struct change *change = api_change(call, api_answer_change);
     if (change)
         change->request.type = type;
     return change;
