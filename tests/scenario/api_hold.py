@@ -18,7 +18,7 @@ def hold(muster, name="one", service="web", **members):
 
 
 def the_death_of_its_holder_is_told_at_once():
-    """Complaints 14 and 15 (etcd PR#5487, #11746): fast, and with the reason."""
+    """etcd#11746: the death of a process is told at once, and with the reason."""
     with Muster() as muster, Events(muster) as events:
         events.until("synced")
         kill_and_watch(muster, events, "--http1.1")
@@ -95,7 +95,7 @@ def another_session_is_another_incarnation():
 
 
 def who_is_deregistered_is_told():
-    """Complaint 11 (etcd#10821): no registration vanishes silently while its process is fine."""
+    """etcd#10821: no registration vanishes silently while its process is fine."""
     with Muster() as muster:
         held = hold(muster)
         held.next()
@@ -154,4 +154,4 @@ CASES = (
 )
 
 if __name__ == "__main__":
-    sys.exit(tap.main([(case.__name__.replace("_", " "), case) for case in CASES]))
+    sys.exit(tap.main(tap.titled(CASES)))

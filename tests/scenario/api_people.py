@@ -20,7 +20,7 @@ def explain(muster, service, name):
 
 
 def orders_have_owner_reason_and_end_and_survive_a_restart():
-    """Complaint 26 (consul#3268, #8304): maintenance with an end and an owner; drain as a status of its own."""
+    """consul#3268: maintenance with an end and an owner; drain as a status of its own."""
     with Muster() as muster:
         register(muster, "web", "one", ttl_ms=0)
         path = instance_path("web", "one")
@@ -78,7 +78,7 @@ def bad_orders_are_refused():
 
 
 def the_timeline_says_who_and_why():
-    """Complaint 17 (consul#1489): "Service being deregistered for no apparent reason"."""
+    """consul#1489: no service is deregistered for no apparent reason."""
     with Muster("--set", "store.min_ttl=100ms") as muster:
         register(muster, "web", "one", ttl_ms=200)
         register(muster, "db", "one", ttl_ms=0)
@@ -135,7 +135,7 @@ def the_graph_shows_needs_and_circles():
 
 
 def why_it_is_or_is_not_in_the_answer():
-    """Complaint 17 again: nobody should have to read a debug log for it."""
+    """consul#1489: nobody has to read a debug log to find out why."""
     with Muster("--set", "store.min_ttl=100ms", "--set", "catalog.loss_min=2") as muster:
         register(muster, "web", "up")
         register(muster, "web", "drained")
@@ -175,4 +175,4 @@ CASES = (
 )
 
 if __name__ == "__main__":
-    sys.exit(tap.main([(case.__name__.replace("_", " "), case) for case in CASES]))
+    sys.exit(tap.main(tap.titled(CASES)))

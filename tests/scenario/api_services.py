@@ -116,7 +116,7 @@ def what_is_wrong_is_named():
 
 
 def who_does_not_renew_expires_with_a_reason():
-    """Complaint 14 (etcd PR#5487): a watcher must be able to tell a crash from a clean exit."""
+    """etcd#5487: a watcher must be able to tell a crash from a clean exit."""
     with Muster("--set", "store.min_ttl=100ms") as muster, Events(muster) as events:
         events.until("synced")
         register(muster, "web", "crashed", ttl_ms=300)
@@ -198,4 +198,4 @@ CASES = (
 )
 
 if __name__ == "__main__":
-    sys.exit(tap.main([(case.__name__.replace("_", " "), case) for case in CASES]))
+    sys.exit(tap.main(tap.titled(CASES)))

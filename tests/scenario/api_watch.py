@@ -34,7 +34,7 @@ def shows_what_is_there_then_what_changes():
 
 
 def named_services_and_prefixes():
-    """Complaint 21 (consul#3890): a watcher is woken by what it asked for and by nothing else."""
+    """consul#3890: a watcher is woken by what it asked for and by nothing else."""
     with Muster() as muster:
         register(muster, "db", "one")
         with Events(muster, "/api/v1/watch?service=web&service=db&service=web") as named, \
@@ -66,7 +66,7 @@ def resumes_across_a_lost_connection():
 
 
 def what_is_not_known_begins_with_a_reset():
-    """Complaint 9 (etcd#8668): lost history is told, and followed by all there is."""
+    """etcd#8668: lost history is told, and followed by all there is."""
     with Muster() as muster:
         register(muster, "web", "one")
         for last in ("999999", "abc", "-1"):
@@ -75,7 +75,7 @@ def what_is_not_known_begins_with_a_reset():
 
 
 def a_restart_is_a_reset():
-    """Complaint 8: nothing is missed over a restart, and nothing that is there is told as gone."""
+    """Nothing is missed over a restart, and nothing that is there is told as gone."""
     with Muster() as muster:
         register(muster, "web", "one", ttl_ms=0)
         with Events(muster) as events:
@@ -99,7 +99,7 @@ def a_restart_is_a_reset():
 
 
 def silence_is_never_long():
-    """Complaint 12 (etcd#8980): a stream on which nothing happens still says something every five seconds."""
+    """etcd#8980: a stream on which nothing happens still says something every five seconds."""
     with Muster() as muster, Events(muster) as events:
         events.until("synced")
         start = time.monotonic()
@@ -119,7 +119,7 @@ def slow_stream(muster):
 
 
 def a_slow_reader_harms_nobody_and_misses_nothing():
-    """Complaints 6 and 7 (etcd#16839, #17529): what a client does not read costs no memory, and delays nobody."""
+    """etcd#17529: what a client does not read costs no memory, and delays nobody."""
     with Muster() as muster:
         slow = slow_stream(muster)
         text = {"text": "x" * 20000}
@@ -146,7 +146,7 @@ def a_slow_reader_harms_nobody_and_misses_nothing():
 
 
 def one_that_is_too_slow_is_reset():
-    """Complaint 6: what is remembered for slow readers has a limit; behind it they get what is there now."""
+    """etcd#16839: what is remembered for slow readers has a limit; behind it they get what is there now."""
     with Muster() as muster:
         slow = slow_stream(muster)
         for number in range(700):
@@ -209,4 +209,4 @@ CASES = (
 )
 
 if __name__ == "__main__":
-    sys.exit(tap.main([(case.__name__.replace("_", " "), case) for case in CASES]))
+    sys.exit(tap.main(tap.titled(CASES)))

@@ -235,7 +235,6 @@ def a_command_that_is_not_there():
 
 
 def what_is_held_survives_the_registry():
-    """etcd#10821, #7357: clients that give up silently. A registry that is killed gets all back, by itself."""
     with Muster() as muster:
         servers = Servers(muster)
         port = free_port()
@@ -257,7 +256,6 @@ def what_is_held_survives_the_registry():
 
 
 def a_registry_without_its_data_gets_all_back():
-    """spring-cloud-consul#197: what was registered stayed away after the agent had lost it."""
     with Muster() as muster:
         servers = Servers(muster)
         held = servers.start("register", "db", "tcp@10.0.0.1:1", "--hold", stderr=subprocess.PIPE)
@@ -279,13 +277,13 @@ CASES = [
     ("history is kept", history_is_kept),
     ("changes are seen live", changes_are_seen_live),
     ("the graph shows needs and circles", the_graph_shows_needs_and_circles),
-    ("waiting for services", waiting_for_services),
+    ("compose#374: waiting for services", waiting_for_services),
     ("run registers what listens and passes its exit code on", run_registers_what_listens_and_passes_its_code_on),
     ("run drains on SIGTERM", run_drains_on_sigterm),
-    ("the end of a program is seen at once", the_end_of_a_program_is_seen_at_once),
+    ("etcd#11746: the end of a program is seen at once", the_end_of_a_program_is_seen_at_once),
     ("a command that is not there is exit code 127", a_command_that_is_not_there),
-    ("what is held survives the registry", what_is_held_survives_the_registry),
-    ("a registry without its data gets all back", a_registry_without_its_data_gets_all_back),
+    ("etcd#10821: what is held survives the registry", what_is_held_survives_the_registry),
+    ("spring-cloud-consul#197: a registry without its data gets all back", a_registry_without_its_data_gets_all_back),
 ]
 
 if __name__ == "__main__":

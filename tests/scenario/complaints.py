@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What users of other registries suffer from, each a scenario named after where it was reported.
+"""What users of other registries suffer from, each a scenario named after where it was reported: docs/complaints.md.
 
-Here is what belongs to no single part. The others have their scenario where the part is, under the same names: watches
-(etcd#8668, #8980, #16839, consul#3890) in api_watch.py; checks, losses and pauses (consul#1489, #4742, eureka#1247) in
-health.py; drain and maintenance (consul#3268) in api_people.py; sessions (etcd#10821) in api_hold.py and commands.py.
+Here is what belongs to no single part. The others have their test where the part is, under the same kind of name.
 """
 
 import signal
 import sys
+import time
 
 from api_lib import Events, call, deregister, get, instance_path, names, register
-from lib import Muster, tap, wait_for
+from lib import Muster, receive_answer, tap, wait_for
 from matrix import all_pairs, delete, grant, put
 
 QUICK = ("--set", "store.min_ttl=100ms")
@@ -91,12 +90,52 @@ def a_ttl_check_that_passed_does_not_fail_by_a_restart():
         tap.expect(shown(muster, "db", "one")["status"], "up")
 
 
+def a_registry_that_stood_still_ends_nobody():
+    with Muster(*QUICK) as muster, muster.connect() as connection:
+        members = [f"one-{number}" for number in range(5)]
+        for name in members:
+            register(muster, "db", name, ttl_ms=1000)
+        muster.signal(signal.SIGSTOP)
+        renewals = "".join(f"POST {instance_path('db', name)}/renew HTTP/1.1\r\nHost: x\r\n\r\n" for name in members)
+        connection.sendall(renewals.encode())  # in time, but nobody reads it
+        time.sleep(2)  # this is what is tested
+        muster.signal(signal.SIGCONT)
+        tap.expect([receive_answer(connection).status for _ in members[:1]], [200])
+        tap.expect([shown(muster, "db", name)["status"] for name in members], ["up"] * 5)
+        tap.expect({kind for name in members for kind in kinds(muster, "db", name)}, {"registered"})
+
+
+def a_restart_gives_nobody_eternal_life():
+    with Muster(*QUICK) as muster:
+        register(muster, "db", "silent", ttl_ms=1500)
+        wait_for(lambda: kinds(muster, "db", "silent"), ["registered"])
+        for _ in range(3):
+            muster.start_again(signal.SIGKILL)
+            tap.expect(names(muster, "db"), ["silent"])
+        wait_for(lambda: kinds(muster, "db", "silent"), ["registered", "expired"])
+
+
+def weight_and_orders_survive_a_restart():
+    with Muster() as muster:
+        register(muster, "db", "one", weight=7)
+        tap.expect(call(muster, "PUT", instance_path("db", "one") + "/maintenance", {"reason": "disk"}).status, 200)
+        muster.start_again(signal.SIGKILL)
+        one = shown(muster, "db", "one")
+        tap.expect((one["weight"], one["status"], one["maintenance"]["reason"]), (7, "maintenance", "disk"))
+        tap.expect(call(muster, "DELETE", instance_path("db", "one") + "/maintenance").status, 200)
+        muster.start_again(signal.SIGKILL)
+        tap.expect(shown(muster, "db", "one")["status"], "up")
+
+
 CASES = [
     ("etcd#5019: who deleted it is known", who_deleted_it_is_known),
     ("consul#1188: what was deregistered stays away until it registers again", what_was_deregistered_stays_away),
     ("consul#2890: who comes and goes is the last resort", who_comes_and_goes_is_the_last_resort),
     ("nacos#1873: a mass loss does not empty the list", a_mass_loss_does_not_empty_the_list),
     ("etcd#11746: less than a second to live", less_than_a_second_to_live),
+    ("etcd#15247: a registry that stood still ends nobody", a_registry_that_stood_still_ends_nobody),
+    ("etcd#13294: a restart gives nobody eternal life", a_restart_gives_nobody_eternal_life),
+    ("nacos#5243: weight and orders survive a restart", weight_and_orders_survive_a_restart),
     ("consul#3569: a TTL check does not fail by a restart", a_ttl_check_that_passed_does_not_fail_by_a_restart),
 ]
 

@@ -71,7 +71,7 @@ def a_small_disk_is_enough_for_ever():
 
 
 CASES = [
-    ("a small disk is enough for ever", a_small_disk_is_enough_for_ever),
+    ("etcd#9992: a small disk is enough for ever", a_small_disk_is_enough_for_ever),
 ]
 
 if __name__ == "__main__":

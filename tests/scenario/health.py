@@ -196,7 +196,7 @@ def a_ttl_check():
 
 
 def who_fails_for_too_long_is_removed():
-    """Complaint 17 (consul#1489): deregistered for its check, and everybody can see that."""
+    """consul#1489: deregistered for its check, and everybody can see that."""
     with watched() as (muster, events):
         with listener() as server:
             port = port_of(server)
@@ -222,7 +222,7 @@ LEASES = ("--set", "store.min_ttl=100ms", "--set", "catalog.hold=2s")
 
 
 def after_a_mass_loss_who_listens_stays():
-    """Complaints 28 and 29 (nacos#1873, eureka#1247): what stops all at once is held; those who are dead still go."""
+    """eureka#1247: what stops all at once is held; those who are dead still go."""
     with watched(*LEASES) as (muster, events), contextlib.ExitStack() as stack:
         alive = [stack.enter_context(listener()) for _ in range(3)]
         dead = [listener() for _ in range(2)]
@@ -260,7 +260,7 @@ def one_that_dies_alone_goes_at_once():
 
 
 def a_registry_that_was_stopped_fails_nobody():
-    """Complaint 19 (consul#4742): a registry that stood still does not take its own silence for that of others."""
+    """consul#4742: a registry that stood still does not take its own silence for that of others."""
     with watched() as (muster, events), web_server() as server:
         check = {"type": "http", "target": "/health", "interval_ms": 200, "timeout_ms": 2000, "to_fail": 1}
         where = f"127.0.0.1:{server.server_address[1]}"
@@ -302,4 +302,4 @@ CASES = (
 )
 
 if __name__ == "__main__":
-    sys.exit(tap.main([(case.__name__.replace("_", " "), case) for case in CASES]))
+    sys.exit(tap.main(tap.titled(CASES)))

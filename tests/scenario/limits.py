@@ -104,7 +104,7 @@ CASES = [
     ("connections are shared by the workers, and counted", connections_are_shared_by_the_workers),
     ("running out of descriptors turns new clients away and leaves the others alone",
      running_out_of_descriptors_is_survived),
-    ("connections beyond the limit are closed at once", too_many_connections_are_closed_at_once),
+    ("consul#7527: connections beyond the limit are closed at once", too_many_connections_are_closed_at_once),
 ]
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@
 A case fails by any exception but Skip, and goes no further; those after it run.
 """
 
+import re
 import sys
 import traceback
 
@@ -28,6 +29,17 @@ def expect(actual, expected):
     """Fails the case unless both are equal."""
     if actual != expected:
         raise AssertionError(f"actual:   {actual!r}\nexpected: {expected!r}")
+
+
+def titled(functions):
+    """Pairs for main: the words are the function's name, or its docstring when that begins with the complaint that it
+    answers (docs/complaints.md)."""
+    pairs = []
+    for function in functions:
+        says = (function.__doc__ or "").split("\n")[0].removesuffix(".")
+        is_title = re.match(r"[a-z-]+#\d+: ", says)
+        pairs.append((says if is_title else function.__name__.replace("_", " "), function))
+    return pairs
 
 
 def main(cases):

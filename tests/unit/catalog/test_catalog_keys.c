@@ -163,7 +163,7 @@ static void reports_about_a_former_incarnation_are_dropped(void)
 
 /* ------------------------------------------------------------------------------------------------ going */
 
-static void field_14_a_crash_is_told_from_a_clean_exit(void)
+static void a_crash_is_told_from_a_clean_exit(void)
 {
     begin();
     for (unsigned i = 0; i < 6; i++) {
@@ -189,7 +189,7 @@ static void field_14_a_crash_is_told_from_a_clean_exit(void)
     end();
 }
 
-static void field_17_nothing_goes_without_a_reason(void)
+static void nothing_goes_without_a_reason(void)
 {
     begin();
     kit_register(&kit, "web", "1", "10.0.0.1:80");
@@ -198,7 +198,7 @@ static void field_17_nothing_goes_without_a_reason(void)
     end();
 }
 
-static void field_18_what_was_removed_stays_removed_until_its_owner_registers(void)
+static void what_was_removed_stays_removed_until_its_owner_registers(void)
 {
     begin();
     kit_register(&kit, "web", "1", "10.0.0.1:80");
@@ -306,7 +306,7 @@ static void a_key_that_names_another_instance_leaves_the_former_one(void)
 
 /* ------------------------------------------------------------------------------------------------ readers */
 
-static void field_21_a_change_touches_only_its_service(void)
+static void a_change_touches_only_its_service(void)
 {
     begin();
     kit_register(&kit, "web", "1", "10.0.0.1:80");
@@ -338,7 +338,7 @@ static void what_is_read_at_the_start_is_not_told(void)
     end();
 }
 
-static void field_20_a_restart_does_not_withhold_checked_instances(void)
+static void a_restart_does_not_withhold_checked_instances(void)
 {
     begin();
     kit_register(&kit, "web", "1", "{\"address\": \"10.0.0.1:80\", \"check\": {\"type\": \"ttl\"}}");
@@ -380,20 +380,19 @@ static const struct test_case cases[] = {
     {"another session is another incarnation", another_session_is_another_incarnation},
     {"a key created anew is another incarnation", a_key_created_anew_is_another_incarnation},
     {"reports about a former incarnation are dropped", reports_about_a_former_incarnation_are_dropped},
-    {"field #14: a crash is told from a clean exit", field_14_a_crash_is_told_from_a_clean_exit},
-    {"field #13, #17: nothing goes without a reason", field_17_nothing_goes_without_a_reason},
-    {"field #18: what was removed stays removed until its owner registers",
-     field_18_what_was_removed_stays_removed_until_its_owner_registers},
+    {"etcd#5487: a crash is told from a clean exit", a_crash_is_told_from_a_clean_exit},
+    {"consul#1489: nothing goes without a reason", nothing_goes_without_a_reason},
+    {"consul#1188: what was removed stays removed until its owner registers",
+     what_was_removed_stays_removed_until_its_owner_registers},
     {"two who write one instance by turns are in conflict", two_who_write_one_instance_by_turns_are_in_conflict},
     {"of two keys for one name the older is shown", of_two_keys_for_one_name_the_older_is_shown},
     {"a claim that goes is not missed", a_claim_that_goes_is_not_missed},
     {"after a restart the same of two keys is shown", after_a_restart_the_same_key_is_shown},
     {"a key that names another instance leaves the former one",
      a_key_that_names_another_instance_leaves_the_former_one},
-    {"field #21: a change touches only its service", field_21_a_change_touches_only_its_service},
+    {"consul#3890: a change touches only its service", a_change_touches_only_its_service},
     {"what is read at the start is not told", what_is_read_at_the_start_is_not_told},
-    {"field #20: a restart does not withhold checked instances",
-     field_20_a_restart_does_not_withhold_checked_instances},
+    {"consul#3569: a restart does not withhold checked instances", a_restart_does_not_withhold_checked_instances},
     {"a service is known for a while after its last instance", a_service_is_known_for_a_while_after_its_last_instance},
 };
 

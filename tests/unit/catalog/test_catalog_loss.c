@@ -62,7 +62,7 @@ static void a_lone_dead_instance_goes_at_once(void)
     end();
 }
 
-static void field_28_a_service_that_vanishes_is_held(void)
+static void a_service_that_vanishes_is_held(void)
 {
     begin(4);
     uint64_t incarnation = kit_find(&kit, "web", "0")->incarnation;
@@ -156,7 +156,7 @@ static void a_suspicion_is_no_evidence(void)
     end();
 }
 
-static void field_28_a_service_that_registers_elsewhere_is_not_held(void)
+static void a_service_that_registers_elsewhere_is_not_held(void)
 {
     begin(8);
     expire("012"); /* 4 new ones have taken over from 4 old ones, which expire */
@@ -198,7 +198,7 @@ static void one_that_returns_counts_as_lost_no_more(void)
     end();
 }
 
-static void field_29_a_dead_probe_releases_one_by_one(void)
+static void a_dead_probe_releases_one_by_one(void)
 {
     begin(3);
     expire("012");
@@ -209,7 +209,7 @@ static void field_29_a_dead_probe_releases_one_by_one(void)
     end();
 }
 
-static void field_29_a_live_probe_keeps_it_but_not_for_ever(void)
+static void a_live_probe_keeps_it_but_not_for_ever(void)
 {
     begin(3);
     expire("012");
@@ -239,7 +239,7 @@ static void any_bad_word_about_a_held_one_is_proof(void)
     end();
 }
 
-static void field_29_one_that_dies_after_the_loss_goes_at_once(void)
+static void one_that_dies_after_the_loss_goes_at_once(void)
 {
     begin(7);
     expire("0123");
@@ -299,20 +299,20 @@ static void held_ones_are_gone_after_a_restart(void)
 
 static const struct test_case cases[] = {
     {"a lone dead instance goes at once", a_lone_dead_instance_goes_at_once},
-    {"field #28: a service that vanishes is held", field_28_a_service_that_vanishes_is_held},
+    {"nacos#1873: a service that vanishes is held", a_service_that_vanishes_is_held},
     {"half of a service is not more than half", half_of_a_service_is_not_more_than_half},
     {"losses far apart are no mass loss", losses_far_apart_are_no_mass_loss},
     {"the window slides", the_window_slides},
     {"each service is judged by itself", each_service_is_judged_by_itself},
     {"with evidence of death it is no mass loss", evidence_of_death_is_no_mass_loss},
     {"a suspicion is no evidence", a_suspicion_is_no_evidence},
-    {"field #28: a service that has moved is not held", field_28_a_service_that_registers_elsewhere_is_not_held},
+    {"nacos#1873: a service that has moved is not held", a_service_that_registers_elsewhere_is_not_held},
     {"registered again it is normal at once", registered_again_it_is_normal_at_once},
     {"one that returns counts as lost no more", one_that_returns_counts_as_lost_no_more},
-    {"field #29: a dead probe releases one by one", field_29_a_dead_probe_releases_one_by_one},
-    {"field #29: a live probe keeps it, but not for ever", field_29_a_live_probe_keeps_it_but_not_for_ever},
+    {"eureka#1247: a dead probe releases one by one", a_dead_probe_releases_one_by_one},
+    {"eureka#1247: a live probe keeps it, but not for ever", a_live_probe_keeps_it_but_not_for_ever},
     {"any bad word about a held one is proof", any_bad_word_about_a_held_one_is_proof},
-    {"field #29: one that dies after the loss goes at once", field_29_one_that_dies_after_the_loss_goes_at_once},
+    {"eureka#1247: one that dies after the loss goes at once", one_that_dies_after_the_loss_goes_at_once},
     {"proved deaths make no mass loss of the next", proved_deaths_make_no_mass_loss_of_the_next},
     {"who was lost earlier has missed nothing", who_was_lost_earlier_has_missed_nothing},
     {"a mass loss is no flapping", a_mass_loss_is_no_flapping},

@@ -29,7 +29,7 @@ static void expect_reasons(const char *service, const char *id, const char *word
     expect_str(kit_reasons(&kit, service, id), words);
 }
 
-static void field_26_a_drain_has_owner_reason_and_deadline(void)
+static void a_drain_has_owner_reason_and_deadline(void)
 {
     begin();
     int64_t until_ms = kit.time.wall_ms + 30000;
@@ -45,7 +45,7 @@ static void field_26_a_drain_has_owner_reason_and_deadline(void)
     end();
 }
 
-static void field_26_maintenance_ends_at_its_deadline(void)
+static void maintenance_ends_at_its_deadline(void)
 {
     begin();
     kit_order(&kit, CATALOG_MAINTAIN, "web", "1", "bob", "disk", kit.time.wall_ms + 3600 * 1000);
@@ -214,8 +214,8 @@ static void orders_read_at_the_start_are_not_told(void)
 }
 
 static const struct test_case cases[] = {
-    {"field #26: a drain has owner, reason and deadline", field_26_a_drain_has_owner_reason_and_deadline},
-    {"field #26: maintenance ends at its deadline", field_26_maintenance_ends_at_its_deadline},
+    {"consul#3268: a drain has owner, reason and deadline", a_drain_has_owner_reason_and_deadline},
+    {"consul#3268: maintenance ends at its deadline", maintenance_ends_at_its_deadline},
     {"a deadline is of the wall clock", a_deadline_is_of_the_wall_clock},
     {"one that is over when it is read ends at once", one_that_is_over_when_it_is_read_ends_at_once},
     {"an order survives registration anew", an_order_survives_registration_anew},

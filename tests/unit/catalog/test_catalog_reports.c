@@ -396,7 +396,7 @@ static void come_and_go(unsigned times)
     }
 }
 
-static void field_25_who_comes_and_goes_is_flapping_until_it_is_steady(void)
+static void who_comes_and_goes_is_flapping_until_it_is_steady(void)
 {
     begin("10.0.0.1:80");
     come_and_go(4);
@@ -415,7 +415,7 @@ static void field_25_who_comes_and_goes_is_flapping_until_it_is_steady(void)
     end();
 }
 
-static void field_25_a_check_that_goes_back_and_forth_is_flapping(void)
+static void a_check_that_goes_back_and_forth_is_flapping(void)
 {
     begin(CHECKED);
     for (unsigned i = 0; i < 5; i++) {
@@ -489,9 +489,9 @@ static const struct test_case cases[] = {
     {"each reason is its own", each_reason_is_its_own},
     {"reports about nobody are dropped", reports_about_nobody_are_dropped},
     {"long words are cut between letters", long_words_are_cut},
-    {"field #25: who comes and goes is flapping until it is steady",
-     field_25_who_comes_and_goes_is_flapping_until_it_is_steady},
-    {"field #25: a check that goes back and forth is flapping", field_25_a_check_that_goes_back_and_forth_is_flapping},
+    {"consul#2890: who comes and goes is flapping until it is steady",
+     who_comes_and_goes_is_flapping_until_it_is_steady},
+    {"consul#2890: a check that goes back and forth is flapping", a_check_that_goes_back_and_forth_is_flapping},
     {"after a day of flapping, minutes are enough", after_a_day_of_flapping_minutes_are_enough},
     {"a penalty that has faded is forgotten", a_penalty_that_has_faded_is_forgotten},
     {"without a threshold nothing flaps", without_a_threshold_nothing_flaps},

@@ -73,7 +73,6 @@ static void those_of_last_resort_come_last(void)
     cache_free(cache);
 }
 
-/* nacos#1873, #4470: a registry that lost its data pushed empty lists to all. */
 static void a_registry_without_its_data_empties_nothing_at_once(void)
 {
     struct cache *cache = cache_new("web");
@@ -143,7 +142,8 @@ static const struct test_case cases[] = {
     {"changes are seen", changes_are_seen},
     {"a list outlives the change and the copy", a_list_outlives_the_change},
     {"those of last resort come last, withheld ones never", those_of_last_resort_come_last},
-    {"a registry without its data empties nothing at once", a_registry_without_its_data_empties_nothing_at_once},
+    {"nacos#1873: a registry without its data empties nothing at once",
+     a_registry_without_its_data_empties_nothing_at_once},
     {"a snapshot replaces", a_snapshot_replaces},
     {"what is no instance is refused", what_is_no_instance_is_refused},
     {"running out of memory is an error", running_out_of_memory_is_an_error},

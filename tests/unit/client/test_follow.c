@@ -128,7 +128,6 @@ static void changes_are_followed(void)
     expect_true(strstr(registry.heads[0], "Last-Event-ID") == NULL);
 }
 
-/* etcd#8980, #10821: a client whose stream is gone must go on by itself, where it was. */
 static void a_broken_stream_is_resumed(void)
 {
     struct registry registry = {
@@ -139,7 +138,6 @@ static void a_broken_stream_is_resumed(void)
     expect_true(strstr(registry.heads[1], "Last-Event-ID: 4\r\n") != NULL);
 }
 
-/* etcd#8668: lost history is told in-band, and answered by all there is. */
 static void a_reset_replaces_what_was_known(void)
 {
     struct registry registry = {.events = {SNAPSHOT(INSTANCE("a", "true") "," INSTANCE("b", "true")) SYNCED("4"),
@@ -150,7 +148,6 @@ static void a_reset_replaces_what_was_known(void)
     stop(&registry);
 }
 
-/* nacos#1873: with the registry gone, the copy stays and says how old it is. */
 static void without_the_registry_the_copy_stays(void)
 {
     struct registry registry = {.events = {SNAPSHOT(INSTANCE("a", "true")) SYNCED("4"), ""}};
@@ -178,9 +175,9 @@ static void nonsense_is_not_believed(void)
 
 static const struct test_case cases[] = {
     {"changes are followed", changes_are_followed},
-    {"a broken stream is resumed", a_broken_stream_is_resumed},
-    {"a reset replaces what was known, with doubt", a_reset_replaces_what_was_known},
-    {"without the registry the copy stays, and ages", without_the_registry_the_copy_stays},
+    {"etcd#8980: a broken stream is resumed", a_broken_stream_is_resumed},
+    {"etcd#8668: a reset replaces what was known, with doubt", a_reset_replaces_what_was_known},
+    {"nacos#1873: without the registry the copy stays, and ages", without_the_registry_the_copy_stays},
     {"nonsense is not believed", nonsense_is_not_believed},
 };
 

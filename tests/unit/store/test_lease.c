@@ -249,7 +249,7 @@ static const struct test_case cases[] = {
     {"a grant is dead to heartbeats until it is shown", a_grant_is_dead_to_heartbeats_until_it_is_shown},
     {"ids are unique, given ones are honoured", ids_are_unique_and_given_ones_are_honoured},
     {"the keys of a lease come in order", keys_come_in_order},
-    {"a hundred thousand leases of one moment expire in batches", a_hundred_thousand_expire},
+    {"etcd#9360: a hundred thousand leases of one moment expire in batches", a_hundred_thousand_expire},
     {"an answered renewal is never followed by an expiry it should have prevented",
      an_answered_renewal_is_never_followed_by_an_expiry_it_should_have_prevented},
     {"out of memory is an error", out_of_memory_is_an_error},
