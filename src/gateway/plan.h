@@ -72,7 +72,7 @@ struct plan_share {
 
 struct plan_cell {
     struct rcu_node retired;
-    _Atomic uint32_t refs; /* the plan's, and those of requests that wait in its queue */
+    _Atomic uint32_t refs; /* of plans and their routes; freed without any when no worker holds it */
     uint64_t hash;
     struct plan_service *_Atomic current;     /* NULL: the service is not known (a route may name it all the same) */
     _Alignas(64) _Atomic uint64_t turn;       /* round robin, over all workers */
@@ -91,6 +91,22 @@ struct plan {
     size_t mask;
     struct plan_cell *_Atomic *slots; /* open addressing */
 };
+
+/*
+ * Keeps the cell for a request that outlives the turn in which the plan was read; dropped by the same worker. What is
+ * counted is the worker's own, so holding costs no line that others write.
+ */
+static inline void plan_hold(struct plan_cell *cell, unsigned worker)
+{
+    _Atomic uint32_t *n_held = &cell->shares[worker].n_held;
+    atomic_store_explicit(n_held, atomic_load_explicit(n_held, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static inline void plan_drop(struct plan_cell *cell, unsigned worker)
+{
+    _Atomic uint32_t *n_held = &cell->shares[worker].n_held;
+    atomic_store_explicit(n_held, atomic_load_explicit(n_held, memory_order_relaxed) - 1, memory_order_release);
+}
 
 /* NULL: not known and not routed to. Any worker, in the turn in which the plan was read. */
 struct plan_cell *plan_find(const struct plan *plan, struct slice service);

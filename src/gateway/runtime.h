@@ -47,7 +47,9 @@ struct runtime_slot {
     /* the worker's alone */
     struct pool_place *place; /* its connections; NULL: none yet */
     struct list waiting;      /* attempts that wait for their first byte, the oldest in front */
-    struct list link;         /* among the slots of the worker that are looked at: something waits in them */
+    struct list answering;    /* attempts whose answer is passed on */
+    struct list waiting_link; /* in the list of the worker's slots in which something waits */
+    struct list open_link;    /* in the list of its slots with a place */
     unsigned n_failures;      /* in a row */
     struct runtime *runtime;
 };
