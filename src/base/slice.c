@@ -6,9 +6,30 @@
 #include "base/slice.h"
 
 #include "base/assert.h"
+#include "base/util.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+int slice_compare(struct slice a, struct slice b)
+{
+    size_t n = min_size(a.len, b.len);
+    int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
+    if (order != 0)
+        return order;
+    return a.len < b.len ? -1 : a.len > b.len;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return slice_compare(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+void slice_sort(struct slice *slices, size_t n)
+{
+    if (n > 1)
+        qsort(slices, n, sizeof(slices[0]), compare_items);
+}
 
 static char to_lower(char c)
 {

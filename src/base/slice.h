@@ -57,6 +57,11 @@ static inline struct slice slice_skip(struct slice s, size_t n)
     return (struct slice){n ? s.ptr + n : s.ptr, s.len - n};
 }
 
+/* Bytewise, and of two that begin alike the shorter one first: negative, 0, positive. */
+int slice_compare(struct slice a, struct slice b);
+/* In that order. */
+void slice_sort(struct slice *slices, size_t n);
+
 /* Equal but for the case of ASCII letters. */
 bool slice_equal_nocase(struct slice a, struct slice b);
 

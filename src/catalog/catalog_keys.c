@@ -35,7 +35,7 @@ bool keys_is_older(const struct instance *a, const struct instance *b)
 {
     if (a->create_revision != b->create_revision)
         return a->create_revision < b->create_revision;
-    return store_key_compare(a->key, b->key) < 0;
+    return slice_compare(a->key, b->key) < 0;
 }
 
 static bool is_same_incarnation(const struct instance *a, const struct instance *b)

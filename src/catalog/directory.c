@@ -35,7 +35,7 @@ unsigned directory_find_chunk(const struct directory_service *service, struct sl
     unsigned low = 0, high = service->n_chunks;
     while (high - low > 1) {
         unsigned middle = low + (high - low) / 2;
-        if (store_key_compare(service->chunks[middle]->instances[0]->id, id) <= 0)
+        if (slice_compare(service->chunks[middle]->instances[0]->id, id) <= 0)
             low = middle;
         else
             high = middle;
@@ -49,7 +49,7 @@ unsigned directory_find_index(const struct directory_chunk *chunk, struct slice 
     *ret_found = false;
     while (low < high) {
         unsigned middle = low + (high - low) / 2;
-        int order = store_key_compare(chunk->instances[middle]->id, id);
+        int order = slice_compare(chunk->instances[middle]->id, id);
         *ret_found |= order == 0;
         if (order < 0)
             low = middle + 1;

@@ -2,8 +2,6 @@
 /* What all engines share: names of outcomes, the order of keys, the meaning of ranges, what is known about a key. */
 #include "store/store.h"
 
-#include "base/util.h"
-
 const char *store_outcome_name(int outcome)
 {
     static const char *const names[] = {
@@ -29,22 +27,13 @@ const char *store_outcome_name(int outcome)
     return is_known ? names[outcome] : "failed";
 }
 
-int store_key_compare(struct slice a, struct slice b)
-{
-    size_t n = min_size(a.len, b.len);
-    int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
-    if (order != 0)
-        return order;
-    return a.len < b.len ? -1 : a.len > b.len;
-}
-
 bool store_range_has(struct slice begin, struct slice end, struct slice key)
 {
     if (slice_is_empty(end))
         return slice_equal(begin, key);
-    if (store_key_compare(key, begin) < 0)
+    if (slice_compare(key, begin) < 0)
         return false;
-    return store_range_is_open(end) || store_key_compare(key, end) < 0;
+    return store_range_is_open(end) || slice_compare(key, end) < 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ why */

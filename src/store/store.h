@@ -104,8 +104,6 @@ static inline bool store_range_is_open(struct slice end)
 
 /* Whether `key` is in the range that begin and end mean (see store_range). */
 bool store_range_has(struct slice begin, struct slice end, struct slice key);
-/* Bytewise, as everywhere in the store: negative, 0, positive. */
-int store_key_compare(struct slice a, struct slice b);
 
 struct store_range_result {
     int64_t count; /* keys in the range, before filters and limit */

@@ -95,15 +95,15 @@ static bool add_service(void *ctx, const struct directory_service *service)
 static int compare_nodes(const void *a, const void *b)
 {
     const struct node *first = a, *second = b;
-    int order = store_key_compare(first->name, second->name);
+    int order = slice_compare(first->name, second->name);
     return order ? order : (second->service != NULL) - (first->service != NULL);
 }
 
 static int compare_edges(const void *a, const void *b)
 {
     const struct edge *first = a, *second = b;
-    int order = store_key_compare(first->from, second->from);
-    return order ? order : store_key_compare(first->to, second->to);
+    int order = slice_compare(first->from, second->from);
+    return order ? order : slice_compare(first->to, second->to);
 }
 
 static void tidy(struct graph *graph)
@@ -128,7 +128,7 @@ static int compare_name(const void *key, const void *item)
 {
     const struct slice *name = key;
     const struct node *node = item;
-    return store_key_compare(*name, node->name);
+    return slice_compare(*name, node->name);
 }
 
 static unsigned index_of(const struct graph *graph, struct slice name)

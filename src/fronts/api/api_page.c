@@ -17,7 +17,7 @@ struct search {
 
 static int compare(const struct directory_service *a, const struct directory_service *b)
 {
-    return store_key_compare(directory_name(a), directory_name(b));
+    return slice_compare(directory_name(a), directory_name(b));
 }
 
 static int compare_at(const void *a, const void *b)
@@ -57,7 +57,7 @@ static bool see(void *ctx, const struct directory_service *service)
     struct search *search = ctx;
     struct api_page *page = search->page;
     struct slice name = directory_name(service);
-    if (!slice_starts_with(name, search->prefix) || store_key_compare(name, search->after) <= 0)
+    if (!slice_starts_with(name, search->prefix) || slice_compare(name, search->after) <= 0)
         return true;
     if (page->n < search->room) {
         page->services[page->n] = service;

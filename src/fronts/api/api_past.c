@@ -196,7 +196,7 @@ static struct slice address_then(struct replay *replay, const struct store_view 
 static int compare(const void *a, const void *b)
 {
     const struct past *const *first = a, *const *second = b;
-    return store_key_compare((*first)->id, (*second)->id);
+    return slice_compare((*first)->id, (*second)->id);
 }
 
 static void write_past(struct json_writer *json, const struct past *past, struct slice address)

@@ -144,16 +144,11 @@ static bool check_rights(struct api_call *call, const struct slice *services, un
     return n > 0 || api_may(call, ACCESS_READ, (struct slice){0});
 }
 
-static int compare(const void *a, const void *b)
-{
-    return store_key_compare(*(const struct slice *)a, *(const struct slice *)b);
-}
-
 /* Sorts, and drops those that are there twice. */
 static unsigned tidy(struct slice *services, unsigned n)
 {
     unsigned n_kept = 0;
-    qsort(services, n, sizeof(services[0]), compare);
+    slice_sort(services, n);
     for (unsigned i = 0; i < n; i++)
         if (n_kept == 0 || !slice_equal(services[n_kept - 1], services[i]))
             services[n_kept++] = services[i];

@@ -112,7 +112,7 @@ static bool is_due(const struct watch *watch, const struct catalog_change *chang
     if (!api_follower_wants(&watch->follower, instance->service))
         return false;
     struct slice cursor = slice_from(watch->cursor, watch->cursor_len);
-    return watch->state != LISTING || store_key_compare(instance->service, cursor) <= 0;
+    return watch->state != LISTING || slice_compare(instance->service, cursor) <= 0;
 }
 
 /* Up to the hub's revision. False: not there yet, or reset. */
@@ -190,7 +190,7 @@ static struct slice next_named(const struct watch *watch)
     struct slice cursor = slice_from(watch->cursor, watch->cursor_len), next = {0};
     for (unsigned i = 0; i < watch->follower.n_interests; i++) {
         struct slice name = api_follower_service(&watch->follower, i);
-        if (store_key_compare(name, cursor) > 0 && (next.len == 0 || store_key_compare(name, next) < 0))
+        if (slice_compare(name, cursor) > 0 && (next.len == 0 || slice_compare(name, next) < 0))
             next = name;
     }
     return next;

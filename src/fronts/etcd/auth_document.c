@@ -85,7 +85,7 @@ static struct slice next_element(struct slice *bytes, uint32_t number)
 /* Names in a list are there and ascend. */
 static bool follows(struct slice name, const struct slice *previous)
 {
-    return !slice_is_empty(name) && (!previous || store_key_compare(*previous, name) < 0);
+    return !slice_is_empty(name) && (!previous || slice_compare(*previous, name) < 0);
 }
 
 static int read_user(struct auth_model *model, struct slice bytes, struct auth_user *user)
@@ -130,8 +130,8 @@ static int read_permission(struct slice bytes, struct auth_permission *ret_permi
 
 static bool permission_follows(const struct auth_permission *permission, const struct auth_permission *previous)
 {
-    int order = store_key_compare(previous->key, permission->key);
-    return order < 0 || (order == 0 && store_key_compare(previous->end, permission->end) < 0);
+    int order = slice_compare(previous->key, permission->key);
+    return order < 0 || (order == 0 && slice_compare(previous->end, permission->end) < 0);
 }
 
 static int read_role(struct auth_model *model, struct slice bytes, struct auth_role *role)

@@ -34,7 +34,7 @@ size_t auth_model_search(const void *items, size_t n, size_t size, struct slice 
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         const struct slice *here = (const void *)((const char *)items + middle * size);
-        if (store_key_compare(*here, name) < 0)
+        if (slice_compare(*here, name) < 0)
             from = middle + 1;
         else
             to = middle;
@@ -145,13 +145,13 @@ enum etcd_error auth_model_copy(const struct auth_model *model, struct auth_mode
 
 static int compare_begins(const void *a, const void *b)
 {
-    return store_key_compare(((const struct auth_range *)a)->begin, ((const struct auth_range *)b)->begin);
+    return slice_compare(((const struct auth_range *)a)->begin, ((const struct auth_range *)b)->begin);
 }
 
 /* Of a range with that limit; an empty one is none. */
 static bool ends_before(struct slice limit, struct slice place)
 {
-    return !slice_is_empty(limit) && store_key_compare(limit, place) < 0;
+    return !slice_is_empty(limit) && slice_compare(limit, place) < 0;
 }
 
 static bool is_farther(struct slice end, struct slice than)
@@ -256,13 +256,13 @@ static const struct auth_range *range_with(const struct auth_ranges *ranges, str
     size_t from = 0, to = ranges->n; /* the first that begins behind the key */
     while (from < to) {
         size_t middle = from + (to - from) / 2;
-        if (store_key_compare(ranges->all[middle].begin, key) <= 0)
+        if (slice_compare(ranges->all[middle].begin, key) <= 0)
             from = middle + 1;
         else
             to = middle;
     }
     const struct auth_range *range = from > 0 ? &ranges->all[from - 1] : NULL;
-    bool has_it = range && (slice_is_empty(range->end) || store_key_compare(key, range->end) < 0);
+    bool has_it = range && (slice_is_empty(range->end) || slice_compare(key, range->end) < 0);
     return has_it ? range : NULL;
 }
 

@@ -191,7 +191,7 @@ bool auth_permission_is_valid(const struct auth_permission *permission)
     struct slice key = permission->key, end = permission->end;
     if (slice_is_empty(key))
         return false;
-    return slice_is_empty(end) || store_range_is_open(end) || store_key_compare(key, end) < 0;
+    return slice_is_empty(end) || store_range_is_open(end) || slice_compare(key, end) < 0;
 }
 
 /* In order of key, then end; a list of the protocol shows them so. */
@@ -201,9 +201,9 @@ static size_t search_permission(const struct auth_role *role, struct slice key, 
     int order = -1;
     for (; at < role->n_permissions; at++) {
         const struct auth_permission *here = &role->permissions[at];
-        order = store_key_compare(here->key, key);
+        order = slice_compare(here->key, key);
         if (order == 0)
-            order = store_key_compare(here->end, end);
+            order = slice_compare(here->end, end);
         if (order >= 0)
             break;
     }

@@ -198,7 +198,7 @@ static const char *refusal(const struct watch_stream *stream, const struct watch
     if (request->start_revision < 0)
         return etcd_error_text(ETCD_COMPACTED);
     if (!slice_is_empty(request->end) && !store_range_is_open(request->end) &&
-        store_key_compare(request->key, request->end) >= 0)
+        slice_compare(request->key, request->end) >= 0)
         return "mvcc: watcher range is empty";
     if (request->id != 0 && find_watch(stream, request->id))
         return "mvcc: duplicate watch ID provided on the WatchStream";

@@ -29,12 +29,12 @@ static int compare_ends(struct slice a, struct slice b)
     bool a_is_open = store_range_is_open(a), b_is_open = store_range_is_open(b);
     if (a_is_open || b_is_open)
         return a_is_open - b_is_open;
-    return store_key_compare(a, b);
+    return slice_compare(a, b);
 }
 
 static int compare_spots(const struct watch_spot *a, const struct watch_spot *b)
 {
-    int order = store_key_compare(a->key, b->key);
+    int order = slice_compare(a->key, b->key);
     return order != 0 ? order : compare_ends(a->end, b->end);
 }
 
@@ -220,14 +220,14 @@ static void give_spot(const struct search *search, const struct watch_spot *spot
 
 static bool ends_behind(struct slice end, struct slice key)
 {
-    return store_range_is_open(end) || store_key_compare(key, end) < 0;
+    return store_range_is_open(end) || slice_compare(key, end) < 0;
 }
 
 static void search_ranges(const struct search *search, const struct watch_spot *tree)
 {
     while (tree && ends_behind(tree->farthest->end, search->key)) {
         search_ranges(search, tree->left);
-        if (store_key_compare(search->key, tree->key) < 0)
+        if (slice_compare(search->key, tree->key) < 0)
             return; /* it and all to its right begin behind the key */
         if (ends_behind(tree->end, search->key))
             give_spot(search, tree);

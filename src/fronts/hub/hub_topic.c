@@ -175,7 +175,7 @@ struct hub_text *hub_topic_text(const struct hub_topic *topic, struct slice id)
 static int compare_ids(const void *a, const void *b)
 {
     const struct known *const *x = a, *const *y = b;
-    return store_key_compare(id_of(*x), id_of(*y));
+    return slice_compare(id_of(*x), id_of(*y));
 }
 
 void hub_topic_write(const struct hub_topic *topic, struct slice except, struct buf *json)

@@ -120,11 +120,6 @@ static void write_address(struct buf *list, const struct instance_record *record
         buf_commit(list, host_port_write(record->host, record->port, size, room).len);
 }
 
-static int compare_addresses(const void *a, const void *b)
-{
-    return store_key_compare(*(const struct slice *)a, *(const struct slice *)b);
-}
-
 /* Joins the addresses of `unsorted`, which stand there one behind the other, each ended by a comma. */
 static int sort_list(struct slice unsorted, unsigned n, struct buf *list)
 {
@@ -133,7 +128,7 @@ static int sort_list(struct slice unsorted, unsigned n, struct buf *list)
         return -ENOMEM;
     for (unsigned i = 0; i < n; i++)
         unsorted = slice_split(unsorted, ',', &all[i]);
-    qsort(all, n, sizeof(*all), compare_addresses);
+    slice_sort(all, n);
     for (unsigned i = 0; i < n; i++) {
         buf_append_str(list, i > 0 ? "," : "");
         buf_append(list, all[i]);

@@ -306,11 +306,6 @@ void lease_detach(struct version *version)
     list_remove(&version->lease_link);
 }
 
-static int compare_slices(const void *a, const void *b)
-{
-    return store_key_compare(*(const struct slice *)a, *(const struct slice *)b);
-}
-
 int lease_keys(const struct lease *lease, struct slice **ret_keys, size_t *ret_n)
 {
     size_t n = 0;
@@ -323,7 +318,7 @@ int lease_keys(const struct lease *lease, struct slice **ret_keys, size_t *ret_n
     n = 0;
     list_for_each (link, &lease->keys)
         keys[n++] = container_of(link, struct version, lease_link)->kv.key;
-    qsort(keys, n, sizeof(keys[0]), compare_slices);
+    slice_sort(keys, n);
     *ret_keys = keys;
     return 0;
 }

@@ -33,7 +33,7 @@ struct walk {
 
 static const struct store_kv *within(const struct store_kv *kv, struct slice end)
 {
-    return kv && (slice_is_empty(end) || store_key_compare(kv->key, end) < 0) ? kv : NULL;
+    return kv && (slice_is_empty(end) || slice_compare(kv->key, end) < 0) ? kv : NULL;
 }
 
 static void walk_begin(struct walk *walk, const struct state *state, const struct store_range *range, int64_t revision)
@@ -64,7 +64,7 @@ static const struct store_kv *walk_peek(const struct walk *walk)
 {
     if (!walk->next_gone || !walk->next_live)
         return walk->next_live ? walk->next_live : walk->next_gone;
-    return store_key_compare(walk->next_live->key, walk->next_gone->key) < 0 ? walk->next_live : walk->next_gone;
+    return slice_compare(walk->next_live->key, walk->next_gone->key) < 0 ? walk->next_live : walk->next_gone;
 }
 
 static const struct store_kv *walk_next(struct walk *walk)
@@ -194,11 +194,11 @@ static int compare_by(enum store_sort_by by, const struct store_kv *a, const str
     case STORE_BY_MOD:
         return compare_numbers(a->mod_revision, b->mod_revision);
     case STORE_BY_VALUE:
-        return store_key_compare(a->value, b->value);
+        return slice_compare(a->value, b->value);
     case STORE_BY_KEY:
         break;
     }
-    return store_key_compare(a->key, b->key);
+    return slice_compare(a->key, b->key);
 }
 
 static int compare_sorted(const void *a, const void *b, void *ctx)
@@ -207,7 +207,7 @@ static int compare_sorted(const void *a, const void *b, void *ctx)
     const struct store_kv *x = *(const struct store_kv *const *)a, *y = *(const struct store_kv *const *)b;
     int order = compare_by(range->by, x, y);
     if (order == 0) /* equals keep the order of their keys, so that one state has one answer */
-        return store_key_compare(x->key, y->key);
+        return slice_compare(x->key, y->key);
     return range->order == STORE_DESCENDING ? -order : order;
 }
 

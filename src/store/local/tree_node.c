@@ -55,7 +55,7 @@ static bool shares_prefix(const struct tree_node *node, struct way *way)
         struct slice low = tree_node_low(node, 0)->key;
         way->shared = common_prefix(way->key, low, way->shared);
         if (way->shared < node->skip)
-            way->order = store_key_compare(way->key, low) < 0 ? -1 : 1;
+            way->order = slice_compare(way->key, low) < 0 ? -1 : 1;
     }
     return way->shared >= node->skip;
 }
@@ -84,7 +84,7 @@ unsigned tree_node_search(const struct tree_node *node, struct way *way, bool *r
         end++;
     while (begin < end) {
         unsigned middle = (begin + end) / 2;
-        int order = store_key_compare(tree_node_low(node, middle)->key, way->key);
+        int order = slice_compare(tree_node_low(node, middle)->key, way->key);
         if (order == 0) {
             *ret_equal = true;
             return middle;

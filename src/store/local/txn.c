@@ -48,7 +48,7 @@ static int compare_target(const struct store_compare *compare, const struct stor
     case STORE_CMP_VALUE:
         break;
     }
-    return store_key_compare(kv->value, compare->value);
+    return slice_compare(kv->value, compare->value);
 }
 
 static bool compare_holds(const struct store_compare *compare, const struct store_kv *kv)

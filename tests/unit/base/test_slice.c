@@ -21,6 +21,23 @@ static void compares(void)
     expect_false(slice_starts_with(SLICE_LIT("a"), SLICE_LIT("ab")));
 }
 
+static void orders(void)
+{
+    expect_true(slice_compare(SLICE_LIT("a"), SLICE_LIT("b")) < 0);
+    expect_true(slice_compare(SLICE_LIT("ab"), SLICE_LIT("a")) > 0);
+    expect_true(slice_compare(SLICE_LIT("a\0"), SLICE_LIT("a")) > 0);
+    expect_true(slice_compare(SLICE_LIT("\xc4"), SLICE_LIT("z")) > 0);
+    expect_int(slice_compare(SLICE_LIT("ab"), SLICE_LIT("ab")), 0);
+    expect_int(slice_compare(nothing, SLICE_LIT("")), 0);
+
+    struct slice all[] = {SLICE_LIT("b"), SLICE_LIT(""), SLICE_LIT("ab"), SLICE_LIT("a")};
+    static const char *const sorted[] = {"", "a", "ab", "b"};
+    slice_sort(all, ARRAY_LEN(all));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        expect_slice(all[i], sorted[i]);
+    slice_sort(NULL, 0);
+}
+
 static void compares_without_case(void)
 {
     expect_true(slice_equal_nocase(SLICE_LIT("Content-Length"), SLICE_LIT("content-lENGTH")));
@@ -124,6 +141,7 @@ static void copies_to_the_heap(void)
 
 static const struct test_case cases[] = {
     {"slices compare by their bytes", compares},
+    {"slices have an order", orders},
     {"slices compare without the case of ASCII letters", compares_without_case},
     {"blanks and tabs are trimmed, nothing else", trims_blanks},
     {"the first byte is found", finds_a_byte},

@@ -62,7 +62,7 @@ static void check_page(const struct model *model, struct slice prefix, struct sl
     api_page_read(model->directory, prefix, after, limit, &page);
     for (unsigned i = 0; i < model->n; i++) {
         struct slice name = slice_from_str(model->names[i]);
-        if (!slice_starts_with(name, prefix) || store_key_compare(name, after) <= 0)
+        if (!slice_starts_with(name, prefix) || slice_compare(name, after) <= 0)
             continue;
         if (n == limit) {
             has_more = true;

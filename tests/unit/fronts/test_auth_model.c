@@ -293,7 +293,7 @@ static bool naive_may(const struct auth_permission *permissions, size_t n, enum 
             memcpy(room, permissions[i].key.ptr, permissions[i].key.len);
             place = slice_from(room, permissions[i].key.len + 1);
         }
-        if (store_range_is_open(place) || store_key_compare(place, begin) <= 0 || !store_range_has(begin, end, place))
+        if (store_range_is_open(place) || slice_compare(place, begin) <= 0 || !store_range_has(begin, end, place))
             continue;
         if (!one_covers(permissions, n, access, place))
             return false;
@@ -323,7 +323,7 @@ static void random_permissions_agree_with_a_naive_model(void)
         for (int question = 0; question < 20; question++) {
             struct slice key = random_key(&state, key_room);
             struct slice end = question % 4 ? random_key(&state, end_room) : none;
-            if (!slice_is_empty(end) && !store_range_is_open(end) && store_key_compare(key, end) >= 0)
+            if (!slice_is_empty(end) && !store_range_is_open(end) && slice_compare(key, end) >= 0)
                 continue;
             enum auth_access access = question % 2 ? AUTH_READ : AUTH_WRITE;
             bool expected = naive_may(permissions, n, access, key, end);
