@@ -95,6 +95,15 @@ int slice_parse_u64(struct slice s, uint64_t *ret_value)
     return 0;
 }
 
+struct slice slice_put(struct slice s, char **at)
+{
+    struct slice copy = slice_from(*at, s.len);
+    if (s.len > 0)
+        memcpy(*at, s.ptr, s.len);
+    *at += s.len;
+    return copy;
+}
+
 char *slice_dup(struct slice s)
 {
     char *copy = malloc(s.len + 1);

@@ -80,5 +80,8 @@ struct slice slice_split(struct slice s, char sep, struct slice *ret_head);
 /* Decimal digits only, at least one, no sign, no overflow: 0, or -EINVAL / -ERANGE. */
 int slice_parse_u64(struct slice s, uint64_t *ret_value);
 
+/* Copies the bytes to *at, where there is room, and moves *at behind them. The copy. */
+struct slice slice_put(struct slice s, char **at);
+
 /* A heap copy with a NUL appended, owned by the caller; NULL when out of memory. */
 char *slice_dup(struct slice s);

@@ -74,15 +74,6 @@ static size_t item_bytes(const struct changes_item *item)
     return sizeof(*item) + item->change.actor.len + item->change.evidence.len + instance_bytes(item->change.before);
 }
 
-static struct slice put_text(char **at, struct slice text)
-{
-    struct slice copy = slice_from(*at, text.len);
-    if (text.len)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return copy;
-}
-
 int changes_prepare(const struct changes *changes, const struct catalog_change *model, struct changes_item **ret_item)
 {
     struct changes_item *item = malloc(sizeof(*item) + model->actor.len + model->evidence.len);
@@ -91,8 +82,8 @@ int changes_prepare(const struct changes *changes, const struct catalog_change *
     char *at = item->texts;
     item->change = *model;
     item->change.revision = changes->revision + 1;
-    item->change.actor = put_text(&at, model->actor);
-    item->change.evidence = put_text(&at, model->evidence);
+    item->change.actor = slice_put(model->actor, &at);
+    item->change.evidence = slice_put(model->evidence, &at);
     if (model->before)
         instance_ref(model->before);
     if (model->after)

@@ -6,15 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static struct slice put_text(char **at, struct slice text)
-{
-    struct slice copy = slice_from(*at, text.len);
-    if (text.len)
-        memcpy(*at, text.ptr, text.len);
-    *at += text.len;
-    return copy;
-}
-
 int order_new(enum order_type type, const struct instance_order *terms, struct slice actor, struct slice evidence,
               struct order **ret_order)
 {
@@ -23,10 +14,10 @@ int order_new(enum order_type type, const struct instance_order *terms, struct s
         return -ENOMEM;
     char *at = (char *)(order + 1);
     *order = (struct order){.terms = *terms, .type = type};
-    order->terms.owner = put_text(&at, terms->owner);
-    order->terms.reason = put_text(&at, terms->reason);
-    order->actor = put_text(&at, actor);
-    order->evidence = put_text(&at, evidence);
+    order->terms.owner = slice_put(terms->owner, &at);
+    order->terms.reason = slice_put(terms->reason, &at);
+    order->actor = slice_put(actor, &at);
+    order->evidence = slice_put(evidence, &at);
     timer_init(&order->timer, NULL);
     *ret_order = order;
     return 0;

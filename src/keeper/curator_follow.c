@@ -76,16 +76,6 @@ struct report {
     char texts[];
 };
 
-static struct slice keep(char **texts, struct slice text)
-{
-    if (text.len == 0)
-        return (struct slice){0};
-    char *copy = *texts;
-    memcpy(copy, text.ptr, text.len);
-    *texts += text.len;
-    return slice_from(copy, text.len);
-}
-
 static void on_report(struct mail *mail)
 {
     struct report *report = container_of(mail, struct report, mail);
@@ -105,10 +95,10 @@ int curator_report(struct curator *curator, const struct catalog_event *event)
     char *texts = report->texts;
     *report = (struct report){.mail = {.deliver = on_report}, .curator = curator, .event = *event};
     list_init(&report->link);
-    report->event.report.service = keep(&texts, event->report.service);
-    report->event.report.id = keep(&texts, event->report.id);
-    report->event.report.actor = keep(&texts, event->report.actor);
-    report->event.report.evidence = keep(&texts, event->report.evidence);
+    report->event.report.service = slice_put(event->report.service, &texts);
+    report->event.report.id = slice_put(event->report.id, &texts);
+    report->event.report.actor = slice_put(event->report.actor, &texts);
+    report->event.report.evidence = slice_put(event->report.evidence, &texts);
     loop_post(curator->loop, &report->mail);
     return 0;
 }

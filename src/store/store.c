@@ -2,6 +2,8 @@
 /* What all engines share: names of outcomes, the order of keys, the meaning of ranges, what is known about a key. */
 #include "store/store.h"
 
+#include "base/util.h"
+
 const char *store_outcome_name(int outcome)
 {
     static const char *const names[] = {

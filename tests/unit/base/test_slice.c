@@ -126,6 +126,15 @@ static void parses_numbers(void)
     }
 }
 
+static void copies_one_behind_the_other(void)
+{
+    char room[4], *at = room;
+    expect_slice(slice_put(SLICE_LIT("ab"), &at), "ab");
+    expect_slice(slice_put(nothing, &at), "");
+    expect_slice(slice_put(SLICE_LIT("cd"), &at), "cd");
+    expect_slice(slice_from(room, (size_t)(at - room)), "abcd");
+}
+
 static void copies_to_the_heap(void)
 {
     char *copy = slice_dup(slice_from("abcdef", 3));
@@ -149,6 +158,7 @@ static const struct test_case cases[] = {
     {"a slice splits at the first separator", splits_at_the_first_separator},
     {"a list splits in a loop", splits_a_list_in_a_loop},
     {"decimal numbers are parsed strictly", parses_numbers},
+    {"copies are put one behind the other", copies_one_behind_the_other},
     {"a heap copy ends with a NUL", copies_to_the_heap},
 };
 
