@@ -15,3 +15,10 @@ struct hash_key {
 };
 
 uint64_t hash_bytes(const struct hash_key *key, struct slice bytes);
+
+/* Spreads numbers, without a key: for tables that nobody but their own user could make slow. */
+static inline uint64_t hash_number(uint64_t number)
+{
+    uint64_t hash = number * 0x9e3779b97f4a7c15;
+    return hash ^ hash >> 32;
+}

@@ -11,6 +11,7 @@
 #include "base/log.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/log_line.h"
 #include "base/util.h"
 
@@ -125,8 +126,7 @@ static void end_repeats_that_are_over(struct log *log, nsec_t now)
 /* Counts a line and gives whether it is one too many. */
 static bool hold_back(struct log *log, nsec_t now, enum log_level level, const char *message)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)message * 0x9e3779b97f4a7c15;
-    struct repeat *repeat = &log->repeats[hash >> 32 & (REPEAT_SLOTS - 1)];
+    struct repeat *repeat = &log->repeats[hash_number((uintptr_t)message) & (REPEAT_SLOTS - 1)];
     if (repeat->message != message || repeat_is_over(log, repeat, now)) {
         repeat_end(log, repeat, now);
         *repeat = (struct repeat){.message = message, .level = level, .since = now};

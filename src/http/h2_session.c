@@ -4,6 +4,8 @@
  */
 #include "http/h2_stream.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -16,19 +18,13 @@ static struct h2_session *session_of(struct session *session)
 }
 
 /* The hash of a number: spread over all bits, since the numbers of a connection's streams go in steps of two. */
-static uint64_t hash_id(int32_t id)
-{
-    uint64_t hash = (uint64_t)id * 0x9e3779b97f4a7c15;
-    return hash ^ hash >> 32;
-}
-
 struct h2_stream *h2_session_find(struct h2_session *session, int32_t id)
 {
     if (session->found && session->found->id == id)
         return session->found;
     if (session->by_id.len == 0)
         return NULL;
-    htab_for_each_match (node, &session->by_id, hash_id(id)) {
+    htab_for_each_match (node, &session->by_id, hash_number((uint64_t)id)) {
         struct h2_stream *stream = container_of(node, struct h2_stream, by_id);
         if (stream->id == id)
             return session->found = stream;
@@ -38,7 +34,7 @@ struct h2_stream *h2_session_find(struct h2_session *session, int32_t id)
 
 int h2_session_link(struct h2_session *session, struct h2_stream *stream)
 {
-    int r = htab_insert(&session->by_id, &stream->by_id, hash_id(stream->id));
+    int r = htab_insert(&session->by_id, &stream->by_id, hash_number((uint64_t)stream->id));
     if (r < 0)
         return r;
     list_push_back(&session->streams, &stream->link);

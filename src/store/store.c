@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all engines share: names of outcomes, the order of keys, the meaning of ranges, what is known about a key. */
+/* What all engines share: names of outcomes, the meaning of ranges, what is known about a key. */
 #include "store/store.h"
 
 #include "base/util.h"

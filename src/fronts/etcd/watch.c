@@ -8,6 +8,7 @@
 #include "fronts/etcd/watch.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/random.h"
 #include "fronts/etcd/watch_messages.h"
 
@@ -105,15 +106,9 @@ static void on_report_timer(struct timer *timer)
 /* ------------------------------------------------------------------------------------------------ watches */
 
 /* Ids are small numbers in a row or a client's choice: spreads them over all bits. */
-static uint64_t hash_id(int64_t id)
-{
-    uint64_t hash = (uint64_t)id * 0x9e3779b97f4a7c15;
-    return hash ^ hash >> 32;
-}
-
 static struct watch *find_watch(const struct watch_stream *stream, int64_t id)
 {
-    htab_for_each_match (node, &stream->watches, hash_id(id)) {
+    htab_for_each_match (node, &stream->watches, hash_number((uint64_t)id)) {
         struct watch *watch = container_of(node, struct watch, by_id);
         if (watch->id == id)
             return watch;
@@ -151,7 +146,7 @@ static struct watch *watch_new(struct watch_stream *stream, const struct watch_r
     if (stream->n_bytes + sizeof(struct watch) + n_bytes > STREAM_BYTES_MAX)
         return NULL;
     struct watch *watch = calloc(1, sizeof(*watch) + n_bytes);
-    if (!watch || htab_insert(&stream->watches, &watch->by_id, hash_id(id)) < 0) {
+    if (!watch || htab_insert(&stream->watches, &watch->by_id, hash_number((uint64_t)id)) < 0) {
         free(watch);
         return NULL;
     }

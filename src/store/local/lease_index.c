@@ -9,6 +9,7 @@
 #include "store/local/lease_index.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "store/local/lease.h"
 
 #include <errno.h>
@@ -47,8 +48,7 @@ static void slots_free(struct rcu_node *node)
  * whoever may grant leases may also fill the store. */
 static size_t slot_of(const struct lease_slots *slots, int64_t id)
 {
-    uint64_t hash = (uint64_t)id * 0x9e3779b97f4a7c15u;
-    return (size_t)(hash ^ (hash >> 32)) & (slots->n_slots - 1);
+    return (size_t)hash_number((uint64_t)id) & (slots->n_slots - 1);
 }
 
 int lease_index_init(struct lease_index *index, struct rcu_domain *rcu)
