@@ -10,7 +10,9 @@ void client_call_start(struct client_connection *connection, struct client_call 
                        const struct client_request *request)
 {
     ASSERT(!call->connection);
-    call->reused = call->sent = call->responded = false;
+    call->reused = call->sent = call->sent_whole = call->responded = false;
+    call->idle_ns = 0;
+    call->n_body_bytes = 0;
     call->fault = NULL;
     call->connection = connection;
     connection->ops->start(connection, call, request);
@@ -21,9 +23,9 @@ int client_call_write(struct client_call *call, struct slice bytes)
     return call->connection->ops->write(call, bytes);
 }
 
-void client_call_end(struct client_call *call)
+void client_call_end(struct client_call *call, const struct header *trailers, unsigned n_trailers)
 {
-    call->connection->ops->end(call);
+    call->connection->ops->end(call, trailers, n_trailers);
 }
 
 void client_call_pause(struct client_call *call, bool paused)

@@ -9,7 +9,11 @@
  *       -> on_info *                  1xx responses
  *       -> on_head                    the response's head; its slices are valid during the call
  *       -> on_body *                  pieces of the body, in order
+ *       -> on_trailers                behind a body that had any
  *       -> on_done                    the last call, exactly once, unless the call was cancelled
+ *       -> on_switch                  … or this one, when the server speaks another protocol from here on
+ *
+ * The response may come before the request is complete: it is told at once, and the connection is not used again then.
  *
  * Callbacks come from events of the connection, never from inside a function below; on_done may free the call, and may
  * start another on any connection. The connection goes back to its owner, the pool, by itself, before on_done.
@@ -33,6 +37,15 @@ struct client_events {
      * a header), -ENOMEM, or another -errno of the stream.
      */
     void (*on_done)(struct client_call *call, int result);
+    /*
+     * 101 to a request that allows it (may_switch). The stream is the user's from now on, who sets its on_event or
+     * closes it; `early` came behind the response and is valid during the call. The call is over, and the owner of the
+     * connection has forgotten it. May be NULL when no request allows it.
+     */
+    void (*on_switch)(struct client_call *call, const struct http_response *response, struct stream *stream,
+                      struct slice early);
+    /* As in exchange.h. May be NULL. */
+    void (*on_trailers)(struct client_call *call, const struct http_fields *trailers);
 };
 
 struct client_call {
@@ -40,9 +53,12 @@ struct client_call {
     const struct client_events *events;
 
     /* What a decision about another try needs to know. */
-    bool reused;    /* the connection had carried a call before */
-    bool sent;      /* a byte of the request was handed to the system: the server may have seen it */
-    bool responded; /* a byte of the response has come */
+    bool reused;           /* the connection had carried a call before */
+    bool sent;             /* a byte of the request was handed to the system: the server may have seen it */
+    bool sent_whole;       /* all of them were */
+    bool responded;        /* a byte of the response has come */
+    nsec_t idle_ns;        /* how long the connection had been idle when it was taken for this call; 0 for a new one */
+    uint64_t n_body_bytes; /* of the response's body, so many were received */
     const char *fault;
 
     /* The connection's. */
@@ -51,10 +67,13 @@ struct client_call {
 
 struct client_request {
     struct slice method;
-    struct slice target;    /* "/path?query", or "*" */
-    struct slice authority; /* the Host */
-    const struct header *headers;
+    struct slice target;              /* "/path?query", or "*" */
+    struct slice authority;           /* the Host */
+    const struct header_carry *carry; /* carried on from elsewhere, but for Host; NULL: nothing is */
+    const struct header *headers;     /* behind them */
     unsigned n_headers;
+    /* A 101 is allowed: `connection: upgrade` is added, and an Upgrade among the carried fields stays. */
+    bool may_switch;
     /*
      * The body: whole in `body` (none when that is empty and the method needs none), or in pieces when `streamed`, of
      * content_length bytes or EXCHANGE_LENGTH_UNKNOWN.
@@ -64,14 +83,20 @@ struct client_request {
     uint64_t content_length;
 };
 
-/* Sends the head, with `body` in the same send. The request's slices are not needed afterwards. */
+/*
+ * Sends the head, with `body` in the same send; the head of a streamed request waits for the first of its body, at most
+ * until the end of the turn. The request's slices are not needed afterwards.
+ */
 void client_call_start(struct client_connection *connection, struct client_call *call,
                        const struct client_request *request);
 
 /* 0; EXCHANGE_FULL: taken, but stop until on_drain; negative: the call has failed, on_done follows. */
 int client_call_write(struct client_call *call, struct slice bytes);
-/* Completes a streamed body. Less than the promised length breaks the call. The response may be over before that. */
-void client_call_end(struct client_call *call);
+/*
+ * Completes a streamed body; trailers may be none, and go with a body of unknown length only. Less than the promised
+ * length breaks the call. The response may be over before that.
+ */
+void client_call_end(struct client_call *call, const struct header *trailers, unsigned n_trailers);
 
 /* Stops and resumes on_body; the server is held back. */
 void client_call_pause(struct client_call *call, bool paused);
@@ -101,6 +126,10 @@ struct client_connection {
     const struct client_owner_ops *owner_ops;
     void *owner;      /* the owner's to use */
     struct list link; /* the owner's to use */
+
+    /* What the owner may want to know. */
+    nsec_t idle_since_ns;    /* when its last call was over, or it was opened */
+    uint32_t idle_timeout_s; /* how long the server says that it keeps it; 0: it does not say */
 };
 
 /* What each protocol implements. */
@@ -108,7 +137,7 @@ struct client_connection_ops {
     const char *name; /* "h1" */
     void (*start)(struct client_connection *connection, struct client_call *call, const struct client_request *request);
     int (*write)(struct client_call *call, struct slice bytes);
-    void (*end)(struct client_call *call);
+    void (*end)(struct client_call *call, const struct header *trailers, unsigned n_trailers);
     void (*pause)(struct client_call *call, bool paused);
     void (*cancel)(struct client_call *call);
     void (*close)(struct client_connection *connection);

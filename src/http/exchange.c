@@ -51,7 +51,32 @@ void exchange_respond_text(struct exchange *exchange, unsigned status, const cha
 int exchange_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
                    uint64_t content_length)
 {
-    return exchange->ops->begin(exchange, status, headers, n_headers, content_length);
+    return exchange->ops->begin(exchange, status, NULL, headers, n_headers, content_length);
+}
+
+int exchange_begin_carry(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                         const struct header *headers, unsigned n_headers, uint64_t content_length)
+{
+    return exchange->ops->begin(exchange, status, carry, headers, n_headers, content_length);
+}
+
+void exchange_inform(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                     const struct header *headers, unsigned n_headers)
+{
+    ASSERT(status >= 100 && status < 200 && status != 101);
+    exchange->ops->inform(exchange, status, carry, headers, n_headers);
+}
+
+void exchange_hold_continue(struct exchange *exchange)
+{
+    ASSERT(exchange->request);
+    exchange->ops->hold_continue(exchange);
+}
+
+int exchange_switch(struct exchange *exchange, const struct header_carry *carry, const struct header *headers,
+                    unsigned n_headers, const struct tunnel *tunnel)
+{
+    return exchange->ops->switch_over(exchange, carry, headers, n_headers, tunnel);
 }
 
 int exchange_write(struct exchange *exchange, struct slice bytes)

@@ -6,9 +6,12 @@
  *
  *     handler->on_request         the head is there. Answer now, or set `app` and answer later.
  *       -> app->on_body  *        pieces of the body, in order (none when the front end answers in on_request)
+ *       -> app->on_trailers       behind a body that had any
  *       -> app->on_end            the body is complete
+ *     exchange_inform  *          1xx answers in front of it
  *     exchange_respond            the whole answer at once,   or
- *     exchange_begin, _write *, _end     the answer in pieces, as it comes
+ *     exchange_begin, _write *, _end     the answer in pieces, as it comes,   or
+ *     exchange_switch             another protocol from here on
  *       -> app->on_drain          after a write said "full": there is room again
  *       -> app->on_close          the last call, always, exactly once for an exchange that has an app: answered, or
  *                                 aborted by the client, a deadline or a shutdown (status says which)
@@ -24,8 +27,8 @@
 #pragma once
 
 #include "base/buf.h"
+#include "http/carry.h"
 #include "io/stream.h"
-#include "wire/http.h"
 
 struct exchange;
 
@@ -42,6 +45,11 @@ struct exchange_app {
     void (*on_end)(struct exchange *exchange);
     void (*on_drain)(struct exchange *exchange);
     void (*on_close)(struct exchange *exchange, enum exchange_end end);
+    /*
+     * In front of on_end. Those that could change how the message is delimited, routed or authorised are left out. The
+     * slices are valid during the call.
+     */
+    void (*on_trailers)(struct exchange *exchange, const struct http_fields *trailers);
 };
 
 /* A field of an answer. Names are lower case. The server adds date, content-length and connection management. */
@@ -90,6 +98,55 @@ int exchange_begin(struct exchange *exchange, unsigned status, const struct head
                    uint64_t content_length);
 
 /*
+ * The same with fields that are carried on from elsewhere, in front of `headers`; of length and connection the server
+ * tells its own. `date` is added only when neither has one. The length of an answer that has no body (to HEAD, 304) is
+ * told as it is given.
+ */
+int exchange_begin_carry(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                         const struct header *headers, unsigned n_headers, uint64_t content_length);
+
+/*
+ * An answer in front of the answer: 100, 102, 103, any number of them. It leaves at once. Clients of HTTP/1.0, which
+ * know none, do not get it. carry may be NULL.
+ */
+void exchange_inform(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                     const struct header *headers, unsigned n_headers);
+
+/*
+ * In on_request: 100 is not said by the server when the client waits for it, but by the front end (exchange_inform), or
+ * not at all, with an answer.
+ */
+void exchange_hold_continue(struct exchange *exchange);
+
+/* Bytes that were passed on by exchange_switch, each way. */
+struct tunnel_result {
+    uint64_t to_client, to_other;
+};
+
+/*
+ * What a client is connected to when the protocol is switched: the stream, which is taken over in any case; bytes that
+ * came on it already, valid during the call; the longest time in which nothing moves either way; and where bytes are
+ * counted, until on_close.
+ */
+struct tunnel {
+    struct stream *other;
+    struct slice early;
+    nsec_t idle_timeout_ns;
+    struct tunnel_result *result;
+};
+
+/*
+ * Answers 101 with these fields, Upgrade among them (`connection: upgrade` is added), and passes bytes on between client
+ * and tunnel->other, both ways, from then on. What the client has sent behind its request goes first. Each end of one
+ * side is passed on to the other one; at the end, on_close says how it was: EXCHANGE_DONE when both had ended.
+ *
+ * Only for a request that asked for it (request->upgrade). 0, -ENOTSUP over HTTP/2, -ENOMEM; on failure the stream is
+ * closed and the exchange is still to be answered.
+ */
+int exchange_switch(struct exchange *exchange, const struct header_carry *carry, const struct header *headers,
+                    unsigned n_headers, const struct tunnel *tunnel);
+
+/*
  * Copies what cannot be sent now. 0: go on; EXCHANGE_FULL: taken, but stop until on_drain; negative: the exchange is
  * broken, on_close follows.
  */
@@ -99,7 +156,10 @@ int exchange_write(struct exchange *exchange, struct slice bytes);
 /* Sends what earlier writes have gathered now rather than at the end of the loop's turn. */
 void exchange_flush(struct exchange *exchange);
 
-/* Completes an answer begun with exchange_begin; trailers may be none. Less than the promised length is an abort. */
+/*
+ * Completes an answer begun with exchange_begin; trailers may be none, and are sent where the protocol can. Less than
+ * the promised length is an abort.
+ */
 void exchange_end(struct exchange *exchange, const struct header *trailers, unsigned n_trailers);
 
 /* Gives the exchange up so that the client notices: connection closed (HTTP/1) or stream reset (HTTP/2). */

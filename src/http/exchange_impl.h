@@ -10,8 +10,13 @@
 struct exchange_ops {
     void (*respond)(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
                     struct slice body);
-    int (*begin)(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
-                 uint64_t content_length);
+    int (*begin)(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                 const struct header *headers, unsigned n_headers, uint64_t content_length);
+    void (*inform)(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                   const struct header *headers, unsigned n_headers);
+    void (*hold_continue)(struct exchange *exchange);
+    int (*switch_over)(struct exchange *exchange, const struct header_carry *carry, const struct header *headers,
+                       unsigned n_headers, const struct tunnel *tunnel);
     int (*write)(struct exchange *exchange, struct slice bytes);
     void (*flush)(struct exchange *exchange);
     void (*end)(struct exchange *exchange, const struct header *trailers, unsigned n_trailers);

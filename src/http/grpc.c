@@ -113,7 +113,12 @@ static void on_close(struct exchange *exchange, enum exchange_end end)
     call->transport->free(call);
 }
 
-static const struct exchange_app app = {on_body, on_end, on_drain, on_close};
+static const struct exchange_app app = {
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_drain = on_drain,
+    .on_close = on_close,
+};
 
 static void on_deadline(struct timer *timer)
 {

@@ -61,6 +61,12 @@ static bool request_is_whole(const struct h1_client *client)
     return client->request_done || (!client->chunked && client->request_left == 0);
 }
 
+void h1_client_note_sent(struct h1_client *client)
+{
+    client->call->sent = true;
+    client->call->sent_whole = request_is_whole(client) && outq_is_empty(&client->queue);
+}
+
 /* Whether another call may be made on this connection. The one place where that is decided. */
 static bool may_be_reused(const struct h1_client *client)
 {
@@ -87,6 +93,7 @@ static void finish(struct h1_client *client)
     bool reusable = may_be_reused(client) && is_quiet(client);
     client->state = H1_CLIENT_IDLE;
     client->cancelled = false;
+    client->connection.idle_since_ns = loop_now(client->room->loop);
     if (reusable)
         deadline_set_in(client->room->loop, &client->deadline, client->room->options.idle_timeout_ns);
     if (call)
@@ -177,6 +184,7 @@ static bool take_head(struct h1_client *client, struct input *in, size_t n_head)
     }
     http1_body_init(&client->body, response.framing, response.content_length);
     client->keep_alive = response.keep_alive;
+    client->connection.idle_timeout_s = response.idle_timeout_s;
     client->state = H1_CLIENT_BODY;
     call->events->on_head(call, &response);
     return true;
@@ -207,6 +215,7 @@ static bool step_body(struct h1_client *client, struct input *in)
     input_consume(in, n_consumed);
     switch (step) {
     case HTTP1_BODY_DATA:
+        client->call->n_body_bytes += data.len;
         client->call->events->on_body(client->call, data);
         return true;
     case HTTP1_BODY_MORE:
@@ -241,7 +250,7 @@ static void flush(struct h1_client *client)
     if (outq_size(&client->queue) == n_before)
         return;
     client->progressed = true;
-    client->call->sent = true;
+    h1_client_note_sent(client);
     if (client->writer_waits && outq_size(&client->queue) <= client->room->options.send_low_bytes) {
         client->writer_waits = false;
         if (client->call->events->on_drain)
@@ -357,6 +366,7 @@ int h1_client_new(struct h1_client_room *room, struct stream *stream, const stru
     }
     client->connection = (struct client_connection){.ops = &h1_client_ops, .owner_ops = owner_ops, .owner = owner};
     list_init(&client->connection.link);
+    client->connection.idle_since_ns = loop_now(room->loop);
     client->room = room;
     client->stream = stream;
     outq_init(&client->queue);

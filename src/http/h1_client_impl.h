@@ -48,6 +48,9 @@ struct h1_client *h1_client_of(struct client_connection *connection);
 /* Moves the deadline to where it belongs in the present state. */
 void h1_client_move_deadline(struct h1_client *client);
 
+/* The system took something of the request. */
+void h1_client_note_sent(struct h1_client *client);
+
 /* Asks for a tick at the end of the turn, unless one runs. */
 void h1_client_tick_later(struct h1_client *client);
 
@@ -55,4 +58,4 @@ void h1_client_tick_later(struct h1_client *client);
 void h1_client_start(struct client_connection *connection, struct client_call *call,
                      const struct client_request *request);
 int h1_client_write(struct client_call *call, struct slice bytes);
-void h1_client_end(struct client_call *call);
+void h1_client_end(struct client_call *call, const struct header *trailers, unsigned n_trailers);

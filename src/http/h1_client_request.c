@@ -13,6 +13,13 @@
 
 static const struct slice crlf = SLICE_LIT("\r\n");
 
+/* Found by the tick. */
+static void fail(struct h1_client *client, int error)
+{
+    client->result = error;
+    h1_client_tick_later(client);
+}
+
 /* Sends behind what waits; notes whether the system took something. A failure is found by the tick that reads. */
 static void send_pieces(struct h1_client *client, const struct iovec *iov, int n_iov)
 {
@@ -22,10 +29,9 @@ static void send_pieces(struct h1_client *client, const struct iovec *iov, int n
         n_bytes += iov[i].iov_len;
     int r = outq_sendv(&client->queue, client->stream, iov, n_iov);
     if (r < 0) {
-        client->result = r;
-        h1_client_tick_later(client);
+        fail(client, r);
     } else if (outq_size(&client->queue) < n_bytes) {
-        client->call->sent = true;
+        h1_client_note_sent(client);
     }
     if (was_empty)
         h1_client_move_deadline(client);
@@ -44,6 +50,32 @@ static void append_length(struct buf *head, const struct client_request *request
     (void)buf_append_str(head, "content-length: ");
     (void)buf_append_u64(head, request->streamed ? request->content_length : request->body.len);
     (void)buf_append(head, crlf);
+}
+
+static void append_headers(struct buf *head, const struct header *headers, unsigned n_headers)
+{
+    for (unsigned i = 0; i < n_headers; i++) {
+        (void)buf_append(head, headers[i].name);
+        (void)buf_append_str(head, ": ");
+        (void)buf_append(head, headers[i].value);
+        (void)buf_append(head, crlf);
+    }
+}
+
+static void append_carry(struct buf *head, const struct client_request *request)
+{
+    struct carry_walk walk;
+    struct slice lines;
+    const struct http_field *field;
+    if (request->may_switch)
+        (void)buf_append_str(head, "connection: upgrade\r\n");
+    carry_walk_begin(&walk, request->carry, request->may_switch);
+    while (carry_walk_next(&walk, &lines, &field)) {
+        if (field)
+            append_headers(head, &(struct header){field->name, field->value}, 1);
+        else
+            (void)buf_append(head, lines);
+    }
 }
 
 /* Whether it is one request however it is read: values may come from a registration, that is from anybody. */
@@ -71,12 +103,8 @@ static int write_head(struct buf *head, const struct client_request *request)
     (void)buf_append(head, request->authority);
     (void)buf_append(head, crlf);
     append_length(head, request);
-    for (unsigned i = 0; i < request->n_headers; i++) {
-        (void)buf_append(head, request->headers[i].name);
-        (void)buf_append_str(head, ": ");
-        (void)buf_append(head, request->headers[i].value);
-        (void)buf_append(head, crlf);
-    }
+    append_carry(head, request);
+    append_headers(head, request->headers, request->n_headers);
     (void)buf_append(head, crlf);
     return buf_error(head);
 }
@@ -97,6 +125,8 @@ void h1_client_start(struct client_connection *connection, struct client_call *c
     ASSERT(client->state == H1_CLIENT_IDLE && !client->call && outq_is_empty(&client->queue));
     client->call = call;
     call->reused = client->has_served;
+    if (call->reused)
+        call->idle_ns = loop_now(client->room->loop) - connection->idle_since_ns;
     client->has_served = true;
     client->state = H1_CLIENT_HEAD;
     client->result = 0;
@@ -146,18 +176,24 @@ int h1_client_write(struct client_call *call, struct slice bytes)
     return client->writer_waits ? EXCHANGE_FULL : 0;
 }
 
-void h1_client_end(struct client_call *call)
+void h1_client_end(struct client_call *call, const struct header *trailers, unsigned n_trailers)
 {
     struct h1_client *client = h1_client_of(call->connection);
     ASSERT(client->call == call && !client->request_done);
     if (client->request_left > 0) {
-        client->result = -ECONNABORTED;
-        h1_client_tick_later(client);
+        fail(client, -ECONNABORTED);
         return;
     }
     client->request_done = true;
     if (client->chunked && client->result == 0) {
-        static const struct slice last = SLICE_LIT("0\r\n\r\n");
-        send_pieces(client, &(struct iovec){(void *)(uintptr_t)last.ptr, last.len}, 1);
+        struct buf *last = &client->room->head;
+        buf_reset(last);
+        (void)buf_append_str(last, "0\r\n");
+        append_headers(last, trailers, n_trailers);
+        (void)buf_append(last, crlf);
+        if (buf_error(last) == 0)
+            send_pieces(client, &(struct iovec){last->ptr, last->len}, 1);
+        else
+            fail(client, buf_error(last));
     }
 }

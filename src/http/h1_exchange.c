@@ -120,7 +120,6 @@ static void add_value(struct text *text, struct slice value)
     }
 }
 
-/* With the empty line behind them. */
 static void add_headers(struct text *text, const struct header *headers, unsigned n_headers)
 {
     for (unsigned i = 0; i < n_headers; i++) {
@@ -130,7 +129,22 @@ static void add_headers(struct text *text, const struct header *headers, unsigne
         add_value(text, headers[i].value);
         add(text, crlf);
     }
-    add(text, crlf);
+}
+
+/* Gives the ids that were among them. */
+static uint64_t add_carry(struct text *text, const struct header_carry *carry, bool with_upgrade)
+{
+    struct carry_walk walk;
+    struct slice lines;
+    const struct http_field *field;
+    carry_walk_begin(&walk, carry, with_upgrade);
+    while (carry_walk_next(&walk, &lines, &field)) {
+        if (field)
+            add_headers(text, &(struct header){field->name, field->value}, 1);
+        else
+            add(text, lines);
+    }
+    return walk.seen;
 }
 
 static bool has_date(const struct header *headers, unsigned n_headers)
@@ -165,8 +179,8 @@ static bool can_keep_alive(const struct h1_session *h1)
     return !body_is_long;
 }
 
-static void put_head(struct h1_session *h1, unsigned status, const struct header *headers, unsigned n_headers,
-                     uint64_t length)
+static void put_head(struct h1_session *h1, unsigned status, const struct header_carry *carry,
+                     const struct header *headers, unsigned n_headers, uint64_t length)
 {
     ASSERT(h1->is_running && h1->answer == H1_ANSWER_NONE);
     ASSERT(status >= 200 && status <= 999);
@@ -178,9 +192,10 @@ static void put_head(struct h1_session *h1, unsigned status, const struct header
     struct text head;
     text_init(&head, connection);
     add_status_line(&head, status);
-    if (!has_date(headers, n_headers))
+    uint64_t carried = add_carry(&head, carry, false);
+    if (!(carried & CARRY_BIT(HTTP_FIELD_DATE)) && !has_date(headers, n_headers))
         add_date(&head);
-    if (length != EXCHANGE_LENGTH_UNKNOWN && status != 204 && (status != 304 || length > 0))
+    if (length != EXCHANGE_LENGTH_UNKNOWN && status != 204)
         add_length(&head, length);
     else if (h1->answer == H1_ANSWER_CHUNKED)
         add(&head, SLICE_LIT("transfer-encoding: chunked\r\n"));
@@ -189,6 +204,7 @@ static void put_head(struct h1_session *h1, unsigned status, const struct header
     else if (h1->is_http10)
         add(&head, SLICE_LIT("connection: keep-alive\r\n"));
     add_headers(&head, headers, n_headers);
+    add(&head, crlf);
     put_text(&head);
 }
 
@@ -204,7 +220,7 @@ static void h1_respond(struct exchange *exchange, unsigned status, const struct 
 {
     struct h1_session *h1 = h1_of(exchange);
     struct http_connection *connection = h1->session.connection;
-    put_head(h1, status, headers, n_headers, body.len);
+    put_head(h1, status, NULL, headers, n_headers, status == 304 ? EXCHANGE_LENGTH_UNKNOWN : body.len);
     if (h1->answer == H1_ANSWER_LENGTH)
         http_connection_put(connection, body);
     h1->answer = H1_ANSWER_DONE;
@@ -218,13 +234,37 @@ static int broken(const struct h1_session *h1)
     return h1->aborted || http_connection_is_broken(h1->session.connection) ? -EPIPE : 0;
 }
 
-static int h1_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
-                    uint64_t content_length)
+static int h1_begin(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                    const struct header *headers, unsigned n_headers, uint64_t content_length)
 {
     struct h1_session *h1 = h1_of(exchange);
-    put_head(h1, status, headers, n_headers, content_length);
+    put_head(h1, status, carry, headers, n_headers, content_length);
     h1->answer_left = content_length;
     return broken(h1);
+}
+
+static void h1_inform(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                      const struct header *headers, unsigned n_headers)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    ASSERT(h1->is_running && h1->answer == H1_ANSWER_NONE);
+    if (h1->is_http10)
+        return;
+    if (status == 100)
+        h1->expecting = false;
+    struct text head;
+    text_init(&head, h1->session.connection);
+    add_status_line(&head, status);
+    (void)add_carry(&head, carry, false);
+    add_headers(&head, headers, n_headers);
+    add(&head, crlf);
+    put_text(&head);
+    (void)http_connection_flush(h1->session.connection); /* a failure is seen by the tick */
+}
+
+static void h1_hold_continue(struct exchange *exchange)
+{
+    h1_of(exchange)->holds_continue = true;
 }
 
 static void put_chunk(struct http_connection *connection, struct slice bytes)
@@ -297,6 +337,7 @@ static void h1_end(struct exchange *exchange, const struct header *trailers, uns
         text_init(&tail, connection);
         add(&tail, SLICE_LIT("0\r\n"));
         add_headers(&tail, trailers, n_trailers);
+        add(&tail, crlf);
         put_text(&tail);
     }
     h1->answer = H1_ANSWER_DONE;
@@ -325,6 +366,14 @@ static void h1_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns)
     tick_later(h1);
 }
 
+static int h1_switch_over(struct exchange *exchange, const struct header_carry *carry, const struct header *headers,
+                          unsigned n_headers, const struct tunnel *tunnel)
+{
+    (void)exchange, (void)carry, (void)headers, (void)n_headers;
+    stream_close(tunnel->other);
+    return -ENOTSUP;
+}
+
 static struct loop *h1_loop(const struct exchange *exchange)
 {
     return http_connection_loop(h1_of(exchange)->session.connection);
@@ -343,6 +392,9 @@ static struct stream *h1_stream(const struct exchange *exchange)
 const struct exchange_ops h1_exchange_ops = {
     .respond = h1_respond,
     .begin = h1_begin,
+    .inform = h1_inform,
+    .hold_continue = h1_hold_continue,
+    .switch_over = h1_switch_over,
     .write = h1_write,
     .flush = h1_flush,
     .end = h1_end,

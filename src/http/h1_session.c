@@ -125,7 +125,8 @@ static void begin_exchange(struct h1_session *h1, struct http_request *request)
     h1->is_http10 = request->version_minor == 0;
     h1->keep_alive = request->keep_alive;
     h1->expecting = request->expect_continue;
-    h1->paused = h1->writer_waits = false;
+    h1->may_switch = request->upgrade;
+    h1->holds_continue = h1->paused = h1->writer_waits = false;
     h1->progressed = true;
 }
 
@@ -148,7 +149,7 @@ static void take_head(struct h1_session *h1, struct input *in, size_t n_head)
     handler->on_request(handler->ctx, &h1->exchange);
     h1->exchange.request = NULL;
     ASSERT(h1->exchange.app || h1->answer == H1_ANSWER_DONE || h1->aborted);
-    if (h1->expecting && h1->answer == H1_ANSWER_NONE) {
+    if (h1->expecting && !h1->holds_continue && h1->answer == H1_ANSWER_NONE) {
         h1->expecting = false;
         http_connection_put(connection, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
     }
@@ -194,6 +195,7 @@ static bool step_body(struct h1_session *h1, struct input *in)
     switch (step) {
     case HTTP1_BODY_DATA:
         h1->progressed = true;
+        h1->expecting = false; /* it waits no longer */
         if (app->on_body)
             app->on_body(&h1->exchange, data);
         return true;

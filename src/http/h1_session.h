@@ -48,7 +48,9 @@ struct h1_session {
     bool is_head : 1;           /* the request is HEAD */
     bool is_http10 : 1;         /* the request is HTTP/1.0 */
     bool keep_alive : 1;        /* another request may follow */
-    bool expecting : 1;         /* the client waits for 100 */
+    bool expecting : 1;         /* the client waits for 100 … */
+    bool holds_continue : 1;    /* … which the front end says */
+    bool may_switch : 1;        /* the request asks for another protocol */
     bool paused : 1;            /* the front end takes no body now */
     bool writer_waits : 1;      /* the front end waits for on_drain */
     bool aborted : 1;           /* the front end gave the exchange up */

@@ -120,7 +120,7 @@ static void write_kept_trailers(struct h2_stream *stream)
     struct slice rest = buf_slice(&stream->trailers), name, value;
     size_t at = h2_output_head(stream->session, stream->id, 0, true);
     while (h2_fields_next(&rest, &name, &value))
-        h2_output_field(stream->session, name, value);
+        h2_output_any_case(stream->session, name, value);
     h2_output_head_end(stream->session, at);
 }
 
@@ -172,21 +172,41 @@ void h2_answer_frame_more(struct h2_session *session)
 
 /* ------------------------------------------------------------------------------------------------ what is given */
 
+static void write_headers(struct h2_session *session, const struct header *headers, unsigned n_headers)
+{
+    for (unsigned i = 0; i < n_headers; i++)
+        h2_output_field(session, headers[i].name, headers[i].value);
+}
+
+/* Gives the ids that were among them. */
+static uint64_t write_carry(struct h2_session *session, const struct header_carry *carry)
+{
+    uint64_t carried = 0;
+    for (unsigned i = 0; carry && i < carry->fields->n; i++) {
+        const struct http_field *field = &carry->fields->items[i];
+        if (!header_carry_has(carry, i) || !header_carry_allows(field->id))
+            continue;
+        carried |= CARRY_BIT(field->id);
+        h2_output_any_case(session, field->name, field->value);
+    }
+    return carried;
+}
+
 /* stream->has_body: frames of DATA follow the head, else it ends the stream. */
-static void write_head(struct h2_stream *stream, unsigned status, const struct header *headers, unsigned n_headers,
-                       uint64_t content_length)
+static void write_head(struct h2_stream *stream, unsigned status, const struct header_carry *carry,
+                       const struct header *headers, unsigned n_headers, uint64_t content_length)
 {
     struct h2_session *session = stream->session;
     ASSERT(stream->status == 0 && status >= 200 && status <= 999 && n_headers <= HTTP_FIELDS_MAX);
     size_t at = h2_output_head(session, stream->id, status, !stream->has_body);
-    h2_output_field(session, SLICE_LIT("date"), loop_http_date(h2_session_loop(session)));
+    if (!(write_carry(session, carry) & CARRY_BIT(HTTP_FIELD_DATE)))
+        h2_output_field(session, SLICE_LIT("date"), loop_http_date(h2_session_loop(session)));
     if (content_length != EXCHANGE_LENGTH_UNKNOWN) {
         char text[24];
         int n = snprintf(text, sizeof(text), "%llu", (unsigned long long)content_length);
         h2_output_field(session, SLICE_LIT("content-length"), slice_from(text, (size_t)n));
     }
-    for (unsigned i = 0; i < n_headers; i++)
-        h2_output_field(session, headers[i].name, headers[i].value);
+    write_headers(session, headers, n_headers);
     h2_output_head_end(session, at);
     stream->status = (uint16_t)status;
     if (!stream->has_body)
@@ -194,9 +214,19 @@ static void write_head(struct h2_stream *stream, unsigned status, const struct h
     h2_stream_touch(stream);
 }
 
-void h2_answer_continue(struct h2_stream *stream)
+void h2_answer_inform(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                      const struct header *headers, unsigned n_headers)
 {
-    h2_output_head_end(stream->session, h2_output_head(stream->session, stream->id, 100, false));
+    struct h2_stream *stream = h2_stream_of(exchange);
+    if (h2_stream_is_dead(stream))
+        return;
+    ASSERT(stream->status == 0);
+    size_t at = h2_output_head(stream->session, stream->id, status, false);
+    (void)write_carry(stream->session, carry);
+    write_headers(stream->session, headers, n_headers);
+    h2_output_head_end(stream->session, at);
+    h2_stream_touch(stream);
+    h2_session_flush(stream->session);
 }
 
 /* RFC 9110 6.4.1. */
@@ -251,13 +281,13 @@ void h2_answer_respond(struct exchange *exchange, unsigned status, const struct 
     bool has_body = body.len > 0 && status_has_body(status);
     stream->has_body = stream->has_body && has_body;
     /* Without a body the head ends the stream, which says the length as well. */
-    write_head(stream, status, headers, n_headers, has_body ? body.len : EXCHANGE_LENGTH_UNKNOWN);
+    write_head(stream, status, NULL, headers, n_headers, has_body ? body.len : EXCHANGE_LENGTH_UNKNOWN);
     if (stream->has_body && give(stream, body) == 0 && h2_answer_queued(stream) == 0)
         write_end(stream);
 }
 
-int h2_answer_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
-                    uint64_t content_length)
+int h2_answer_begin(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                    const struct header *headers, unsigned n_headers, uint64_t content_length)
 {
     struct h2_stream *stream = h2_stream_of(exchange);
     ASSERT(!stream->has_answer);
@@ -265,7 +295,7 @@ int h2_answer_begin(struct exchange *exchange, unsigned status, const struct hea
         return 0; /* on_close is about to tell */
     stream->has_body = stream->has_body && status_has_body(status);
     stream->answer_left = content_length;
-    write_head(stream, status, headers, n_headers, content_length);
+    write_head(stream, status, carry, headers, n_headers, content_length);
     return 0;
 }
 
@@ -301,7 +331,7 @@ static void write_trailers(struct h2_stream *stream, const struct header *traile
 {
     size_t at = h2_output_head(stream->session, stream->id, 0, true);
     for (unsigned i = 0; i < n_trailers; i++)
-        h2_output_field(stream->session, trailers[i].name, trailers[i].value);
+        h2_output_any_case(stream->session, trailers[i].name, trailers[i].value);
     h2_output_head_end(stream->session, at);
     h2_stream_on_answered(stream);
 }

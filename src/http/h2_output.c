@@ -184,6 +184,32 @@ void h2_output_field(struct h2_session *session, struct slice name, struct slice
         h2_session_fail(session, -ENOMEM);
 }
 
+static bool has_capitals(struct slice text)
+{
+    bool found = false;
+    for (size_t i = 0; i < text.len; i++)
+        found |= text.ptr[i] >= 'A' && text.ptr[i] <= 'Z';
+    return found;
+}
+
+void h2_output_any_case(struct h2_session *session, struct slice name, struct slice value)
+{
+    CLEANUP(buf_deinit) struct buf lowered = {0};
+    char *room;
+    if (!has_capitals(name)) {
+        h2_output_field(session, name, value);
+        return;
+    }
+    int r = buf_reserve(&lowered, name.len, &room);
+    if (r < 0) {
+        h2_session_fail(session, r);
+        return;
+    }
+    for (size_t i = 0; i < name.len; i++)
+        room[i] = (char)(name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? name.ptr[i] | 0x20 : name.ptr[i]);
+    h2_output_field(session, slice_from(room, name.len), value);
+}
+
 /* Cuts a block that is too long for one frame: heads of CONTINUATION go in between, from the end. */
 static void cut_block(struct h2_session *session, size_t at, struct h2_frame head, size_t len)
 {

@@ -11,18 +11,19 @@
 /* What a field costs beside its bytes (RFC 9113 6.5.2). */
 enum { FIELD_OVERHEAD = 32 };
 
-_Static_assert(HTTP_FIELD_IDS_ <= 32, "a bit for each id");
+_Static_assert(HTTP_FIELD_IDS_ <= 64, "a bit for each id");
 
 void h2_head_init(struct h2_head *head, struct http_fields *fields, const struct http1_limits *limits)
 {
     *head = (struct h2_head){.fields = fields, .limits = limits};
     fields->n = 0;
+    fields->lines = (struct slice){0};
 }
 
 /* False when it was there before. */
 static bool see(struct h2_head *head, enum http_field_id id)
 {
-    unsigned bit = 1u << id;
+    uint64_t bit = UINT64_C(1) << id;
     bool is_first = !(head->seen & bit);
     head->seen |= bit;
     return is_first;
@@ -93,8 +94,8 @@ void h2_head_add(struct h2_head *head, const struct hpack_field *field)
 
 bool h2_head_is_trailers(const struct h2_head *head)
 {
-    const unsigned pseudo =
-        1u << HTTP_FIELD_METHOD | 1u << HTTP_FIELD_PATH | 1u << HTTP_FIELD_SCHEME | 1u << HTTP_FIELD_AUTHORITY;
+    const uint64_t pseudo = UINT64_C(1) << HTTP_FIELD_METHOD | UINT64_C(1) << HTTP_FIELD_PATH |
+                            UINT64_C(1) << HTTP_FIELD_SCHEME | UINT64_C(1) << HTTP_FIELD_AUTHORITY;
     return !head->is_malformed && !(head->seen & pseudo);
 }
 
@@ -106,7 +107,7 @@ static int refuse(struct http1_fault *ret_fault, uint16_t status, const char *te
 
 static bool has(const struct h2_head *head, enum http_field_id id)
 {
-    return head->seen & 1u << id;
+    return head->seen & UINT64_C(1) << id;
 }
 
 /* RFC 3986 3.1. */

@@ -17,7 +17,7 @@ struct h2_head {
     const struct http1_limits *limits;
     struct slice method, path, scheme, authority;
     size_t n_bytes;
-    unsigned seen;     /* a bit for each id of those that may come once */
+    uint64_t seen;     /* a bit for each id of those that may come once */
     bool is_malformed; /* by a field alone, or by the order of them */
     bool is_too_large, has_too_many;
 };

@@ -195,6 +195,8 @@ void h2_output_data_end(struct h2_session *session, int32_t id);
 size_t h2_output_head(struct h2_session *session, int32_t id, unsigned status, bool end_stream);
 /* A name in lower case; bytes that a value must not have are sent as blanks. */
 void h2_output_field(struct h2_session *session, struct slice name, struct slice value);
+/* The same for a name that came from elsewhere: its capitals are made small. */
+void h2_output_any_case(struct h2_session *session, struct slice name, struct slice value);
 void h2_output_head_end(struct h2_session *session, size_t at);
 
 /* New windows for our answers: of the peer's SETTINGS, and by steps (id 0: the connection's). code: enum h2_error. */

@@ -87,6 +87,20 @@ static void op_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns)
     h2_stream_touch(stream);
 }
 
+static void op_hold_continue(struct exchange *exchange)
+{
+    h2_stream_of(exchange)->holds_continue = true;
+}
+
+/* HTTP/2 has none (RFC 9113 8.6), so request->upgrade is never set. */
+static int op_switch_over(struct exchange *exchange, const struct header_carry *carry, const struct header *headers,
+                          unsigned n_headers, const struct tunnel *tunnel)
+{
+    (void)exchange, (void)carry, (void)headers, (void)n_headers;
+    stream_close(tunnel->other);
+    return -ENOTSUP;
+}
+
 static const struct h2_session *session_of(const struct exchange *exchange)
 {
     _Static_assert(offsetof(struct h2_stream, exchange) == 0, "an exchange is the beginning of its stream");
@@ -111,6 +125,9 @@ static struct stream *op_stream(const struct exchange *exchange)
 static const struct exchange_ops ops = {
     .respond = h2_answer_respond,
     .begin = h2_answer_begin,
+    .inform = h2_answer_inform,
+    .hold_continue = op_hold_continue,
+    .switch_over = op_switch_over,
     .write = h2_answer_write,
     .flush = op_flush,
     .end = h2_answer_end,
@@ -230,8 +247,8 @@ static void hand_over(struct h2_stream *stream, struct http_request *request)
         stream->is_over = true;
         return;
     }
-    if (request->expect_continue && is_listening(stream) && stream->status == 0)
-        h2_answer_continue(stream);
+    if (request->expect_continue && !stream->holds_continue && is_listening(stream) && stream->status == 0)
+        exchange_inform(exchange, 100, NULL, NULL, 0); /* RFC 9110 10.1.1 */
     deliver_end(stream);
 }
 

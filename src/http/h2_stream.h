@@ -37,6 +37,7 @@ struct h2_stream {
     bool has_body : 1;       /* the answer may have one: neither to HEAD nor 204 nor 304 */
     bool is_received : 1;    /* the peer has sent all */
     bool is_ended : 1;       /* on_end was called */
+    bool holds_continue : 1; /* 100 is the front end's to say */
     bool is_paused : 1;      /* on_body must wait */
     bool has_answer : 1;     /* the front end has given all of its answer */
     bool is_answered : 1;    /* the last frame of the answer is written */
@@ -98,13 +99,12 @@ static inline struct h2_stream *h2_stream_of(struct exchange *exchange)
 /* h2_answer.c: the half of exchange_ops that makes the answer. */
 void h2_answer_respond(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
                        struct slice body);
-int h2_answer_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
-                    uint64_t content_length);
+int h2_answer_begin(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                    const struct header *headers, unsigned n_headers, uint64_t content_length);
+void h2_answer_inform(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                      const struct header *headers, unsigned n_headers);
 int h2_answer_write(struct exchange *exchange, struct slice bytes);
 void h2_answer_end(struct exchange *exchange, const struct header *trailers, unsigned n_trailers);
-
-/* Asks the client for the body that it holds back (RFC 9110 10.1.1). */
-void h2_answer_continue(struct h2_stream *stream);
 
 /* Forgets what is not sent; also what counts in the session's n_queued. */
 void h2_answer_drop(struct h2_stream *stream);

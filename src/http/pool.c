@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections are grouped by place. A place exists as long as it has a connection, an attempt to open one, or somebody
- * who waits.
+ * Connections are grouped by place. A place exists as long as it has a connection, an attempt to open one, somebody who
+ * waits, or an owner.
  *
- * An attempt is not bound to the wait that caused it: the first connection that becomes free, new or used, goes to the
- * one who waits longest, and a failed attempt fails the one who waits longest.
+ * An attempt is not bound to the wait that caused it: the first connection that becomes free goes to the one who waits
+ * longest of those whom it suits, and a failed attempt fails the one who waits longest.
  *
  * Invariants:
  *  1. place->n_open counts its idle and busy connections and its attempts.
- *  2. Nobody waits while a connection is idle.
+ *  2. Nobody waits while a connection that suits him is idle.
  *  3. A user is called back last: by then a place that nobody needs is gone.
  */
 #include "http/pool.h"
@@ -31,22 +31,26 @@ struct pool {
     struct pool_stats stats;
 };
 
-struct place {
-    struct htab_node node; /* in pool->places */
+struct pool_place {
+    struct htab_node node; /* in pool->places, unless it has an owner */
     struct pool *pool;
     struct addr addr;
     struct tls_config *tls;
     char *server_name;
     unsigned n_open, n_idle, n_attempts, n_waits;
-    struct list idle;     /* client_connection.link; the one used last in front */
-    struct list waits;    /* pool_wait.link; the oldest in front */
-    struct list attempts; /* attempt.link */
+    struct list idle;         /* client_connection.link; the one used last in front */
+    struct list waits;        /* pool_wait.link; the oldest in front */
+    struct list attempts;     /* attempt.link */
+    pool_closed_fn on_closed; /* NULL: nobody wants to know */
+    void *closed_ctx;
+    bool is_found; /* by its key: it has no owner, and had none */
+    bool is_owned; /* its owner has not freed it */
 };
 
 /* A connection that is being opened. */
 struct attempt {
     struct list link;
-    struct place *place;
+    struct pool_place *place;
     struct stream *stream;
     struct timer timer;
     bool in_handshake;
@@ -73,10 +77,10 @@ static uint64_t hash_of(const struct pool *pool, const struct pool_key *key)
     return of_addr ^ hash_bytes(&pool->hash_key, key->server_name);
 }
 
-static struct place *find_place(const struct pool *pool, const struct pool_key *key)
+static struct pool_place *find_place(const struct pool *pool, const struct pool_key *key)
 {
     htab_for_each_match (node, &pool->places, hash_of(pool, key)) {
-        struct place *place = container_of(node, struct place, node);
+        struct pool_place *place = container_of(node, struct pool_place, node);
         if (addr_equal(&place->addr, &key->addr) && place->tls == key->tls &&
             slice_equal_str(key->server_name, place->server_name))
             return place;
@@ -84,21 +88,16 @@ static struct place *find_place(const struct pool *pool, const struct pool_key *
     return NULL;
 }
 
-static struct place *place_new(struct pool *pool, const struct pool_key *key)
+static struct pool_place *place_new(struct pool *pool, const struct pool_key *key)
 {
-    struct place *place = malloc(sizeof(*place));
+    struct pool_place *place = malloc(sizeof(*place));
     char *server_name = slice_dup(key->server_name);
     if (!place || !server_name) {
         free(server_name);
         free(place);
         return NULL;
     }
-    *place = (struct place){.pool = pool, .addr = key->addr, .server_name = server_name};
-    if (htab_insert(&pool->places, &place->node, hash_of(pool, key)) < 0) {
-        free(server_name);
-        free(place);
-        return NULL;
-    }
+    *place = (struct pool_place){.pool = pool, .addr = key->addr, .server_name = server_name};
     place->tls = key->tls ? tls_config_ref(key->tls) : NULL;
     list_init(&place->idle);
     list_init(&place->waits);
@@ -106,14 +105,29 @@ static struct place *place_new(struct pool *pool, const struct pool_key *key)
     return place;
 }
 
-static void drop_if_unused(struct place *place)
+static void drop_if_unused(struct pool_place *place)
 {
-    if (place->n_open > 0 || place->n_waits > 0)
+    if (place->n_open > 0 || place->n_waits > 0 || place->is_owned)
         return;
-    htab_remove(&place->pool->places, &place->node);
+    if (place->is_found)
+        htab_remove(&place->pool->places, &place->node);
     (void)tls_config_unref(place->tls);
     free(place->server_name);
     free(place);
+}
+
+/* One that others find by its key. */
+static struct pool_place *found_place_new(struct pool *pool, const struct pool_key *key)
+{
+    struct pool_place *place = place_new(pool, key);
+    if (!place)
+        return NULL;
+    if (htab_insert(&pool->places, &place->node, hash_of(pool, key)) < 0) {
+        drop_if_unused(place);
+        return NULL;
+    }
+    place->is_found = true;
+    return place;
 }
 
 /* -- attempts -- */
@@ -122,7 +136,7 @@ static void on_attempt_event(struct stream *stream, unsigned new_bits);
 static void on_attempt_timer(struct timer *timer);
 
 /* 0 or a negative errno. */
-static int attempt_start(struct place *place)
+static int attempt_start(struct pool_place *place)
 {
     struct pool *pool = place->pool;
     struct attempt *attempt = malloc(sizeof(*attempt));
@@ -155,7 +169,7 @@ static struct stream *attempt_end(struct attempt *attempt)
     return stream;
 }
 
-static void count_closed(struct place *place)
+static void count_closed(struct pool_place *place)
 {
     place->n_open--;
     place->pool->stats.n_open--;
@@ -170,24 +184,27 @@ static void end_wait(struct pool_wait *wait)
     wait->place->n_waits--;
 }
 
-/* Takes the one who waits longest off the list; NULL when nobody waits. */
-static struct pool_wait *next_wait(struct place *place)
+/* Takes the one who waits longest, and for a connection like this, off the list; NULL when nobody does. */
+static struct pool_wait *next_wait(struct pool_place *place, bool is_new)
 {
-    if (list_is_empty(&place->waits))
-        return NULL;
-    struct pool_wait *wait = container_of(place->waits.next, struct pool_wait, link);
-    end_wait(wait);
-    return wait;
+    list_for_each (link, &place->waits) {
+        struct pool_wait *wait = container_of(link, struct pool_wait, link);
+        if (is_new || !wait->wants_new) {
+            end_wait(wait);
+            return wait;
+        }
+    }
+    return NULL;
 }
 
-static bool may_open(const struct place *place)
+static bool may_open(const struct pool_place *place)
 {
     unsigned max = place->pool->options.n_per_key_max;
     return max == 0 || place->n_open < max;
 }
 
 /* Sees to it that those who wait have something to wait for. */
-static void serve_waits(struct place *place)
+static void serve_waits(struct pool_place *place)
 {
     while (place->n_attempts < place->n_waits && may_open(place)) {
         int r = attempt_start(place);
@@ -203,7 +220,7 @@ static void serve_waits(struct place *place)
 static void on_wait_timer(struct timer *timer)
 {
     struct pool_wait *wait = container_of(timer, struct pool_wait, timer);
-    struct place *place = wait->place;
+    struct pool_place *place = wait->place;
     end_wait(wait);
     serve_waits(place);
     drop_if_unused(place);
@@ -220,17 +237,26 @@ void pool_cancel(struct pool_wait *wait)
 
 /* -- idle connections -- */
 
-static struct client_connection *take_idle(struct place *place)
+static nsec_t idle_ns(const struct pool_place *place, const struct client_connection *connection)
 {
-    struct list *link = list_pop_front(&place->idle);
-    if (!link)
-        return NULL;
-    place->n_idle--;
-    place->pool->stats.n_idle--;
-    return container_of(link, struct client_connection, link);
+    return loop_now(place->pool->loop) - connection->idle_since_ns;
 }
 
-static void close_idle(struct place *place, struct client_connection *connection)
+/* The one used last, unless even that was idle for too long. */
+static struct client_connection *take_idle(struct pool_place *place, nsec_t idle_max_ns)
+{
+    if (list_is_empty(&place->idle) || idle_max_ns == 0)
+        return NULL;
+    struct client_connection *connection = container_of(place->idle.next, struct client_connection, link);
+    if (idle_ns(place, connection) > idle_max_ns)
+        return NULL;
+    list_remove(&connection->link);
+    place->n_idle--;
+    place->pool->stats.n_idle--;
+    return connection;
+}
+
+static void close_idle(struct pool_place *place, struct client_connection *connection)
 {
     list_remove(&connection->link);
     place->n_idle--;
@@ -240,7 +266,7 @@ static void close_idle(struct place *place, struct client_connection *connection
 }
 
 /* Keeps it, the freshest, and closes the oldest when that is one too many. */
-static void keep_idle(struct place *place, struct client_connection *connection)
+static void keep_idle(struct pool_place *place, struct client_connection *connection)
 {
     struct pool *pool = place->pool;
     list_push_front(&place->idle, &connection->link);
@@ -252,40 +278,49 @@ static void keep_idle(struct place *place, struct client_connection *connection)
     }
 }
 
-/* A connection that can take a call. */
-static void offer(struct place *place, struct client_connection *connection)
+static void close_busy(struct pool_place *place, struct client_connection *connection)
 {
-    struct pool_wait *wait = next_wait(place);
-    if (wait) {
-        wait->on_ready(wait, 0, connection);
-    } else {
-        keep_idle(place, connection);
-        drop_if_unused(place); /* when none may be kept */
-    }
-}
-
-static void on_free(struct client_connection *connection, bool reusable)
-{
-    struct place *place = connection->owner;
-    if (reusable) {
-        if (!list_is_empty(&place->waits))
-            place->pool->stats.n_reused++;
-        offer(place, connection);
-        return;
-    }
     client_connection_close(connection);
     count_closed(place);
     serve_waits(place);
     drop_if_unused(place);
 }
 
+/* A connection that can take a call. */
+static void offer(struct pool_place *place, struct client_connection *connection, bool is_new)
+{
+    struct pool_wait *wait = next_wait(place, is_new);
+    if (wait) {
+        place->pool->stats.n_reused += !is_new;
+        wait->on_ready(wait, 0, connection);
+    } else if ((place->is_found || place->is_owned) && (place->n_waits == 0 || may_open(place))) {
+        keep_idle(place, connection);
+        drop_if_unused(place); /* when none may be kept */
+    } else {
+        close_busy(place, connection); /* nobody can want it, or it takes the room of a new one that somebody wants */
+    }
+}
+
+static void on_free(struct client_connection *connection, bool reusable)
+{
+    struct pool_place *place = connection->owner;
+    if (connection->idle_timeout_s > 0 && place->on_closed)
+        place->on_closed(place->closed_ctx, connection->idle_timeout_s * NSEC_PER_SEC, true);
+    if (reusable)
+        offer(place, connection, false);
+    else
+        close_busy(place, connection);
+}
+
 static void on_lost(struct client_connection *connection, enum client_loss loss)
 {
-    struct place *place = connection->owner;
+    struct pool_place *place = connection->owner;
     struct pool_stats *stats = &place->pool->stats;
     switch (loss) {
     case CLIENT_LOSS_CLOSED:
         stats->n_idle_closed++;
+        if (place->on_closed)
+            place->on_closed(place->closed_ctx, idle_ns(place, connection), false);
         break;
     case CLIENT_LOSS_UNASKED:
         stats->n_idle_unasked++;
@@ -303,11 +338,11 @@ static const struct client_owner_ops owner_ops = {.on_free = on_free, .on_lost =
 /* -- what becomes of an attempt -- */
 
 /* The stream of the attempt is closed, or was already. */
-static void attempt_failed(struct place *place, int error)
+static void attempt_failed(struct pool_place *place, int error)
 {
     count_closed(place);
     place->pool->stats.n_connect_failed++;
-    struct pool_wait *wait = next_wait(place);
+    struct pool_wait *wait = next_wait(place, true);
     serve_waits(place);
     drop_if_unused(place);
     if (wait)
@@ -316,14 +351,14 @@ static void attempt_failed(struct place *place, int error)
 
 static void attempt_fail(struct attempt *attempt, int error)
 {
-    struct place *place = attempt->place;
+    struct pool_place *place = attempt->place;
     stream_close(attempt_end(attempt));
     attempt_failed(place, error);
 }
 
 static void attempt_done(struct attempt *attempt)
 {
-    struct place *place = attempt->place;
+    struct pool_place *place = attempt->place;
     struct client_connection *connection;
     int r = h1_client_new(&place->pool->room, attempt_end(attempt), &owner_ops, place, &connection);
     if (r < 0) {
@@ -331,12 +366,12 @@ static void attempt_done(struct attempt *attempt)
         return;
     }
     place->pool->stats.n_opened++;
-    offer(place, connection);
+    offer(place, connection, true);
 }
 
 static void begin_handshake(struct attempt *attempt)
 {
-    struct place *place = attempt->place;
+    struct pool_place *place = attempt->place;
     attempt->in_handshake = true;
     int r =
         tls_connect(TAKE(attempt->stream), place->tls, place->server_name, on_attempt_event, attempt, &attempt->stream);
@@ -384,9 +419,10 @@ int pool_new(struct loop *loop, const struct pool_options *options, struct pool 
     return 0;
 }
 
-static void close_place(struct place *place)
+/* All that nobody uses now. */
+static void close_place(struct pool_place *place)
 {
-    ASSERT(place->n_waits == 0 && place->n_open == place->n_idle + place->n_attempts);
+    ASSERT(place->n_waits == 0);
     list_for_each (link, &place->attempts) {
         stream_close(attempt_end(container_of(link, struct attempt, link)));
         count_closed(place);
@@ -401,18 +437,23 @@ void pool_free(struct pool *pool)
     if (!pool)
         return;
     htab_for_each (node, &pool->places)
-        close_place(container_of(node, struct place, node));
+        close_place(container_of(node, struct pool_place, node));
+    ASSERT(pool->stats.n_open == 0);
     htab_deinit(&pool->places);
     h1_client_room_deinit(&pool->room);
     free(pool);
 }
 
-/* For somebody who finds nothing idle. POOL_WAIT or a negative errno. */
-static int begin_wait(struct place *place, struct pool_wait *wait)
+/* For somebody who finds nothing idle that suits him. POOL_WAIT or a negative errno. */
+static int begin_wait(struct pool_place *place, bool wants_new, struct pool_wait *wait)
 {
     struct pool *pool = place->pool;
     if (place->n_waits >= pool->options.n_waits_per_key_max)
         return -EBUSY;
+    if (!may_open(place) && place->n_idle > 0) {
+        pool->stats.n_idle_expired++;
+        close_idle(place, container_of(place->idle.prev, struct client_connection, link));
+    }
     if (place->n_attempts <= place->n_waits && may_open(place)) {
         int r = attempt_start(place);
         if (r < 0)
@@ -420,6 +461,7 @@ static int begin_wait(struct place *place, struct pool_wait *wait)
     }
     wait->place = place;
     wait->result = -ETIMEDOUT;
+    wait->wants_new = wants_new;
     list_init(&wait->link);
     list_push_back(&place->waits, &wait->link);
     place->n_waits++;
@@ -428,30 +470,63 @@ static int begin_wait(struct place *place, struct pool_wait *wait)
     return POOL_WAIT;
 }
 
+int pool_place_get(struct pool_place *place, const struct pool_want *want, struct pool_wait *wait,
+                   struct client_connection **ret_connection)
+{
+    nsec_t idle_max_ns = want ? want->idle_max_ns : NSEC_NEVER;
+    list_init(&wait->link);
+    struct client_connection *connection = take_idle(place, idle_max_ns);
+    if (!connection)
+        return begin_wait(place, idle_max_ns == 0, wait);
+    place->pool->stats.n_reused++;
+    *ret_connection = connection;
+    return 0;
+}
+
 int pool_get(struct pool *pool, const struct pool_key *key, struct pool_wait *wait,
              struct client_connection **ret_connection)
 {
     list_init(&wait->link);
-    struct place *place = find_place(pool, key);
+    struct pool_place *place = find_place(pool, key);
     if (!place)
-        place = place_new(pool, key);
+        place = found_place_new(pool, key);
     if (!place)
         return -ENOMEM;
-    struct client_connection *connection = take_idle(place);
-    if (connection) {
-        pool->stats.n_reused++;
-        *ret_connection = connection;
-        return 0;
-    }
-    int r = begin_wait(place, wait);
+    int r = pool_place_get(place, NULL, wait, ret_connection);
     if (r < 0)
         drop_if_unused(place);
     return r;
 }
 
+int pool_place_new(struct pool *pool, const struct pool_key *key, struct pool_place **ret_place)
+{
+    struct pool_place *place = place_new(pool, key);
+    if (!place)
+        return -ENOMEM;
+    place->is_owned = true;
+    *ret_place = place;
+    return 0;
+}
+
+void pool_place_free(struct pool_place *place)
+{
+    if (!place)
+        return;
+    ASSERT(place->is_owned);
+    place->is_owned = false;
+    place->on_closed = NULL;
+    close_place(place);
+}
+
+void pool_place_on_closed(struct pool_place *place, pool_closed_fn fn, void *ctx)
+{
+    place->on_closed = fn;
+    place->closed_ctx = ctx;
+}
+
 void pool_close_idle(struct pool *pool, const struct pool_key *key)
 {
-    struct place *place = find_place(pool, key);
+    struct pool_place *place = find_place(pool, key);
     if (!place)
         return;
     list_for_each (link, &place->idle)

@@ -45,10 +45,11 @@ struct pool_stats {
 };
 
 struct pool;
+struct pool_place;
 
 /* 0 or -ENOMEM. */
 int pool_new(struct loop *loop, const struct pool_options *options, struct pool **ret_pool);
-/* No call may run and nobody may wait. Accepts NULL. */
+/* No call may run, nobody may wait, and no place may be left that somebody owns. Accepts NULL. */
 void pool_free(struct pool *pool);
 
 /* Somebody who waits for a connection; the memory is the caller's. */
@@ -59,8 +60,9 @@ struct pool_wait {
     /* The pool's. */
     struct list link; /* linked while waiting */
     struct timer timer;
-    struct place *place;
+    struct pool_place *place;
     int result; /* when the timer fires */
+    bool wants_new;
 };
 
 /*
@@ -73,6 +75,34 @@ struct pool_wait {
 enum { POOL_WAIT = 1 };
 int pool_get(struct pool *pool, const struct pool_key *key, struct pool_wait *wait,
              struct client_connection **ret_connection);
+
+/*
+ * A place that belongs to somebody, who gets its connections without looking for it. Connections are not shared with
+ * those of pool_get, even if they lead to the same address.
+ */
+int pool_place_new(struct pool *pool, const struct pool_key *key, struct pool_place **ret_place); /* 0 or -ENOMEM */
+
+/*
+ * Closes its idle connections, gives up those that are being opened, and closes those in use when their calls are over.
+ * Nobody may wait. Accepts NULL.
+ */
+void pool_place_free(struct pool_place *place);
+
+/* What somebody asks of a connection. */
+struct pool_want {
+    nsec_t idle_max_ns; /* not one that was idle for longer; 0: a new one; NSEC_NEVER: any */
+};
+
+/* As pool_get. want may be NULL: any. */
+int pool_place_get(struct pool_place *place, const struct pool_want *want, struct pool_wait *wait,
+                   struct client_connection **ret_connection);
+
+/*
+ * Has fn told how long the server keeps idle connections: that it has closed one that had been idle for idle_ns, or
+ * (is_promise) that it says with its responses to keep them so long. Not from inside a call of the pool.
+ */
+typedef void (*pool_closed_fn)(void *ctx, nsec_t idle_ns, bool is_promise);
+void pool_place_on_closed(struct pool_place *place, pool_closed_fn fn, void *ctx);
 
 /* on_ready will not come. Harmless on one that does not wait. */
 void pool_cancel(struct pool_wait *wait);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names and small grammars that all HTTP versions share. What is looked up for each field of each message is found by
- * length first, which leaves one to five candidates.
+ * length first, which leaves one to six candidates.
  */
 #include "wire/http.h"
 
@@ -63,19 +63,26 @@ static const struct slice field_names[HTTP_FIELD_IDS_] = {
 };
 
 /* The fields of each length, ended by HTTP_FIELD_OTHER, which is 0. */
-static const uint8_t fields_by_length[18][6] = {
+static const uint8_t fields_by_length[19][7] = {
     [2] = {HTTP_FIELD_TE},
-    [4] = {HTTP_FIELD_HOST, HTTP_FIELD_DATE},
+    [3] = {HTTP_FIELD_VIA},
+    [4] = {HTTP_FIELD_DATE, HTTP_FIELD_HOST},
     [5] = {HTTP_FIELD_PATH},
-    [6] = {HTTP_FIELD_ACCEPT, HTTP_FIELD_COOKIE, HTTP_FIELD_EXPECT},
-    [7] = {HTTP_FIELD_UPGRADE, HTTP_FIELD_TRAILER, HTTP_FIELD_METHOD, HTTP_FIELD_SCHEME, HTTP_FIELD_STATUS},
-    [9] = {HTTP_FIELD_PROTOCOL},
-    [10] = {HTTP_FIELD_CONNECTION, HTTP_FIELD_KEEP_ALIVE, HTTP_FIELD_AUTHORITY},
-    [12] = {HTTP_FIELD_CONTENT_TYPE, HTTP_FIELD_GRPC_TIMEOUT},
+    [6] = {HTTP_FIELD_COOKIE, HTTP_FIELD_ACCEPT, HTTP_FIELD_SERVER, HTTP_FIELD_EXPECT},
+    [7] = {HTTP_FIELD_REFERER, HTTP_FIELD_UPGRADE, HTTP_FIELD_METHOD, HTTP_FIELD_SCHEME, HTTP_FIELD_STATUS,
+           HTTP_FIELD_TRAILER},
+    [9] = {HTTP_FIELD_PROTOCOL, HTTP_FIELD_FORWARDED, HTTP_FIELD_X_REAL_IP},
+    [10] = {HTTP_FIELD_USER_AGENT, HTTP_FIELD_CONNECTION, HTTP_FIELD_SET_COOKIE, HTTP_FIELD_KEEP_ALIVE,
+            HTTP_FIELD_AUTHORITY, HTTP_FIELD_TRACESTATE},
+    [11] = {HTTP_FIELD_RETRY_AFTER, HTTP_FIELD_TRACEPARENT},
+    [12] = {HTTP_FIELD_CONTENT_TYPE, HTTP_FIELD_GRPC_TIMEOUT, HTTP_FIELD_MAX_FORWARDS, HTTP_FIELD_PROXY_STATUS,
+            HTTP_FIELD_X_REQUEST_ID},
     [13] = {HTTP_FIELD_AUTHORIZATION, HTTP_FIELD_GRPC_ENCODING},
     [14] = {HTTP_FIELD_CONTENT_LENGTH, HTTP_FIELD_HTTP2_SETTINGS},
-    [16] = {HTTP_FIELD_PROXY_CONNECTION},
-    [17] = {HTTP_FIELD_TRANSFER_ENCODING},
+    [15] = {HTTP_FIELD_IDEMPOTENCY_KEY, HTTP_FIELD_X_FORWARDED_FOR},
+    [16] = {HTTP_FIELD_PROXY_CONNECTION, HTTP_FIELD_X_FORWARDED_HOST, HTTP_FIELD_X_FORWARDED_PORT},
+    [17] = {HTTP_FIELD_TRANSFER_ENCODING, HTTP_FIELD_X_FORWARDED_PROTO},
+    [18] = {HTTP_FIELD_X_FORWARDED_PREFIX},
 };
 
 /* The bytes at `at` in lower case, for those of a token: setting the bit turns no other token byte into one of a name.

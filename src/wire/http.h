@@ -92,16 +92,35 @@ enum http_method {
     X(COOKIE, "cookie")                                                                                                \
     X(DATE, "date")                                                                                                    \
     X(EXPECT, "expect")                                                                                                \
+    X(FORWARDED, "forwarded")                                                                                          \
     X(GRPC_ENCODING, "grpc-encoding")                                                                                  \
     X(GRPC_TIMEOUT, "grpc-timeout")                                                                                    \
     X(HOST, "host")                                                                                                    \
     X(HTTP2_SETTINGS, "http2-settings")                                                                                \
+    X(IDEMPOTENCY_KEY, "idempotency-key")                                                                              \
     X(KEEP_ALIVE, "keep-alive")                                                                                        \
+    X(MAX_FORWARDS, "max-forwards")                                                                                    \
     X(PROXY_CONNECTION, "proxy-connection")                                                                            \
+    X(PROXY_STATUS, "proxy-status")                                                                                    \
+    X(REFERER, "referer")                                                                                              \
+    X(RETRY_AFTER, "retry-after")                                                                                      \
+    X(SERVER, "server")                                                                                                \
+    X(SET_COOKIE, "set-cookie")                                                                                        \
     X(TE, "te")                                                                                                        \
+    X(TRACEPARENT, "traceparent")                                                                                      \
+    X(TRACESTATE, "tracestate")                                                                                        \
     X(TRAILER, "trailer")                                                                                              \
     X(TRANSFER_ENCODING, "transfer-encoding")                                                                          \
-    X(UPGRADE, "upgrade")
+    X(UPGRADE, "upgrade")                                                                                              \
+    X(USER_AGENT, "user-agent")                                                                                        \
+    X(VIA, "via")                                                                                                      \
+    X(X_FORWARDED_FOR, "x-forwarded-for")                                                                              \
+    X(X_FORWARDED_HOST, "x-forwarded-host")                                                                            \
+    X(X_FORWARDED_PORT, "x-forwarded-port")                                                                            \
+    X(X_FORWARDED_PREFIX, "x-forwarded-prefix")                                                                        \
+    X(X_FORWARDED_PROTO, "x-forwarded-proto")                                                                          \
+    X(X_REAL_IP, "x-real-ip")                                                                                          \
+    X(X_REQUEST_ID, "x-request-id")
 
 enum http_field_id {
     HTTP_FIELD_OTHER,
@@ -122,6 +141,11 @@ struct http_field {
 
 struct http_fields {
     unsigned n;
+    /*
+     * HTTP/1: the lines as they came, without the empty one that ends them, so that what is passed on as it is can be
+     * copied in runs: a line begins with its field's name and ends where the next one begins. Empty when there are none.
+     */
+    struct slice lines;
     struct http_field items[HTTP_FIELDS_MAX];
 };
 
@@ -157,7 +181,9 @@ struct http_response {
     uint8_t version_major, version_minor;
     enum http_framing framing;
     bool keep_alive;
-    uint64_t content_length; /* also what a HEAD or 304 response tells of a body that it does not have */
+    bool has_length;         /* content_length was told … */
+    uint64_t content_length; /* … also by a HEAD or 304 response, of a body that it does not have; else 0 */
+    uint32_t idle_timeout_s; /* how long the server keeps the connection (Keep-Alive: timeout=N); 0: it does not say */
     struct slice reason;     /* may be empty */
     struct http_fields *fields;
 };

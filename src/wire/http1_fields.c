@@ -213,6 +213,22 @@ static void note_upgrade(struct http1_meaning *meaning, const struct http_field 
     }
 }
 
+/* "timeout=5, max=100": of interest is the first, and nothing is wrong with what we do not understand. */
+static void note_keep_alive(struct http1_meaning *meaning, const struct http_field *field)
+{
+    const struct slice timeout = SLICE_LIT("timeout=");
+    struct slice list = field->value;
+    while (list.len > 0) {
+        struct slice item;
+        uint64_t seconds;
+        list = slice_split(list, ',', &item);
+        item = slice_trim(item);
+        if (item.len > timeout.len && slice_equal_nocase(slice_from(item.ptr, timeout.len), timeout) &&
+            slice_parse_u64(slice_skip(item, timeout.len), &seconds) == 0 && seconds <= UINT32_MAX)
+            meaning->idle_timeout_s = (uint32_t)seconds;
+    }
+}
+
 static int note_expect(struct http1_meaning *meaning, const struct http_field *field, struct http1_fault *ret_fault)
 {
     if (!slice_equal_nocase(field->value, SLICE_LIT("100-continue")))
@@ -235,6 +251,9 @@ static int note_field(enum http1_kind kind, struct http1_meaning *meaning, const
         return note_transfer_encoding(meaning, field, ret_fault);
     case HTTP_FIELD_CONNECTION:
         return note_connection(meaning, field, ret_fault);
+    case HTTP_FIELD_KEEP_ALIVE:
+        note_keep_alive(meaning, field);
+        return 0;
     case HTTP_FIELD_UPGRADE:
         note_upgrade(meaning, field);
         return 0;
@@ -263,6 +282,7 @@ int http1_parse_fields(enum http1_kind kind, struct slice bytes, unsigned n_max,
         if (r < 0)
             return r;
     }
+    fields->lines = slice_from(bytes.ptr, (size_t)(at - bytes.ptr));
     if (at < end && *at == '\n')
         return http1_refuse(ret_fault, 400, "the head ends with LF alone, not CRLF");
     if (end - at < 2 || at[1] != '\n')

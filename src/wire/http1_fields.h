@@ -19,6 +19,7 @@ struct http1_meaning {
     const struct http_field *content_length;
     const struct http_field *transfer_encoding; /* "chunked", or the head was refused */
     uint64_t length;                            /* of content_length */
+    uint32_t idle_timeout_s;                    /* of Keep-Alive; 0: none */
     bool close, keep_alive, upgrade;            /* listed in Connection */
     bool upgrade_protocol;                      /* Upgrade names a protocol other than h2c */
     bool expect_continue;

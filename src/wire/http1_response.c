@@ -42,7 +42,9 @@ static bool has_no_body(unsigned status, enum http_method method)
 
 static void apply_meaning(struct http_response *response, enum http_method method, const struct http1_meaning *meaning)
 {
+    response->has_length = meaning->content_length;
     response->content_length = meaning->length;
+    response->idle_timeout_s = meaning->idle_timeout_s;
     response->keep_alive = http1_is_keep_alive(meaning, response->version_minor);
     if (has_no_body(response->status, method)) {
         /* A server that announces a body where none can be may well send it: nothing behind this response is trusted.

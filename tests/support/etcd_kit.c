@@ -39,10 +39,10 @@ static void ops_respond(struct exchange *exchange, unsigned status, const struct
     note_headers(call_of(exchange), headers, n_headers);
 }
 
-static int ops_begin(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
-                     uint64_t content_length)
+static int ops_begin(struct exchange *exchange, unsigned status, const struct header_carry *carry,
+                     const struct header *headers, unsigned n_headers, uint64_t content_length)
 {
-    (void)content_length;
+    (void)carry, (void)content_length;
     expect_int(status, 200);
     note_headers(call_of(exchange), headers, n_headers);
     return 0;

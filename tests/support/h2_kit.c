@@ -55,7 +55,12 @@ static void on_close(struct exchange *exchange, enum exchange_end end)
             kit->held[i] = NULL;
 }
 
-static const struct exchange_app hold_app = {on_body, on_end, on_drain, on_close};
+static const struct exchange_app hold_app = {
+    .on_body = on_body,
+    .on_end = on_end,
+    .on_drain = on_drain,
+    .on_close = on_close,
+};
 
 static void echo_body(struct exchange *exchange, struct slice bytes)
 {
@@ -69,7 +74,12 @@ static void echo_end(struct exchange *exchange)
     exchange_end(exchange, &trailer, 1);
 }
 
-static const struct exchange_app echo_app = {echo_body, echo_end, on_drain, on_close};
+static const struct exchange_app echo_app = {
+    .on_body = echo_body,
+    .on_end = echo_end,
+    .on_drain = on_drain,
+    .on_close = on_close,
+};
 static const struct exchange_app collect_app = {.on_close = on_close};
 
 static void on_whole(struct exchange *exchange, struct slice body)

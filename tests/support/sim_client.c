@@ -45,7 +45,13 @@ static void on_done(struct client_call *call, int result)
                0);
 }
 
-static const struct client_events events = {on_info, on_head, on_body, on_drain, on_done};
+static const struct client_events events = {
+    .on_info = on_info,
+    .on_head = on_head,
+    .on_body = on_body,
+    .on_drain = on_drain,
+    .on_done = on_done,
+};
 
 static void close_connection(struct sim_client *peer)
 {

@@ -51,7 +51,7 @@ static void bodies_are_sent_whole_or_in_pieces(void)
     request.content_length = EXCHANGE_LENGTH_UNKNOWN;
     client_call_start(peer->connection, &peer->call, &request);
     expect_int(client_call_write(&peer->call, SLICE_LIT("sixteen bytes it")), 0);
-    client_call_end(&peer->call);
+    client_call_end(&peer->call, NULL, 0);
     sim_run_for(peer->sim, 0);
     expect_str(sim_client_hear(peer),
                "POST /x HTTP/1.1\r\nhost: h:1\r\ntransfer-encoding: chunked\r\ncontent-type: text/plain\r\n"
@@ -62,7 +62,7 @@ static void bodies_are_sent_whole_or_in_pieces(void)
     client_call_start(peer->connection, &peer->call, &request);
     expect_int(client_call_write(&peer->call, SLICE_LIT("ab")), 0);
     expect_int(client_call_write(&peer->call, SLICE_LIT("cd")), 0);
-    client_call_end(&peer->call);
+    client_call_end(&peer->call, NULL, 0);
     sim_run_for(peer->sim, 0);
     expect_str(sim_client_hear(peer),
                "POST /x HTTP/1.1\r\nhost: h:1\r\ncontent-length: 4\r\ncontent-type: text/plain\r\n\r\nabcd");
@@ -71,7 +71,7 @@ static void bodies_are_sent_whole_or_in_pieces(void)
 
     /* One that ends too soon must not look complete. */
     client_call_start(peer->connection, &peer->call, &request);
-    client_call_end(&peer->call);
+    client_call_end(&peer->call, NULL, 0);
     sim_run_for(peer->sim, 0);
     char text[64];
     (void)snprintf(text, sizeof(text), "free spent\ndone %d sent reused\n", -ECONNABORTED);

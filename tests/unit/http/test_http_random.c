@@ -114,7 +114,7 @@ static void write_some(struct round *round)
 {
     size_t n = min_size(round->body.len - round->n_written, 1 + below(round, 20000));
     if (n == 0) {
-        client_call_end(&round->call);
+        client_call_end(&round->call, NULL, 0);
         round->n_written = SIZE_MAX;
         return;
     }
