@@ -73,3 +73,8 @@ uint64_t hash_bytes(const struct hash_key *key, struct slice bytes)
     sip_round(&s);
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
+
+uint64_t hash_pair(const struct hash_key *key, struct slice first, struct slice second)
+{
+    return hash_bytes(key, first) ^ (hash_bytes(key, second) << 1);
+}

@@ -15,6 +15,8 @@ struct hash_key {
 };
 
 uint64_t hash_bytes(const struct hash_key *key, struct slice bytes);
+/* Of two that are a name together, in this order. */
+uint64_t hash_pair(const struct hash_key *key, struct slice first, struct slice second);
 
 /* Spreads numbers, without a key: for tables that nobody but their own user could make slow. */
 static inline uint64_t hash_number(uint64_t number)

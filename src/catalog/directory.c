@@ -69,6 +69,12 @@ const struct instance *directory_find_instance(const struct directory_service *s
     return found ? chunk->instances[index] : NULL;
 }
 
+const struct instance *directory_look_up(const struct directory *directory, struct slice service, struct slice id)
+{
+    const struct directory_service *found = directory_find(directory, service);
+    return found ? directory_find_instance(found, id) : NULL;
+}
+
 const struct instance *directory_next(struct directory_cursor *cursor)
 {
     if (cursor->chunk == cursor->service->n_chunks)

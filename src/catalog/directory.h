@@ -57,6 +57,8 @@ struct directory;
 const struct directory_service *directory_find(const struct directory *directory, struct slice service);
 /* Binary search; NULL: none. */
 const struct instance *directory_find_instance(const struct directory_service *service, struct slice id);
+/* Both in one; NULL: none. */
+const struct instance *directory_look_up(const struct directory *directory, struct slice service, struct slice id);
 
 /* for (struct directory_cursor at = {.service = service}; (instance = directory_next(&at));) */
 struct directory_cursor {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A patient waits for its time, is due when too many looks run, runs, and waits again: `begin` and `on_look` are all
- * that moves it. Patients come and go with the catalogue's changes; when changes were forgotten before we saw them, or
- * there was no memory for one, all are compared with the directory.
+ * that moves it. Patients come and go with the catalogue's changes.
  */
 #include "health/health.h"
 
@@ -11,6 +10,7 @@
 #include "base/log.h"
 #include "health/health_priv.h"
 #include "health/patient.h"
+#include "keeper/pursuit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,14 +26,11 @@ struct health {
     struct loop *loop;
     struct probe_kit kit;
     /* the scout's */
-    struct curator_follower follower;
+    struct pursuit pursuit;
     struct hash_key hash_key;
     struct random random;
     struct htab patients; /* by service and id; those that leave are not in it */
     struct list due;
-    int64_t seen; /* the catalogue's revision */
-    bool is_behind;
-    struct timer again;
     /* counted by the scout, read by any */
     _Atomic uint64_t n_good, n_bad, n_void;
     _Atomic unsigned n_watched, n_running, n_due;
@@ -160,14 +157,9 @@ static void on_look(struct probe *probe)
 
 /* ------------------------------------------------------------------------------------------------ patients */
 
-static uint64_t hash_of(const struct health *health, struct slice service, struct slice id)
-{
-    return hash_bytes(&health->hash_key, service) ^ (hash_bytes(&health->hash_key, id) << 1);
-}
-
 static struct patient *find(const struct health *health, struct slice service, struct slice id)
 {
-    htab_for_each_match (node, &health->patients, hash_of(health, service, id)) {
+    htab_for_each_match (node, &health->patients, hash_pair(&health->hash_key, service, id)) {
         struct patient *patient = container_of(node, struct patient, node);
         if (slice_equal(patient->instance->service, service) && slice_equal(patient->instance->id, id))
             return patient;
@@ -204,7 +196,8 @@ static int enter(struct health *health, const struct instance *instance, bool is
     struct patient *patient = calloc(1, sizeof(*patient));
     if (!patient)
         return -ENOMEM;
-    int r = htab_insert(&health->patients, &patient->node, hash_of(health, instance->service, instance->id));
+    int r =
+        htab_insert(&health->patients, &patient->node, hash_pair(&health->hash_key, instance->service, instance->id));
     if (r < 0) {
         free(patient);
         return r;
@@ -265,41 +258,27 @@ static int compare_all(struct health *health)
     directory_each(health->directory, compare_service, &comparison);
     htab_for_each (node, &health->patients) {
         struct patient *patient = container_of(node, struct patient, node);
-        const struct directory_service *service = directory_find(health->directory, patient->instance->service);
-        if (!service || !directory_find_instance(service, patient->instance->id))
+        if (!directory_look_up(health->directory, patient->instance->service, patient->instance->id))
             leave(health, patient);
     }
     return comparison.result;
 }
 
-static void catch_up(struct health *health)
+static int on_change(struct pursuit *pursuit, const struct catalog_change *change)
 {
-    const struct catalog *catalog = curator_catalog(health->curator);
-    int64_t revision = catalog_revision(catalog);
-    while (!health->is_behind && health->seen < revision) {
-        const struct catalog_change *change = catalog_change(catalog, health->seen + 1);
-        const struct instance *either = change ? change->after ? change->after : change->before : NULL;
-        health->is_behind = !change || sync_patient(health, either->service, either->id, change->after, true) < 0;
-        health->seen++;
-    }
-    if (!health->is_behind)
-        return;
+    const struct instance *either = change->after ? change->after : change->before;
+    return sync_patient(container_of(pursuit, struct health, pursuit), either->service, either->id, change->after,
+                        true);
+}
+
+static int on_gap(struct pursuit *pursuit)
+{
+    struct health *health = container_of(pursuit, struct health, pursuit);
     log_warn(health->log, "health checks could not follow every change and compare all there is");
-    health->seen = revision;
-    health->is_behind = compare_all(health) < 0;
-    if (health->is_behind)
-        loop_arm(health->loop, &health->again, loop_now(health->loop) + AGAIN_NS);
+    return compare_all(health);
 }
 
-static void on_news(struct curator_follower *follower)
-{
-    catch_up(container_of(follower, struct health, follower));
-}
-
-static void on_again(struct timer *timer)
-{
-    catch_up(container_of(timer, struct health, again));
-}
+static const struct pursuit_events pursuit_events = {.on_change = on_change, .on_gap = on_gap};
 
 /* ------------------------------------------------------------------------------------------------ life */
 
@@ -307,12 +286,9 @@ static int start(struct scout_part *part, struct errand_office *office)
 {
     struct health *health = container_of(part, struct health, part);
     health->kit.office = office;
-    health->follower = (struct curator_follower){.loop = health->loop, .on_news = on_news};
-    timer_init(&health->again, on_again);
-    int r = curator_follow(health->curator, &health->follower);
+    int r = pursuit_start(&health->pursuit, &pursuit_events, health->curator, health->loop);
     if (r < 0)
         return r;
-    health->seen = catalog_revision(curator_catalog(health->curator));
     r = compare_all(health);
     if (r < 0)
         part->stop(part);
@@ -322,8 +298,7 @@ static int start(struct scout_part *part, struct errand_office *office)
 static void stop(struct scout_part *part)
 {
     struct health *health = container_of(part, struct health, part);
-    curator_unfollow(health->curator, &health->follower);
-    loop_cancel(health->loop, &health->again);
+    pursuit_stop(&health->pursuit);
     htab_for_each (node, &health->patients)
         leave(health, container_of(node, struct patient, node));
 }

@@ -191,8 +191,7 @@ static void on_change(struct api_follower *follower, const struct catalog_change
 
 static const struct instance *find(const struct hold *hold)
 {
-    const struct directory_service *service = directory_find(api_directory(hold->api), hold->service);
-    return service ? directory_find_instance(service, hold->id) : NULL;
+    return directory_look_up(api_directory(hold->api), hold->service, hold->id);
 }
 
 static void on_gap(struct api_follower *follower)

@@ -15,8 +15,7 @@
 
 const struct instance *api_find_instance(struct api_call *call)
 {
-    const struct directory_service *service = directory_find(api_directory(call->api), call->service);
-    const struct instance *instance = service ? directory_find_instance(service, call->id) : NULL;
+    const struct instance *instance = directory_look_up(api_directory(call->api), call->service, call->id);
     if (!instance)
         api_refuse_unknown(call);
     return instance;
@@ -84,8 +83,7 @@ static const struct api_member check_members[] = {
 static const struct instance *find(const struct change *change)
 {
     const struct directory *directory = catalog_directory(curator_catalog(change->curator));
-    const struct directory_service *service = directory_find(directory, change->request.service);
-    return service ? directory_find_instance(service, change->request.id) : NULL;
+    return directory_look_up(directory, change->request.service, change->request.id);
 }
 
 static void report_check(struct change *change, const struct instance *instance, json_t *object)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each change of the catalogue is looked at once: does it concern a topic (hub_topic.h: then its dependants are told),
- * and is it about a dependant (then it comes, goes, or requires something else)? When changes were forgotten before we
- * saw them, or there was no memory for one, topics and dependants are compared with the directory instead
- * (`is_behind`).
+ * and is it about a dependant (then it comes, goes, or requires something else)? When changes were missed, topics and
+ * dependants are compared with the directory instead.
  *
  * A dependant is an instance that registered by this protocol and requires something. Its queue is held from then on
  * until its answer was sent. Those that were there before this process started are told at once.
@@ -12,12 +11,11 @@
 
 #include "base/assert.h"
 #include "fronts/hub/hub_topic.h"
+#include "keeper/pursuit.h"
 #include "wire/json_writer.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#define AGAIN_NS NSEC_PER_SEC
 
 struct dependant {
     struct htab_node node; /* in dispatch->dependants, by service and id; not while it closes */
@@ -36,25 +34,16 @@ struct hub_dispatch {
     struct log *log;
     /* the scout's */
     struct errand_office *office;
-    struct curator_follower follower;
+    struct pursuit pursuit;
     struct hub_topics topics;
     struct htab dependants;
-    int64_t seen; /* the catalogue's revision */
-    bool is_behind;
-    struct timer again;
 };
 
 /* ------------------------------------------------------------------------------------------------ dependants */
 
-static uint64_t hash_of(const struct hub_dispatch *dispatch, struct slice service, struct slice id)
-{
-    const struct hash_key *key = &dispatch->topics.hash_key;
-    return hash_bytes(key, service) ^ (hash_bytes(key, id) << 1);
-}
-
 static struct dependant *find_dependant(const struct hub_dispatch *dispatch, struct slice service, struct slice id)
 {
-    htab_for_each_match (node, &dispatch->dependants, hash_of(dispatch, service, id)) {
+    htab_for_each_match (node, &dispatch->dependants, hash_pair(&dispatch->topics.hash_key, service, id)) {
         struct dependant *dependant = container_of(node, struct dependant, node);
         const struct instance *instance = dependant->instance;
         if (slice_equal(instance->service, service) && slice_equal(instance->id, id))
@@ -121,7 +110,8 @@ static int add_dependant(struct hub_dispatch *dispatch, const struct instance *i
     dependant->instance = instance_ref(instance);
     hub_queue_init(&dependant->queue, dispatch->office, dependant->instance->record.host,
                    dependant->instance->record.port, on_closed);
-    int r = htab_insert(&dispatch->dependants, &dependant->node, hash_of(dispatch, instance->service, instance->id));
+    int r = htab_insert(&dispatch->dependants, &dependant->node,
+                        hash_pair(&dispatch->topics.hash_key, instance->service, instance->id));
     if (r < 0) {
         hub_queue_close(&dependant->queue);
         return r;
@@ -170,15 +160,6 @@ static int sync_dependant(struct hub_dispatch *dispatch, struct slice service, s
 
 /* ------------------------------------------------------------------------------------------------ following */
 
-static int take_change(struct hub_dispatch *dispatch, const struct catalog_change *change)
-{
-    const struct instance *either = change->after ? change->after : change->before;
-    struct hub_topic *topic = hub_topics_find(&dispatch->topics, either->service);
-    int told = topic ? hub_topic_note(topic, either->id, change->after) : 0;
-    int synced = sync_dependant(dispatch, either->service, either->id, change->after);
-    return told < 0 ? told : synced;
-}
-
 struct comparison {
     struct hub_dispatch *dispatch;
     bool releases; /* those that are new are told at once: nobody is going to ask for them */
@@ -212,42 +193,31 @@ static int compare_all(struct hub_dispatch *dispatch, bool releases)
     htab_for_each (node, &dispatch->dependants) {
         const struct dependant *dependant = container_of(node, struct dependant, node);
         const struct instance *known = dependant->instance;
-        const struct directory_service *service = directory_find(dispatch->directory, known->service);
-        const struct instance *instance = service ? directory_find_instance(service, known->id) : NULL;
+        const struct instance *instance = directory_look_up(dispatch->directory, known->service, known->id);
         if (sync_dependant(dispatch, known->service, known->id, instance) < 0)
             comparison.result = -ENOMEM;
     }
     return comparison.result;
 }
 
-/* All that the catalogue has published. */
-static void catch_up(struct hub_dispatch *dispatch)
+static int on_change(struct pursuit *pursuit, const struct catalog_change *change)
 {
-    const struct catalog *catalog = curator_catalog(dispatch->curator);
-    int64_t revision = catalog_revision(catalog);
-    while (!dispatch->is_behind && dispatch->seen < revision) {
-        const struct catalog_change *change = catalog_change(catalog, dispatch->seen + 1);
-        dispatch->is_behind = !change || take_change(dispatch, change) < 0;
-        dispatch->seen++;
-    }
-    if (!dispatch->is_behind)
-        return;
+    struct hub_dispatch *dispatch = container_of(pursuit, struct hub_dispatch, pursuit);
+    const struct instance *either = change->after ? change->after : change->before;
+    struct hub_topic *topic = hub_topics_find(&dispatch->topics, either->service);
+    int told = topic ? hub_topic_note(topic, either->id, change->after) : 0;
+    int synced = sync_dependant(dispatch, either->service, either->id, change->after);
+    return told < 0 ? told : synced;
+}
+
+static int on_gap(struct pursuit *pursuit)
+{
+    struct hub_dispatch *dispatch = container_of(pursuit, struct hub_dispatch, pursuit);
     log_warn(dispatch->log, "the hub could not follow every change and compares all there is");
-    dispatch->seen = revision;
-    dispatch->is_behind = compare_all(dispatch, false) < 0;
-    if (dispatch->is_behind)
-        loop_arm(dispatch->loop, &dispatch->again, loop_now(dispatch->loop) + AGAIN_NS);
+    return compare_all(dispatch, false);
 }
 
-static void on_news(struct curator_follower *follower)
-{
-    catch_up(container_of(follower, struct hub_dispatch, follower));
-}
-
-static void on_again(struct timer *timer)
-{
-    catch_up(container_of(timer, struct hub_dispatch, again));
-}
+static const struct pursuit_events pursuit_events = {.on_change = on_change, .on_gap = on_gap};
 
 /* ------------------------------------------------------------------------------------------------ answers */
 
@@ -285,7 +255,7 @@ static int tell_own(struct dependant *dependant)
 
 static void answer_ask(struct hub_dispatch *dispatch, struct hub_ask *ask)
 {
-    catch_up(dispatch);
+    pursuit_catch_up(&dispatch->pursuit);
     struct dependant *dependant = find_dependant(dispatch, ask->service, ask->id);
     buf_append_char(&ask->answer, '{');
     if (dependant) {
@@ -341,12 +311,9 @@ static int start(struct scout_part *part, struct errand_office *office)
 {
     struct hub_dispatch *dispatch = container_of(part, struct hub_dispatch, part);
     dispatch->office = office;
-    dispatch->follower = (struct curator_follower){.loop = dispatch->loop, .on_news = on_news};
-    timer_init(&dispatch->again, on_again);
-    int r = curator_follow(dispatch->curator, &dispatch->follower);
+    int r = pursuit_start(&dispatch->pursuit, &pursuit_events, dispatch->curator, dispatch->loop);
     if (r < 0)
         return r;
-    dispatch->seen = catalog_revision(curator_catalog(dispatch->curator));
     r = compare_all(dispatch, true);
     if (r < 0)
         part->stop(part);
@@ -356,8 +323,7 @@ static int start(struct scout_part *part, struct errand_office *office)
 static void stop(struct scout_part *part)
 {
     struct hub_dispatch *dispatch = container_of(part, struct hub_dispatch, part);
-    curator_unfollow(dispatch->curator, &dispatch->follower);
-    loop_cancel(dispatch->loop, &dispatch->again);
+    pursuit_stop(&dispatch->pursuit);
     htab_for_each (node, &dispatch->dependants)
         remove_dependant(container_of(node, struct dependant, node));
 }
