@@ -212,6 +212,22 @@ def run_drains_on_sigterm():
         tap.expect(any("drain" in kind for kind in servers.kinds("web")), True)
 
 
+def run_leaves_the_drains_of_others():
+    with Muster() as muster:
+        servers = Servers(muster)
+        port = free_port()
+        program = servers.run_program(port)
+        wait_for(lambda: servers.offered("web"), [f"127.0.0.1:{port}"])
+        tap.expect(servers.run("drain", f"web/127.0.0.1:{port}", "--reason", "new disk", "--for", "1h").code, 0)
+        program.send_signal(signal.SIGTERM)
+        end(program)
+        again = servers.run_program(port)
+        wait_for(lambda: servers.ids("web"), [f"127.0.0.1:{port}"])
+        tap.expect(servers.offered("web"), [])
+        again.send_signal(signal.SIGTERM)
+        end(again)
+
+
 def the_end_of_a_program_is_seen_at_once():
     """Both kill -9 of the program and of `muster run` itself."""
     with Muster() as muster:
@@ -280,6 +296,7 @@ CASES = [
     ("compose#374: waiting for services", waiting_for_services),
     ("run registers what listens and passes its exit code on", run_registers_what_listens_and_passes_its_code_on),
     ("run drains on SIGTERM", run_drains_on_sigterm),
+    ("run leaves the drains of others as they are", run_leaves_the_drains_of_others),
     ("etcd#11746: the end of a program is seen at once", the_end_of_a_program_is_seen_at_once),
     ("a command that is not there is exit code 127", a_command_that_is_not_there),
     ("etcd#10821: what is held survives the registry", what_is_held_survives_the_registry),
