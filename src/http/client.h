@@ -81,7 +81,15 @@ struct client_request {
     struct slice body;
     bool streamed;
     uint64_t content_length;
+    /* The head as client_request_write has made it; then target, authority and fields are not looked at. */
+    struct slice written;
 };
+
+/*
+ * Appends the head of a request, for who sends it more than once, when what it was made of is gone. 0, -EINVAL (see
+ * on_done), -ENOMEM.
+ */
+int client_request_write(struct buf *head, const struct client_request *request);
 
 /*
  * Sends the head, with `body` in the same send; the head of a streamed request waits for the first of its body, at most

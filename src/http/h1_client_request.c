@@ -90,12 +90,10 @@ static bool is_sound(const struct client_request *request)
     return request->target.len > 0 && http_is_token(request->method) && http_is_authority(request->authority);
 }
 
-/* 0, -EINVAL or -ENOMEM. */
-static int write_head(struct buf *head, const struct client_request *request)
+int client_request_write(struct buf *head, const struct client_request *request)
 {
     if (!is_sound(request))
         return -EINVAL;
-    buf_reset(head);
     (void)buf_append(head, request->method);
     (void)buf_append_char(head, ' ');
     (void)buf_append(head, request->target);
@@ -138,11 +136,15 @@ void h1_client_start(struct client_connection *connection, struct client_call *c
     client->keep_alive = client->paused = client->writer_waits = false;
     client->asked_to_close = asks_to_close(request);
 
-    struct buf *head = &client->room->head;
-    client->result = write_head(head, request);
+    struct slice head = request->written;
+    if (head.len == 0) {
+        buf_reset(&client->room->head);
+        client->result = client_request_write(&client->room->head, request);
+        head = buf_slice(&client->room->head);
+    }
     if (client->result == 0) {
         struct iovec iov[] = {
-            {head->ptr, head->len},
+            {(void *)(uintptr_t)head.ptr, head.len},
             {(void *)(uintptr_t)request->body.ptr, request->body.len},
         };
         send_pieces(client, iov, request->body.len > 0 ? 2 : 1);
