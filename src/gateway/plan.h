@@ -67,7 +67,8 @@ struct plan_share {
     _Atomic uint64_t n_refused;               /* of them: answered by the gateway itself, nobody there or no luck */
     _Atomic uint32_t window_requests;         /* lately, and retries and hedges among them: the budget (retry.h) */
     _Atomic uint32_t window_retries;
-    nsec_t window_ns; /* the worker's alone: when these were last halved */
+    _Atomic uint32_t n_held; /* plan_hold */
+    nsec_t window_ns;        /* the worker's alone: when these were last halved */
 };
 
 struct plan_cell {
@@ -77,8 +78,9 @@ struct plan_cell {
     struct plan_service *_Atomic current;     /* NULL: the service is not known (a route may name it all the same) */
     _Alignas(64) _Atomic uint64_t turn;       /* round robin, over all workers */
     _Alignas(64) _Atomic int64_t n_in_flight; /* requests, over all workers; counted only under a limit */
-    _Atomic uint64_t budget;                  /* retry.h */
     struct slice name;
+    unsigned n_shares;
+    struct plan_share shares[]; /* by worker */
 };
 
 struct route_table;
