@@ -5,34 +5,15 @@
 #include "daemon/config_keys.h"
 
 #include "base/assert.h"
+#include "base/quantity.h"
 #include "base/util.h"
 #include "io/addr.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define LIST_ITEMS_MAX 64
-
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-static const struct unit duration_units[] = {
-    {"ms", (uint64_t)NSEC_PER_MSEC},
-    {"s", (uint64_t)NSEC_PER_SEC},
-    {"m", 60 * (uint64_t)NSEC_PER_SEC},
-    {"h", 3600 * (uint64_t)NSEC_PER_SEC},
-};
-
-static const struct unit byte_units[] = {
-    {"", 1},
-    {"k", 1024},
-    {"M", 1024 * 1024},
-    {"G", 1024 * 1024 * 1024},
-};
 
 static void *value_of(struct config *config, const struct config_key *key)
 {
@@ -44,30 +25,12 @@ static const void *const_value_of(const struct config *config, const struct conf
     return (const char *)config + key->offset;
 }
 
-/* Digits and one of the units: 0 or -EINVAL. */
-static int parse_with_unit(struct slice text, const struct unit *units, size_t n_units, uint64_t *ret_value)
+/* Of the types that set_ranged reads. */
+static enum quantity quantity_of(enum config_type type)
 {
-    size_t n_digits = 0;
-    while (n_digits < text.len && text.ptr[n_digits] >= '0' && text.ptr[n_digits] <= '9')
-        n_digits++;
-    uint64_t number;
-    if (slice_parse_u64((struct slice){text.ptr, n_digits}, &number) < 0)
-        return -EINVAL;
-    struct slice name = slice_skip(text, n_digits);
-    for (size_t i = 0; i < n_units; i++) {
-        if (slice_equal_str(name, units[i].name))
-            return __builtin_mul_overflow(number, units[i].factor, ret_value) ? -EINVAL : 0;
-    }
-    return -EINVAL;
-}
-
-/* The shortest text with a unit that divides the value. */
-static void format_with_unit(uint64_t value, const struct unit *units, size_t n_units, char *ret_text, size_t size)
-{
-    size_t i = n_units - 1;
-    while (i > 0 && (value == 0 || value % units[i].factor != 0))
-        i--;
-    snprintf(ret_text, size, "%" PRIu64 "%s", value / units[i].factor, units[i].name);
+    if (type == CONFIG_DURATION)
+        return QUANTITY_DURATION;
+    return type == CONFIG_BYTES ? QUANTITY_BYTES : QUANTITY_NUMBER;
 }
 
 static void expected_choice(const struct config_key *key, char *ret_text, size_t size)
@@ -81,22 +44,20 @@ static void expected_choice(const struct config_key *key, char *ret_text, size_t
 
 void config_key_expected(const struct config_key *key, char *ret_text, size_t size)
 {
-    char min[32], max[32];
+    char min[QUANTITY_TEXT_MAX], max[QUANTITY_TEXT_MAX];
+    quantity_format(quantity_of(key->type), key->min, min);
+    quantity_format(quantity_of(key->type), key->max, max);
     switch (key->type) {
     case CONFIG_TEXT:
         snprintf(ret_text, size, "a text");
         return;
     case CONFIG_NUMBER:
-        snprintf(ret_text, size, "a number from %" PRIu64 " to %" PRIu64, key->min, key->max);
+        snprintf(ret_text, size, "a number from %s to %s", min, max);
         return;
     case CONFIG_BYTES:
-        format_with_unit(key->min, byte_units, ARRAY_LEN(byte_units), min, sizeof(min));
-        format_with_unit(key->max, byte_units, ARRAY_LEN(byte_units), max, sizeof(max));
         snprintf(ret_text, size, "bytes such as 64k or 1M, from %s to %s", min, max);
         return;
     case CONFIG_DURATION:
-        format_with_unit(key->min, duration_units, ARRAY_LEN(duration_units), min, sizeof(min));
-        format_with_unit(key->max, duration_units, ARRAY_LEN(duration_units), max, sizeof(max));
         snprintf(ret_text, size, "a duration such as 500ms, 10s or 5m, from %s to %s", min, max);
         return;
     case CONFIG_BOOL:
@@ -133,12 +94,7 @@ static int set_text(char **value, struct slice text)
 
 static int set_ranged(const struct config_key *key, struct slice text, uint64_t *ret_value, struct err *err)
 {
-    int r;
-    if (key->type == CONFIG_DURATION)
-        r = parse_with_unit(text, duration_units, ARRAY_LEN(duration_units), ret_value);
-    else
-        r = parse_with_unit(text, byte_units, key->type == CONFIG_BYTES ? ARRAY_LEN(byte_units) : 1, ret_value);
-    if (r < 0)
+    if (quantity_parse(quantity_of(key->type), text, ret_value) < 0)
         return fail_expected(key, text, "is not valid", err);
     if (*ret_value < key->min || *ret_value > key->max)
         return fail_expected(key, text, "is out of range", err);
