@@ -4,7 +4,6 @@
  */
 #include "wire/uri.h"
 
-#include "base/assert.h"
 #include "wire/chars.h"
 
 #include <errno.h>
@@ -85,104 +84,4 @@ int uri_query_get(struct slice query, struct slice name, struct buf *out)
         if (is_named(param.name, name))
             return decode(param.value, true, out);
     return URI_ABSENT;
-}
-
-/* True when normalising may change something or refuse. */
-static bool is_unusual(struct slice path)
-{
-    for (size_t i = 0; i < path.len; i++) {
-        char c = path.ptr[i];
-        if (c == '%' || c == '\\' || c == '\0' || (i > 0 && path.ptr[i - 1] == '/' && (c == '/' || c == '.')))
-            return true;
-    }
-    return false;
-}
-
-static size_t put_escape(char *room, char c)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    room[0] = '%';
-    room[1] = digits[(unsigned char)c >> 4];
-    room[2] = digits[(unsigned char)c & 15];
-    return 3;
-}
-
-/* Writes one segment in its normal spelling, never longer than it was. */
-static int put_segment(struct slice segment, enum uri_encoded encoded, char *room, size_t *ret_len)
-{
-    size_t n = 0;
-    while (segment.len > 0) {
-        char c;
-        bool was_encoded;
-        if (take_char(&segment, &c, &was_encoded) < 0)
-            return -EINVAL;
-        bool is_ambiguous = c == '/' || c == '\\' || c == '\0';
-        if (is_ambiguous && (!was_encoded || encoded == URI_ENCODED_REFUSE))
-            return -EINVAL;
-        if (was_encoded && !char_is(c, CHAR_UNRESERVED))
-            n += put_escape(room + n, c);
-        else
-            room[n++] = c;
-    }
-    *ret_len = n;
-    return 0;
-}
-
-/* Drops the last segment of "/a/b/". */
-static int drop_last(const char *room, size_t *len)
-{
-    if (*len == 1)
-        return -EINVAL;
-    do
-        --*len;
-    while (room[*len - 1] != '/');
-    return 0;
-}
-
-/* The result ends with '/' between the steps, ready for the next segment. */
-static int put_path(struct slice path, enum uri_encoded encoded, char *room, size_t *ret_len)
-{
-    size_t len = 1;
-    room[0] = '/';
-    for (path = slice_skip(path, 1); path.len > 0;) {
-        struct slice segment, rest = slice_split(path, '/', &segment);
-        bool has_slash = segment.len < path.len;
-        size_t n;
-        int r = put_segment(segment, encoded, room + len, &n);
-        if (r < 0)
-            return r;
-        struct slice put = slice_from(room + len, n);
-        if (slice_equal(put, SLICE_LIT(".."))) {
-            r = drop_last(room, &len);
-            if (r < 0)
-                return r;
-        } else if (n > 0 && !slice_equal(put, SLICE_LIT("."))) {
-            len += n;
-            if (has_slash)
-                room[len++] = '/';
-        }
-        path = rest;
-    }
-    *ret_len = len;
-    return 0;
-}
-
-int uri_path_normalise(struct slice path, enum uri_encoded encoded, struct buf *scratch, struct slice *ret_path)
-{
-    if (path.len == 0 || path.ptr[0] != '/' || !is_unusual(path)) {
-        *ret_path = path;
-        return 0;
-    }
-    char *room;
-    size_t len;
-    int r = buf_reserve(scratch, path.len, &room);
-    if (r < 0)
-        return r;
-    r = put_path(path, encoded, room, &len);
-    if (r < 0)
-        return r;
-    ASSERT(len <= path.len);
-    buf_commit(scratch, len);
-    *ret_path = slice_from(room, len);
-    return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Paths and queries of request targets. Pure.
+ * Escapes and queries of request targets; their paths are uri_path.h's. Pure.
  */
 #pragma once
 
@@ -27,22 +27,3 @@ bool uri_query_next(struct slice *query, struct uri_param *ret_param);
  */
 enum { URI_ABSENT = 1 };
 int uri_query_get(struct slice query, struct slice name, struct buf *out);
-
-/* What an encoded '/', '\' or NUL in a path is: two readers may see two different paths in it. */
-enum uri_encoded {
-    URI_ENCODED_REFUSE,
-    URI_ENCODED_KEEP, /* it stays encoded */
-};
-
-/*
- * The path to route by: one spelling for all that mean the same. Unreserved characters are decoded, other escapes get
- * capital digits, "." and ".." are resolved, empty segments are dropped. The request's own path is not changed, and is
- * what is passed on.
- *
- * Mostly *ret_path is `path` itself; else it lies in `scratch`, which it is appended to. What does not begin with '/'
- * ("*") is given back as it is.
- *
- * 0; -EINVAL for a '%' without two hex digits, for '\', for ".." above the root and for what `encoded` refuses;
- * -ENOMEM, -EMSGSIZE from the buf.
- */
-int uri_path_normalise(struct slice path, enum uri_encoded encoded, struct buf *scratch, struct slice *ret_path);

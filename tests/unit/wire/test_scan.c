@@ -42,6 +42,14 @@ static const char *plain_blank_line(const char *at, const char *end)
     return end;
 }
 
+static const char *plain_usual_path(const char *at, const char *end)
+{
+    for (; at < end; at++)
+        if (strchr("%\\", *at) || (*at == '/' && at + 1 < end && strchr("/.", at[1]) && at[1]))
+            return at;
+    return end;
+}
+
 /* All bytes at all places of runs that `filler` makes, then bytes at random from `palette`. */
 static void compare(scan_fn scan, scan_fn plain, char filler, struct slice palette, uint64_t *random)
 {
@@ -64,24 +72,26 @@ static void compare(scan_fn scan, scan_fn plain, char filler, struct slice palet
     }
 }
 
-static void compare_all(scan_fn token, scan_fn value, scan_fn target, scan_fn blank_line)
+static void compare_all(scan_fn token, scan_fn value, scan_fn target, scan_fn blank_line, scan_fn usual_path)
 {
     uint64_t random = test_seed();
     compare(token, plain_token, 'a', SLICE_LIT("abcXYZ019--__..:"), &random);
     compare(value, plain_value, 'a', SLICE_LIT("abcdef \t\t\x7e\x80\xff\xa0\x20\x21\x9f\x1f"), &random);
     compare(target, plain_target, '/', SLICE_LIT("/abc?%20=~!\"$&'()#"), &random);
     compare(blank_line, plain_blank_line, 'a', SLICE_LIT("aaaa\r\n\r\n"), &random);
+    compare(usual_path, plain_usual_path, 'a', SLICE_LIT("abcdef-_0123456789//.%"), &random);
 }
 
 static void scalar_scans_agree(void)
 {
-    compare_all(scan_token_scalar, scan_value_scalar, scan_target_scalar, scan_blank_line_scalar);
+    compare_all(scan_token_scalar, scan_value_scalar, scan_target_scalar, scan_blank_line_scalar,
+                scan_usual_path_scalar);
 }
 
 static void sse2_scans_agree(void)
 {
 #ifdef __SSE2__
-    compare_all(scan_token_sse2, scan_value_sse2, scan_target_sse2, scan_blank_line_sse2);
+    compare_all(scan_token_sse2, scan_value_sse2, scan_target_sse2, scan_blank_line_sse2, scan_usual_path_sse2);
 #else
     test_skip("this machine has no SSE2");
 #endif
