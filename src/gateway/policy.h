@@ -3,12 +3,15 @@
  * The words in which a policy is written, in routes and in the metadata of services (key `gateway.WORD`):
  *
  *     balance=p2c|round_robin|random|least|hash     hash=address|header:NAME|cookie:NAME (implies balance=hash)
- *     sticky=COOKIE     retry=safe|key|none     hedge=on|off     strip (in metadata: gateway.strip=true)
+ *     sticky=COOKIE     retry=safe|key|none     hedge=true|false     strip=true|false (`strip`: true)
  *     timeout=5s     slow_start=30s     max_in_flight=N     queue=N     max_body=BYTES
+ *
+ * balance=hash alone goes by the client's address.
  */
 #pragma once
 
 #include "base/err.h"
+#include "base/suggest.h"
 #include "gateway/settings.h"
 
 enum policy_word {
@@ -26,10 +29,13 @@ enum policy_word {
 
 /*
  * Sets what `word` says ("balance", "timeout", …). Slices are parts of `value`. 0 and the bit in *set; POLICY_UNKNOWN: no
- * such word; -EINVAL with words for what was expected.
+ * such word; -EINVAL with words for what was wrong and expected. On failure nothing changes.
  */
 enum { POLICY_UNKNOWN = 1 };
 int policy_set(struct policy *policy, unsigned *set, struct slice word, struct slice value, struct err *err);
+
+/* Offers all words. */
+void policy_suggest(struct suggest *suggest);
 
 /* Puts those members of `over` that are set on top. */
 void policy_overlay(struct policy *policy, const struct policy *over, unsigned set);

@@ -27,7 +27,7 @@ enum policy_key_source { POLICY_KEY_NONE, POLICY_KEY_ADDRESS, POLICY_KEY_HEADER,
 
 struct policy_key {
     enum policy_key_source source;
-    struct slice name; /* of the header, lower case, or of the cookie */
+    struct slice name; /* of the header, in any case, or of the cookie */
 };
 
 /* Which requests may be sent a second time after an instance may have seen them. */
@@ -54,6 +54,10 @@ struct policy {
     unsigned n_queued_max;    /* beyond that so many wait */
     uint64_t body_bytes_max;  /* of a request; beyond: 413; 0: no limit */
 };
+
+#define POLICY_IN_FLIGHT_LIMIT 10000000
+#define POLICY_QUEUE_LIMIT     1000000
+#define POLICY_BODY_LIMIT      (1ULL << 40)
 
 enum access_log_format { ACCESS_LOG_OFF, ACCESS_LOG_COMBINED, ACCESS_LOG_JSON };
 
