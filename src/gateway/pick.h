@@ -5,13 +5,22 @@
  *
  * In this order: the instance that a client sticks to, if it is well; those near; all that are offered; the last
  * resort. Passed over everywhere: what was tried, what hangs, what is ejected, what is gone. If only those are left,
- * hanging and ejected ones are taken (they are merely suspected), never those gone.
+ * hanging and ejected ones are taken (they are merely suspected), never those gone, nor what was tried.
  *
- * P2C draws two different ones by weight and takes the one with the lower score:
- *     (requests under way + 1) x latency x age penalty / weight
- * Latency is the worker's own average or, when it has none, the best that any worker has; an average that was not fed
- * for a while decays. The penalty grows with the age of the oldest request that waits, against that latency. A new
- * instance in its slow start counts as one with part of its weight, unless all are new.
+ * P2C draws two different ones by weight and takes the one with the lower score, which is load x latency:
+ * - the load is 1 + requests under way, these for one of more weight than most counted as fewer;
+ * - the latency is the worker's own average or, when it has none, the best that any worker has; it halves in each
+ *   PICK_LATENCY_HALF_NS in which it was not fed, so that who was slow once is tried again. Where the oldest request that
+ *   waits is older than that, its age counts instead, which is the penalty for one that hangs;
+ * - latencies that differ by less than a factor of two count as the same, and so does one that is not known.
+ * Of equal ones the first drawn is taken, so that without load shares are as weights.
+ *
+ * A new instance in its slow start counts as one with part of its weight, by its age and by the requests it was sent
+ * (PICK_WARM_REQUESTS), whichever is less, and at least a tenth; unless all are new. Hashing keeps its keys meanwhile.
+ *
+ * Round robin is exactly in turn over all workers; with weights, any row of as many turns as there are weights gives
+ * each instance its own (tier.c). One that is passed over costs its turn, so that the others stay in turn.
+ * LEAST looks at all of PICK_LOOKS_MAX instances, and at so many drawn by weight where there are more.
  */
 #pragma once
 
@@ -20,6 +29,10 @@
 
 #define PICK_TRIED_MAX 8
 #define PICK_DRAWS_MAX 4
+#define PICK_LOOKS_MAX 16
+
+#define PICK_LATENCY_HALF_NS (5 * NSEC_PER_SEC)
+#define PICK_WARM_REQUESTS   100
 
 enum pick_tier { PICK_STICKY, PICK_NEAR, PICK_OFFERED, PICK_RESORT };
 

@@ -15,36 +15,50 @@
  */
 #pragma once
 
+#include "base/hash.h"
 #include "base/rcu.h"
 #include "catalog/directory.h"
 #include "gateway/runtime.h"
 #include "gateway/settings.h"
 
+/* The choices of instances that one can be in. */
+enum target_place {
+    TARGET_NEAR = 1 << 0, /* offered, and in the gateway's own zone, or the gateway is in none */
+    TARGET_OFFERED = 1 << 1,
+    TARGET_RESORT = 1 << 2,
+};
+
 /* An instance that could be picked; immutable, of one version of its record. */
 struct target {
     _Atomic uint32_t refs;
+    uint16_t weight;                 /* 0: gets nothing, and is in no tier */
+    uint8_t places;                  /* enum target_place; 0: it is withheld */
     const struct instance *instance; /* a reference */
     struct runtime *runtime;         /* a reference */
-    uint16_t weight;                 /* never 0 */
-    bool is_near;                    /* in the gateway's own zone, or the gateway is in none */
+    struct host *host;               /* a reference, the planner's (hosts.h); NULL: its address is no name */
 };
 
 struct plan_chunk;
 
-/* A choice of instances, in a fixed order, with what balancing needs of them. */
-struct plan_tier {
-    unsigned n;
-    const struct target *const *targets;
-    const uint32_t *weight_sums;     /* of targets[0..i]; NULL: all weigh the same */
-    const struct plan_point *points; /* by hash, n_points; NULL: nobody hashes */
-    unsigned n_points;
-};
-
-/* A point of an instance on the circle of hashes; as many as its weight, within limits. */
+/* A point of an instance on the circle of hashes (ring.h). */
 struct plan_point {
     uint64_t at;
-    uint32_t target;
+    const struct target *target;
 };
+
+/* A choice of instances, in order of id, with what balancing needs of them. */
+struct plan_tier {
+    unsigned n, n_points;
+    unsigned points_scale; /* see ring.h */
+    uint64_t weight;       /* of all of them */
+    uint64_t stride;       /* for weighted turns: near the golden part of `weight`, prime to it */
+    nsec_t since_ns;       /* the earliest since_ns of them: when even that is new, all are */
+    const struct target *const *targets;
+    const uint64_t *weight_sums;     /* of targets[0..i]; NULL: all weigh the same */
+    const struct plan_point *points; /* in order; NULL: nobody hashes */
+};
+
+struct settings_copy;
 
 struct plan_service {
     struct rcu_node retired;
@@ -57,8 +71,11 @@ struct plan_service {
     struct plan_tier offered; /* all that are offered; the same arrays as `near` when they are the same */
     struct plan_tier resort;  /* suspect, held, disconnected, flapping: when all others have failed or are none */
     unsigned n_withheld; /* that are never picked: draining, failing, in maintenance, without usable address, … */
+    const struct instance *voice;   /* a reference: whose metadata `policy` is made of; NULL: none says anything */
+    struct settings_copy *settings; /* a reference: the defaults */
     unsigned n_chunks;
     struct plan_chunk *chunks[];
+    /* the arrays of the tiers */
 };
 
 /* What one worker has done for a service. Written by that worker only, read by all. */
@@ -75,23 +92,25 @@ struct plan_cell {
     struct rcu_node retired;
     _Atomic uint32_t refs; /* of plans and their routes; freed without any when no worker holds it */
     uint64_t hash;
-    struct plan_service *_Atomic current;     /* NULL: the service is not known (a route may name it all the same) */
-    _Alignas(64) _Atomic uint64_t turn;       /* round robin, over all workers */
-    _Alignas(64) _Atomic int64_t n_in_flight; /* requests, over all workers; counted only under a limit */
+    struct plan_service *_Atomic current; /* NULL: the service is not known (a route may name it all the same) */
     struct slice name;
     unsigned n_shares;
-    struct plan_share shares[]; /* by worker */
+    _Alignas(64) _Atomic uint64_t turn;       /* round robin, over all workers */
+    _Alignas(64) _Atomic int64_t n_in_flight; /* requests, over all workers; counted only under a limit */
+    struct plan_share shares[];               /* by worker */
+    /* the name */
 };
 
 struct route_table;
+struct plan_cells;
 
 struct plan {
     struct rcu_node retired;
     struct gateway_settings settings;
     struct route_table *routes;
-    struct plan_cell *default_cell; /* NULL: none */
-    size_t mask;
-    struct plan_cell *_Atomic *slots; /* open addressing */
+    struct plan_cell *default_cell; /* a reference; NULL: none */
+    const struct plan_cells *cells;
+    struct settings_copy *copy; /* a reference: what the settings point to */
 };
 
 /*
@@ -112,3 +131,21 @@ static inline void plan_drop(struct plan_cell *cell, unsigned worker)
 
 /* NULL: not known and not routed to. Any worker, in the turn in which the plan was read. */
 struct plan_cell *plan_find(const struct plan *plan, struct slice service);
+
+/* All services that are known, in no order, until fn gives false. Any RCU reader. */
+void plan_each_service(const struct plan *plan, bool (*fn)(void *ctx, const struct plan_service *service), void *ctx);
+
+/* One of the instances, withheld or not, by its id; NULL: not there. Binary search. */
+const struct target *plan_find_target(const struct plan_service *service, struct slice id);
+
+/* for (struct plan_cursor at = {.service = service}; (target = plan_next(&at));)   all instances, in order of id */
+struct plan_cursor {
+    const struct plan_service *service;
+    unsigned chunk, index;
+};
+const struct target *plan_next(struct plan_cursor *cursor);
+
+/* For what plans are made of, such as routes; workers hold (above). Any thread. */
+struct plan_cell *plan_cell_ref(struct plan_cell *cell);
+/* Accepts NULL. The planner frees it. */
+void plan_cell_unref(struct plan_cell *cell);

@@ -36,7 +36,8 @@ const struct plan *planner_plan(const struct planner *planner);
 
 /*
  * Somebody who waits for a plan that is newer than what he has seen: on_news is called on his loop after each
- * publication that changed a service, while n_waiting (his to write, on his thread) is not 0.
+ * publication that changed a service, while n_waiting is not 0. He alone writes it, on his thread: he adds to it by
+ * atomic_fetch_add, and then looks at the plan once more before he waits, so that no publication falls in between.
  */
 struct planner_listener {
     struct loop *loop;
@@ -47,9 +48,6 @@ struct planner_listener {
     _Atomic bool is_posted;
     struct list link;
 };
-/* Before planner_start, and after planner_stop. */
+/* Before planner_start; after planner_stop, when the listener's loop has turned or settled once more. */
 void planner_listen(struct planner *planner, struct planner_listener *listener);
 void planner_unlisten(struct planner_listener *listener);
-
-/* All runtimes that are named by the present plan, for who shows them; any RCU reader. */
-void plan_each_service(const struct plan *plan, bool (*fn)(void *ctx, const struct plan_service *service), void *ctx);

@@ -63,24 +63,41 @@ enum runtime_trouble {
 
 struct runtime {
     struct rcu_node retired;
+    struct rcu_domain *rcu;
     _Atomic uint32_t refs;
-    _Atomic uint32_t trouble; /* enum runtime_trouble */
-    _Atomic nsec_t ejected_until_ns;
     _Atomic uint32_t n_ejections; /* lately: how long the next one lasts */
     _Atomic bool reuse_proven;    /* it has answered a second request on a connection */
     _Atomic nsec_t idle_life_ns;  /* how long it leaves idle connections open, as far as was seen; NSEC_NEVER */
     uint64_t incarnation;
-    uint64_t hash;   /* of service and id, the same in every process: consistent hashing */
-    nsec_t since_ns; /* when it was first offered, for slow start; long ago for those found at the start */
+    uint64_t hash; /* of service and id, the same in every process: consistent hashing */
     struct addr addr;
     bool is_tls;
     bool is_addressable; /* addr is what its host resolved to, and allowed */
     struct slice service, id, host;
+
+    /* read at each pick */
+    _Alignas(64) _Atomic uint32_t trouble; /* enum runtime_trouble */
     unsigned n_slots;
+    _Atomic nsec_t ejected_until_ns;
+    _Atomic nsec_t since_ns;              /* when it was first offered, for slow start; NSEC_NEVER: not yet */
     struct runtime_slot *_Atomic slots[]; /* by worker; NULL: has not used it */
     /* texts */
 };
 
+/* since_ns of one that was there before the gateway was. */
+#define RUNTIME_LONG_AGO ((nsec_t)-1 << 60)
+
+struct runtime_model {
+    struct slice service, id, host;
+    uint64_t incarnation;
+    struct addr addr;
+    bool is_tls, is_addressable;
+    nsec_t since_ns;
+};
+
+/* Texts are copied. 0 or -ENOMEM. */
+int runtime_new(const struct runtime_model *model, unsigned n_workers, struct rcu_domain *rcu,
+                struct runtime **ret_runtime);
 struct runtime *runtime_ref(struct runtime *runtime);
 /* Any thread; accepts NULL. Freed after a grace period. */
 void runtime_unref(struct runtime *runtime);
@@ -91,6 +108,10 @@ struct runtime_slot *runtime_slot(struct runtime *runtime, unsigned worker);
 /* Over all workers. */
 uint32_t runtime_n_in_flight(const struct runtime *runtime);
 nsec_t runtime_oldest_ns(const struct runtime *runtime); /* 0: none waits */
+
+/* Any thread. What is gone stays gone. */
+void runtime_set(struct runtime *runtime, enum runtime_trouble trouble);
+void runtime_clear(struct runtime *runtime, enum runtime_trouble trouble);
 
 static inline bool runtime_has(const struct runtime *runtime, enum runtime_trouble trouble)
 {
