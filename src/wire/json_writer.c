@@ -184,6 +184,12 @@ void json_writer_null(struct json_writer *json)
     (void)buf_append_str(json->out, "null");
 }
 
+void json_writer_raw(struct json_writer *json, struct slice value)
+{
+    begin_value(json);
+    (void)buf_append(json->out, value);
+}
+
 void json_writer_member_str(struct json_writer *json, struct slice key, struct slice text)
 {
     json_writer_key(json, key);

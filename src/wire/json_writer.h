@@ -45,6 +45,8 @@ void json_writer_u64(struct json_writer *json, uint64_t value);
 void json_writer_i64(struct json_writer *json, int64_t value);
 void json_writer_bool(struct json_writer *json, bool value);
 void json_writer_null(struct json_writer *json);
+/* A value that is JSON already. */
+void json_writer_raw(struct json_writer *json, struct slice value);
 
 /* In objects: a member, its key and its value. */
 void json_writer_member_str(struct json_writer *json, struct slice key, struct slice text);

@@ -221,23 +221,24 @@ static const struct pursuit_events pursuit_events = {.on_change = on_change, .on
 
 /* ------------------------------------------------------------------------------------------------ answers */
 
-static void write_answer(const struct dependant *dependant, struct slice except_own, struct buf *json)
+/* {"SERVICE": [instances…], …} of what it requires. 0 or -errno. */
+static int write_answer(const struct dependant *dependant, struct slice except_own, struct buf *answer)
 {
-    const struct instance *instance = dependant->instance;
-    for (unsigned i = 0; i < dependant->n_needs; i++) {
+    struct json_writer json;
+    int r = 0;
+    json_writer_init(&json, answer);
+    json_writer_begin_object(&json);
+    for (unsigned i = 0; r == 0 && i < dependant->n_needs; i++) {
         const struct hub_topic *topic = dependant->needs[i].topic;
         struct slice name = slice_from(topic->name, topic->name_len);
-        bool is_own = slice_equal(name, instance->service);
-        struct buf quoted = {0};
-        struct json_writer writer;
-        json_writer_init(&writer, &quoted);
-        json_writer_str(&writer, name);
-        buf_append_str(json, i > 0 ? "," : "");
-        buf_append(json, buf_slice(&quoted));
-        buf_append_char(json, ':');
-        hub_topic_write(topic, is_own ? except_own : (struct slice){0}, json);
-        buf_deinit(&quoted);
+        bool is_own = slice_equal(name, dependant->instance->service);
+        json_writer_key(&json, name);
+        r = hub_topic_write(topic, is_own ? except_own : (struct slice){0}, &json);
     }
+    if (r < 0)
+        return r;
+    json_writer_end_object(&json);
+    return json_writer_finish(&json);
 }
 
 /* Its own arrival, which its answer leaves out. */
@@ -257,15 +258,14 @@ static void answer_ask(struct hub_dispatch *dispatch, struct hub_ask *ask)
 {
     pursuit_catch_up(&dispatch->pursuit);
     struct dependant *dependant = find_dependant(dispatch, ask->service, ask->id);
-    buf_append_char(&ask->answer, '{');
-    if (dependant) {
-        hub_queue_hold(&dependant->queue);
-        write_answer(dependant, ask->was_new ? ask->id : (struct slice){0}, &ask->answer);
-        if (ask->was_new && tell_own(dependant) < 0)
-            ask->answer.error = -ENOMEM;
+    if (!dependant) {
+        ask->result = buf_append_str(&ask->answer, "{}");
+        return;
     }
-    buf_append_char(&ask->answer, '}');
-    ask->result = buf_error(&ask->answer);
+    hub_queue_hold(&dependant->queue);
+    ask->result = write_answer(dependant, ask->was_new ? ask->id : (struct slice){0}, &ask->answer);
+    if (ask->was_new && tell_own(dependant) < 0)
+        ask->result = -ENOMEM;
 }
 
 static void on_home(struct mail *mail)

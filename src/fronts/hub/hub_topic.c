@@ -178,28 +178,23 @@ static int compare_ids(const void *a, const void *b)
     return slice_compare(id_of(*x), id_of(*y));
 }
 
-void hub_topic_write(const struct hub_topic *topic, struct slice except, struct buf *json)
+int hub_topic_write(const struct hub_topic *topic, struct slice except, struct json_writer *json)
 {
     size_t n = 0;
     const struct known **all = calloc(topic->known.len + 1, sizeof(const struct known *));
-    if (!all) {
-        json->error = -ENOMEM;
-        return;
-    }
+    if (!all)
+        return -ENOMEM;
     htab_for_each (node, &topic->known)
         all[n++] = container_of(node, struct known, node);
     qsort(all, n, sizeof(const struct known *), compare_ids);
-    buf_append_char(json, '[');
-    bool is_first = true;
+    json_writer_begin_array(json);
     for (size_t i = 0; i < n; i++) {
-        if (slice_equal(id_of(all[i]), except))
-            continue;
-        buf_append_str(json, is_first ? "" : ",");
-        buf_append(json, slice_from(all[i]->text->text, all[i]->text->len));
-        is_first = false;
+        if (!slice_equal(id_of(all[i]), except))
+            json_writer_raw(json, slice_from(all[i]->text->text, all[i]->text->len));
     }
-    buf_append_char(json, ']');
+    json_writer_end_array(json);
     free(all);
+    return 0;
 }
 
 /* ------------------------------------------------------------------------------------------------ topics and needs */

@@ -11,6 +11,7 @@
 #include "base/htab.h"
 #include "catalog/directory.h"
 #include "fronts/hub/hub_queue.h"
+#include "wire/json_writer.h"
 
 struct hub_topics {
     struct hash_key hash_key;
@@ -58,8 +59,8 @@ int hub_topic_compare(struct hub_topic *topic, const struct directory *directory
 /* The object of what is known, as it was told; NULL: it is not. */
 struct hub_text *hub_topic_text(const struct hub_topic *topic, struct slice id);
 
-/* Appends the JSON array of what is known, in order of id, but for `except` ("": nobody). The buf's error is sticky. */
-void hub_topic_write(const struct hub_topic *topic, struct slice except, struct buf *json);
+/* The array of what is known, in order of id, but for `except` ("": nobody). 0, or -ENOMEM: nothing was written. */
+int hub_topic_write(const struct hub_topic *topic, struct slice except, struct json_writer *json);
 
 /* Whether this protocol's clients see the instance: those do who see exactly the keys. */
 static inline bool hub_sees(const struct instance *instance)

@@ -54,6 +54,20 @@ static void writes_members(void)
     buf_deinit(&out);
 }
 
+static void writes_what_is_json_already(void)
+{
+    struct buf out = {0};
+    struct json_writer json;
+    json_writer_init(&json, &out);
+    json_writer_begin_array(&json);
+    json_writer_raw(&json, SLICE_LIT("{\"a\":1}"));
+    json_writer_raw(&json, SLICE_LIT("2"));
+    json_writer_end_array(&json);
+    expect_int(json_writer_finish(&json), 0);
+    expect_slice(buf_slice(&out), "[{\"a\":1},2]");
+    buf_deinit(&out);
+}
+
 static void expect_written(struct slice text, const char *expected)
 {
     struct buf out = {0};
@@ -178,6 +192,7 @@ static void wrong_order_is_asserted(void)
 static const struct test_case cases[] = {
     {"nested values are written with their commas", writes_nested_values},
     {"members are written with their keys", writes_members},
+    {"what is JSON already is taken as it is", writes_what_is_json_already},
     {"strings are escaped, and what is no UTF-8 replaced", strings_are_escaped},
     {"random strings can be read again", random_strings_can_be_read_again},
     {"a full buf is reported at the end", a_full_buf_is_reported_at_the_end},
