@@ -172,31 +172,3 @@ void log_free(struct log *log)
     pthread_mutex_destroy(&log->lock);
     free(log);
 }
-
-int log_level_parse(struct slice name, enum log_level *ret_level)
-{
-    for (enum log_level level = LOG_LEVEL_DEBUG; level <= LOG_LEVEL_ERROR; level++) {
-        if (slice_equal_str(name, log_level_name(level))) {
-            *ret_level = level;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
-
-int log_format_parse(struct slice name, enum log_format *ret_format)
-{
-    static const char *const names[] = {
-        [LOG_FORMAT_AUTO] = "auto",
-        [LOG_FORMAT_TEXT] = "text",
-        [LOG_FORMAT_LOGFMT] = "logfmt",
-        [LOG_FORMAT_JSON] = "json",
-    };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (slice_equal_str(name, names[i])) {
-            *ret_format = (enum log_format)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}

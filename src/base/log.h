@@ -64,10 +64,6 @@ void log_set_level(struct log *log, enum log_level level);
 /* Writes the counts of repeats whose interval has ended; each line logged does so too. For a slow timer. */
 void log_flush(struct log *log);
 
-/* "debug", "info", "warn", "error", and "auto", "text", "logfmt", "json". 0, -EINVAL. */
-int log_level_parse(struct slice name, enum log_level *ret_level);
-int log_format_parse(struct slice name, enum log_format *ret_format);
-
 /* A key, which is a string literal of letters, digits and '_', and a value that need live no longer than the call. */
 struct log_field {
     const char *key;

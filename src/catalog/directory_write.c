@@ -419,14 +419,6 @@ int directory_remove(struct directory *directory, const struct instance *instanc
     return r;
 }
 
-const struct directory_service *directory_find_draft(const struct directory *directory, struct slice service)
-{
-    const struct directory_cell *cell = find_cell(directory, service);
-    if (!cell)
-        return NULL;
-    return cell->draft ? cell->draft : atomic_load_explicit(&cell->current, memory_order_relaxed);
-}
-
 void directory_publish(struct directory *directory)
 {
     for (struct list *link; (link = list_pop_front(&directory->changed));) {

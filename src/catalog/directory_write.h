@@ -31,9 +31,6 @@ int directory_put(struct directory *directory, const struct instance *instance, 
  */
 int directory_remove(struct directory *directory, const struct instance *instance, const struct directory_stamp *stamp);
 
-/* As directory_find, of what will be published: the draft, if there is one. Good until the next change. */
-const struct directory_service *directory_find_draft(const struct directory *directory, struct slice service);
-
 /* Readers see all changes so far. */
 void directory_publish(struct directory *directory);
 

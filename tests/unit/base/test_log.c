@@ -251,19 +251,6 @@ static void only_making_it_allocates(void)
     close(fd);
 }
 
-static void parses_names(void)
-{
-    enum log_level level;
-    enum log_format format;
-    expect_int(log_level_parse(SLICE_LIT("warn"), &level), 0);
-    expect_int(level, LOG_LEVEL_WARN);
-    expect_int(log_level_parse(SLICE_LIT("WARN"), &level), -EINVAL);
-    expect_int(log_level_parse(SLICE_LIT(""), &level), -EINVAL);
-    expect_int(log_format_parse(SLICE_LIT("json"), &format), 0);
-    expect_int(format, LOG_FORMAT_JSON);
-    expect_int(log_format_parse(SLICE_LIT("xml"), &format), -EINVAL);
-}
-
 static const struct test_case cases[] = {
     {"message and fields make a line", writes_message_and_fields},
     {"lines below the level are dropped", drops_lines_below_its_level},
@@ -276,7 +263,6 @@ static const struct test_case cases[] = {
     {"on a terminal it is coloured, unless NO_COLOR is set", is_coloured_on_a_terminal},
     {"lines of several threads do not mix", lines_of_threads_do_not_mix},
     {"only making a log allocates", only_making_it_allocates},
-    {"names of levels and formats are parsed", parses_names},
 };
 
 int main(int argc, char **argv)
