@@ -422,6 +422,17 @@ int sim_pair(struct sim *sim, const struct sim_options *options, struct stream *
     return 0;
 }
 
+int sim_connect(struct sim *sim, const struct sim_options *options, stream_event_fn on_event, void *owner,
+                struct stream **ret_stream, struct stream **ret_far)
+{
+    int r = sim_pair(sim, options, ret_stream, ret_far);
+    if (r < 0)
+        return r;
+    (*ret_stream)->on_event = on_event;
+    (*ret_stream)->owner = owner;
+    return 0;
+}
+
 void sim_run_for(struct sim *sim, nsec_t duration_ns)
 {
     sim->until_ns = sim->now_ns + duration_ns;

@@ -56,6 +56,10 @@ int sim_new(struct rcu_domain *rcu, struct sim **ret_sim, struct loop **ret_loop
 /* Two connected streams; options may be NULL. Set on_event and owner afterwards. 0 or -ENOMEM. */
 int sim_pair(struct sim *sim, const struct sim_options *options, struct stream **ret_a, struct stream **ret_b);
 
+/* The same, as the function by which a pool connects needs it: its end has an owner, the far one is the test's. */
+int sim_connect(struct sim *sim, const struct sim_options *options, stream_event_fn on_event, void *owner,
+                struct stream **ret_stream, struct stream **ret_far);
+
 /*
  * Turns the loop until the virtual clock is `duration_ns` further and nothing is left to happen at that moment. 0: all
  * that can happen now. The clock jumps from one event or timer to the next. (Turning the loop by itself works too; a

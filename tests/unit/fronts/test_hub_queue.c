@@ -32,11 +32,9 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     struct kit *kit = the_kit;
     struct stream *end;
     const struct sim_options network = {.connect_ns = 1, .connect_error = kit->connect_error};
-    int r = sim_pair(kit->sim, &network, ret_stream, &end);
+    int r = sim_connect(kit->sim, &network, on_event, owner, ret_stream, &end);
     if (r < 0)
         return r;
-    (*ret_stream)->on_event = on_event;
-    (*ret_stream)->owner = owner;
     if (kit->connect_error)
         stream_close(end);
     else

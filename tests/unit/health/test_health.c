@@ -55,14 +55,7 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     struct stream **end = &bench->ends[bench->n_ends++ % ARRAY_LEN(bench->ends)];
     stream_close(TAKE(*end));
     bench->n_asked[port]++;
-    int r = sim_pair(bench->sim, &network, ret_stream, end);
-    if (r < 0) {
-        *end = NULL;
-        return r;
-    }
-    (*ret_stream)->on_event = on_event;
-    (*ret_stream)->owner = owner;
-    return 0;
+    return sim_connect(bench->sim, &network, on_event, owner, ret_stream, end);
 }
 
 static int start_health(struct bench *bench)

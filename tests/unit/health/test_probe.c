@@ -49,11 +49,9 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     struct stream *end;
     const struct sim_options network = {.connect_ns = 1, .connect_error = kit->plan.connect_error};
     kit->addr = *addr;
-    int r = sim_pair(kit->sim, &network, ret_stream, &end);
+    int r = sim_connect(kit->sim, &network, on_event, owner, ret_stream, &end);
     if (r < 0)
         return r;
-    (*ret_stream)->on_event = on_event;
-    (*ret_stream)->owner = owner;
     if (kit->plan.closes_at_once)
         stream_close(end);
     else if (kit->plan.is_silent || kit->plan.connect_error)

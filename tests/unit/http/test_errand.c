@@ -36,11 +36,9 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     struct stream *end;
     expect_true(addr->len > 0);
     const struct sim_options network = {.connect_ns = 1, .connect_error = kit->connect_error};
-    int r = sim_pair(kit->sim, &network, ret_stream, &end);
+    int r = sim_connect(kit->sim, &network, on_event, owner, ret_stream, &end);
     if (r < 0)
         return r;
-    (*ret_stream)->on_event = on_event;
-    (*ret_stream)->owner = owner;
     kit->n_connects++;
     if (kit->server_is_silent || kit->connect_error)
         kit->silent = end;

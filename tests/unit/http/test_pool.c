@@ -56,11 +56,9 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     };
     struct stream *end;
     expect_true(loop == kit->loop && deadline_ns == NSEC_NEVER && addr->len > 0);
-    int r = sim_pair(kit->sim, &network, ret_stream, &end);
+    int r = sim_connect(kit->sim, &network, on_event, owner, ret_stream, &end);
     if (r < 0)
         return r;
-    (*ret_stream)->on_event = on_event;
-    (*ret_stream)->owner = owner;
     if (kit->server_is_silent || kit->connect_error || kit->connect_ns)
         kit->silent[kit->n_connects % 4] = end;
     else

@@ -145,9 +145,8 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     (void)addr;
     (void)deadline_ns;
     struct stream *end;
-    expect_int(sim_pair(the_http->sim, &(struct sim_options){.connect_ns = 1}, ret_stream, &end), 0);
-    (*ret_stream)->on_event = on_event;
-    (*ret_stream)->owner = owner;
+    const struct sim_options network = {.connect_ns = 1};
+    expect_int(sim_connect(the_http->sim, &network, on_event, owner, ret_stream, &end), 0);
     http_server_adopt(the_http->server, end, &(struct peer){.family = AF_INET});
     return 0;
 }
