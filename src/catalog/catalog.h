@@ -69,7 +69,8 @@ struct catalog_event {
         struct {
             const struct store_kv *kv; /* version 0: deleted */
             struct store_note why;     /* who and why: store_commit_why */
-            bool is_initial;           /* read at the start: no timeline entry, no change is told */
+            bool is_initial; /* read at the start: no timeline entry, no change is told; why.wall_ms says since
+                                          when it is there, 0: nobody knows */
         } key;
         struct {
             struct slice service, id;

@@ -57,7 +57,7 @@ static struct instance stamped(const struct catalog *catalog, const struct insta
     if (!edit->is_quiet || !before)
         instance.revision = stamp(catalog, edit).revision;
     if (!before || instance_status(before) != instance_status(model))
-        instance.changed_ms = catalog->time->wall_ms;
+        instance.changed_ms = edit->is_quiet && !before ? model->registered_ms : catalog->time->wall_ms;
     return instance;
 }
 

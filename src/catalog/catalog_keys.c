@@ -89,6 +89,7 @@ static struct instance model_of(const struct written *written)
         .lease = written->kv->lease,
         .create_revision = written->kv->create_revision,
         .mod_revision = written->kv->mod_revision,
+        .registered_ms = written->is_initial ? written->why->wall_ms : 0,
     };
 }
 
@@ -114,7 +115,8 @@ static int show_new(struct catalog *catalog, struct roster_entry *entry, struct 
                     const struct edit *edit)
 {
     model->incarnation = catalog->incarnation + 1;
-    model->registered_ms = catalog->time->wall_ms;
+    if (!edit->is_quiet || model->registered_ms == 0)
+        model->registered_ms = catalog->time->wall_ms;
     model->reasons = model->record.check && !edit->is_quiet ? REASON_BIT(STARTING) : 0;
     orders_apply(entry, model);
     int r = ttl_prepare(catalog, entry, model);

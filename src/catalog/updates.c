@@ -60,11 +60,33 @@ static int copy_subject(struct arena *arena, const struct instance *instance, st
     return r;
 }
 
-int updates_prepare_note(struct catalog_updates *updates, const struct catalog_change *change)
+/* Behind those that are there, not yet one of them. Its texts are copied, but for the subject. */
+static int place_note(struct catalog_updates *updates, const struct store_note *note)
 {
     int r = reserve((void **)&updates->notes, updates->n_notes, &updates->cap_notes, sizeof(updates->notes[0]));
-    if (r < 0)
-        return r;
+    struct store_note copy = *note;
+    if (r == 0)
+        r = arena_copy(&updates->arena, note->actor, &copy.actor);
+    if (r == 0)
+        r = arena_copy(&updates->arena, note->cause, &copy.cause);
+    if (r == 0)
+        updates->notes[updates->n_notes] = copy;
+    return r;
+}
+
+int updates_add_note(struct catalog_updates *updates, const struct store_note *note)
+{
+    struct store_note copy = *note;
+    int r = arena_copy(&updates->arena, note->subject, &copy.subject);
+    if (r == 0)
+        r = place_note(updates, &copy);
+    if (r == 0)
+        updates_commit_note(updates);
+    return r;
+}
+
+int updates_prepare_note(struct catalog_updates *updates, const struct catalog_change *change)
+{
     const struct instance *instance = change->after ? change->after : change->before;
     struct store_note note = {
         .kind = change->kind,
@@ -72,15 +94,11 @@ int updates_prepare_note(struct catalog_updates *updates, const struct catalog_c
         .wall_ms = change->wall_ms,
         .lease = instance->lease,
         .silence_ms = change->silence_ms,
+        .actor = change->actor,
+        .cause = change->evidence,
     };
-    r = copy_subject(&updates->arena, instance, &note.subject);
-    if (r == 0)
-        r = arena_copy(&updates->arena, change->actor, &note.actor);
-    if (r == 0)
-        r = arena_copy(&updates->arena, change->evidence, &note.cause);
-    if (r == 0)
-        updates->notes[updates->n_notes] = note;
-    return r;
+    int r = copy_subject(&updates->arena, instance, &note.subject);
+    return r == 0 ? place_note(updates, &note) : r;
 }
 
 void updates_commit_note(struct catalog_updates *updates)

@@ -18,5 +18,8 @@ struct slice updates_cut(struct slice text);
 int updates_prepare_note(struct catalog_updates *updates, const struct catalog_change *change);
 void updates_commit_note(struct catalog_updates *updates);
 
+/* One that no change of this catalogue made. 0 or -ENOMEM. */
+int updates_add_note(struct catalog_updates *updates, const struct store_note *note);
+
 int updates_prepare_write(struct catalog_updates *updates, const struct catalog_write *write);
 void updates_commit_write(struct catalog_updates *updates);

@@ -199,8 +199,10 @@ static void on_load(struct mail *mail)
     curator->load_result = curator_load_orders(curator);
     if (curator->load_result == 0)
         curator->load_result = curator_load_keys(curator, true);
-    if (curator->load_result == 0)
-        catalog_publish(curator->catalog, curator->passed);
+    if (curator->load_result < 0)
+        return;
+    catalog_publish(curator->catalog, curator->passed);
+    curator->load_result = curator_recall(curator);
 }
 
 static void on_stop(struct mail *mail)

@@ -44,12 +44,24 @@ int curator_load_orders(struct curator *curator)
     return r < 0 ? r : loading.result;
 }
 
+/* When a revision was made. One that is forgotten is at least as old as the oldest that is known. */
+static int64_t wall_of(const struct loading *loading, int64_t revision)
+{
+    const struct store_view *view = &loading->view;
+    if (revision <= view->compacted)
+        revision = view->compacted + 1;
+    const struct store_commit *commit = store_commit(loading->curator->store, view, revision);
+    return commit ? commit->wall_ms : 0;
+}
+
 static bool load_key(void *ctx, const struct store_kv *kv)
 {
     struct loading *loading = ctx;
     const struct catalog_event event = {
         .type = CATALOG_KEY,
-        .key = {.kv = kv, .why = {.revision = kv->mod_revision}, .is_initial = loading->is_initial},
+        .key = {.kv = kv,
+                .why = {.revision = kv->mod_revision, .wall_ms = wall_of(loading, kv->create_revision)},
+                .is_initial = loading->is_initial},
     };
     loading->result = curator_step(loading->curator, &event);
     return loading->result == 0;

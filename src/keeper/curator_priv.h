@@ -92,6 +92,11 @@ int curator_load_orders(struct curator *curator);
 /* The keys as they are now. Not initial: what is gone departs, what is unchanged stays as it is. */
 int curator_load_keys(struct curator *curator, bool is_initial);
 
+/* -------- curator_recall.c: entries that the timeline lacks */
+
+/* Once, when the keys are loaded and published: whoever came or went without being told is. 0, -ENOMEM or -errno. */
+int curator_recall(struct curator *curator);
+
 /* -------- curator_request.c */
 
 enum curator_settled {

@@ -117,6 +117,31 @@ def who_was_there_then():
             tap.expect(at(moment).status, 400)
 
 
+def the_timeline_survives_a_crash():
+    """consul#1489: what a crash keeps from the timeline is found out at the start."""
+    with Muster("--set", "store.min_ttl=100ms") as muster:
+        for name in ("stays", "goes"):
+            register(muster, "web", name)
+        wait_for(lambda: len(kinds(muster, "service=web")), 2)
+        stays = get(muster, instance_path("web", "stays")).json
+        deregister(muster, "web", "goes")
+        muster.start_again(signal.SIGKILL)
+        gone = lambda: get(muster, "/api/v1/timeline?service=web&instance=goes").json["entries"][0]  # noqa: E731
+        wait_for(lambda: (gone()["kind"], gone()["actor"].startswith("rest 127.0.0.1:")), ("deregistered", True))
+        register(muster, "web", "goes")
+        muster.start_again(signal.SIGKILL)
+        wait_for(lambda: gone()["kind"], "registered")
+        tap.expect(kinds(muster, "service=web&instance=stays"), ["registered"])
+        again = get(muster, instance_path("web", "stays")).json
+        tap.expect(abs(again["registered_ms"] - stays["registered_ms"]) < 100, True)
+
+        for name in ("one", "two", "three"):
+            register(muster, "batch", name, ttl_ms=200)
+        wait_for(lambda: explain(muster, "batch", "one")["because"][-1]["step"], "held")
+        muster.start_again(signal.SIGTERM)
+        wait_for(lambda: kinds(muster, "service=batch&instance=one")[:2], ["released", "held"])
+
+
 def the_graph_shows_needs_and_circles():
     with Muster() as muster:
         register(muster, "a", "1", needs=["b", "log"])
@@ -170,6 +195,7 @@ CASES = (
     bad_orders_are_refused,
     the_timeline_says_who_and_why,
     who_was_there_then,
+    the_timeline_survives_a_crash,
     the_graph_shows_needs_and_circles,
     why_it_is_or_is_not_in_the_answer,
 )

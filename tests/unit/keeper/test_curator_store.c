@@ -117,6 +117,47 @@ static void the_timeline_is_in_the_store(void)
     curator_kit_deinit(&kit);
 }
 
+static void delete_key(struct curator_kit *kit, const char *key)
+{
+    struct store_op op = {.type = STORE_OP_DELETE, .del = {.key = slice_from_str(key)}};
+    struct store_request request = {.type = STORE_TXN,
+                                    .loop = kit->loop,
+                                    .done = store_request_deinit,
+                                    .txn = {.success = &op, .n_success = 1},
+                                    .origin = {.actor = SLICE_LIT("etcd 2")}};
+    store_submit(kit->store, &request);
+    kit_run(kit);
+}
+
+/* As after a crash that took the entries. */
+static void what_the_timeline_missed_is_found_out_at_the_start(void)
+{
+    struct curator_kit kit;
+    curator_kit_init(&kit);
+    kit_register(&kit, "goes", "http@10.0.0.7:80", 0);
+    kit_register(&kit, "stays", "http@10.0.0.7:80", 0);
+    kit_register(&kit, "comes", "http@10.0.0.7:80", 0);
+    kit_ask_for(&kit, CURATOR_DEREGISTER, "comes");
+    kit_run_for(&kit, S);
+    const int64_t since_ms = kit_find(&kit, "web", "stays")->registered_ms;
+    curator_kit_stop(&kit);
+    delete_key(&kit, "/muster/services/web/goes");
+    kit_put_leased(&kit, "/muster/services/web/comes", "{\"address\":\"10.0.0.7:80\"}");
+    kit_run_for(&kit, S);
+    static const char expected[] =
+        "web/goes registered by a test\nweb/stays registered by a test\nweb/comes registered by a test\n"
+        "web/comes deregistered by a test\n"
+        "web/comes registered by \nweb/goes deregistered by etcd 2\n";
+    for (unsigned i = 0; i < 2; i++) { /* once */
+        curator_kit_start(&kit);
+        kit_expect_timeline(&kit, expected);
+        expect_int(kit_find(&kit, "web", "stays")->registered_ms, since_ms);
+        curator_kit_stop(&kit);
+    }
+    curator_kit_start(&kit);
+    curator_kit_deinit(&kit);
+}
+
 static void notes_wait_for_a_store_that_refuses(void)
 {
     struct curator_kit kit;
@@ -278,6 +319,7 @@ static const struct test_case cases[] = {
     {"drains end with their time", drains_end_with_their_time},
     {"a whole service drains", a_whole_service_drains},
     {"the timeline is in the store", the_timeline_is_in_the_store},
+    {"what the timeline missed is found out at the start", what_the_timeline_missed_is_found_out_at_the_start},
     {"notes wait for a store that refuses", notes_wait_for_a_store_that_refuses},
     {"followers see each change once, and one piece of news per burst", followers_see_each_change_once},
     {"news under way pass who has gone", news_under_way_pass_who_has_gone},
