@@ -33,15 +33,15 @@ def free_port():
 
 
 class Server:
-    """A server pinned to SERVER_CORE, with all its processes; ended on leaving the `with`."""
+    """A server pinned to a core, with all its processes; ended on leaving the `with`."""
 
-    def __init__(self, name, command, port):
-        self.name, self.command, self.port = name, command, port
+    def __init__(self, name, command, port, core=SERVER_CORE):
+        self.name, self.command, self.port, self.core = name, command, port, core
 
     def __enter__(self):
         self.output = tempfile.TemporaryFile()
         self.started = time.monotonic()
-        self.process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *self.command], stdout=self.output,
+        self.process = subprocess.Popen(["taskset", "-c", str(self.core), *self.command], stdout=self.output,
                                         stderr=self.output, stdin=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 10
         while True:

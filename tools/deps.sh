@@ -16,7 +16,10 @@ packages_of() {
     test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio \
             python3-jsonschema python3-yaml strace ;;
     check) echo clang-format clang-tidy git python3 ;;
-    bench) echo libpcre2-8-0 nghttp2-client python3 util-linux wrk zlib1g ;;
+    bench)
+        # The libraries are those of the servers that are only unpacked.
+        echo liblua5.3-0 libopentracing-c-wrapper0 libpcre2-8-0 nghttp2-client python3 strace util-linux wrk zlib1g
+        ;;
     fuzz) echo clang libclang-rt-dev ;;
     *) die "no group of packages named $1" ;;
     esac
@@ -34,7 +37,8 @@ peers_of() {
         go_client
         ;;
     bench)
-        printf '%s\n' "etcd-server usr/bin/etcd" "nginx usr/sbin/nginx" "node-llhttp usr/share/llhttp/llhttp.c"
+        printf '%s\n' "etcd-server usr/bin/etcd" "haproxy usr/sbin/haproxy" "nginx usr/sbin/nginx" \
+            "node-llhttp usr/share/llhttp/llhttp.c"
         ;;
     fuzz) echo "node-llhttp usr/share/llhttp/llhttp.c" ;;
     build | check) ;;
@@ -73,7 +77,7 @@ needs_of() {
         ;;
     test) echo c++ curl git go h2load nghttp openssl promtool python3 strace ;;
     check) echo clang-format clang-tidy git python3 ;;
-    bench) echo etcd h2load nginx python3 taskset wrk ;;
+    bench) echo etcd h2load haproxy nginx python3 strace taskset wrk ;;
     fuzz) echo clang ;;
     esac
 }
