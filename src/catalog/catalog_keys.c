@@ -46,8 +46,14 @@ static bool is_same_incarnation(const struct instance *a, const struct instance 
 
 /* ------------------------------------------------------------------------------------------------ conflicts */
 
+/* "rest 10.0.0.7:51334" and ":51335" are one: clients have a connection of its own for each registration. */
 static uint32_t writer_of(struct slice actor)
 {
+    size_t len = actor.len;
+    while (len > 0 && actor.ptr[len - 1] >= '0' && actor.ptr[len - 1] <= '9')
+        len--;
+    if (len > 0 && actor.ptr[len - 1] == ':')
+        actor.len = len - 1;
     return actor.len ? crc32c(0, actor) | 1 : 0;
 }
 

@@ -3,6 +3,7 @@
 # variants: release asan
 """REST: services and instances, registering, renewing, expiry, deregistering; what is refused, and how."""
 
+import http.client
 import json
 import subprocess
 import sys
@@ -163,6 +164,19 @@ def who_listens_everywhere_is_found_where_it_registered_from():
         tap.expect(get(muster, instance_path("srpc", "tcp@[::]:9000")).json["host"], "127.0.0.1")
 
 
+def two_who_write_by_turns_are_a_conflict():
+    """Each of them with a connection of its own for each registration, as clients have it."""
+    with Muster() as muster:
+        for host, source in enumerate(["127.0.0.1", "127.0.0.2"] * 2):
+            connection = http.client.HTTPConnection(*address(muster), timeout=SECONDS, source_address=(source, 0))
+            body = json.dumps({"address": f"10.0.0.{host % 2}:80"})
+            connection.request("PUT", instance_path("web", "one"), body, {"Content-Type": "application/json"})
+            tap.expect(connection.getresponse().status in (200, 201), True)
+            connection.close()
+        kinds = lambda: [e["kind"] for e in get(muster, "/api/v1/timeline?service=web").json["entries"]]  # noqa: E731
+        wait_for(kinds, ["conflict", "conflict", "replaced", "registered"])
+
+
 def a_ttl_check_is_told_by_its_owner():
     with Muster() as muster:
         check = {"type": "ttl", "interval_ms": 60000}
@@ -194,6 +208,7 @@ CASES = (
     a_heartbeat_keeps_it,
     what_another_protocol_registered_is_here,
     who_listens_everywhere_is_found_where_it_registered_from,
+    two_who_write_by_turns_are_a_conflict,
     a_ttl_check_is_told_by_its_owner,
 )
 
