@@ -9,6 +9,7 @@
 #include "daemon/catalog_config.h"
 #include "daemon/config_file.h"
 #include "daemon/config_keys.h"
+#include "daemon/gateway_config.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -100,6 +101,25 @@ static int check_rules(const struct config *config, struct err *err)
     return 0;
 }
 
+/* The keys of one kind of listeners: "tls.cert" and the like, or "gateway.tls.cert". */
+static int check_tls(const struct config *config, const struct config_tls *tls, const char *owner, struct err *err)
+{
+    char path[32], text[96];
+    if (tls->key.n > 0 && tls->key.n != tls->cert.n) {
+        snprintf(path, sizeof(path), "%stls.key", owner);
+        snprintf(text, sizeof(text), "expected as many files as %stls.cert has, or none", owner);
+        return fail_at(config, path, text, err);
+    }
+    if (tls->client_auth == CLIENT_AUTH_NONE || (tls->cert.n > 0 && *tls->ca))
+        return 0;
+    snprintf(path, sizeof(path), "%stls.client_auth", owner);
+    if (tls->cert.n == 0)
+        snprintf(text, sizeof(text), "needs TLS; expected %stls.cert to be set, too", owner);
+    else
+        snprintf(text, sizeof(text), "expected %stls.ca to name the authorities that clients come from", owner);
+    return fail_at(config, path, text, err);
+}
+
 static int check_together(const struct config *config, struct err *err)
 {
     bool has_registry = config->role != ROLE_GATEWAY && config->listen.n > 0;
@@ -108,16 +128,14 @@ static int check_together(const struct config *config, struct err *err)
         return fail_at(config, "role", "with this role no listener is left to open", err);
     if (config->http.target_bytes > config->http.head_bytes)
         return fail_at(config, "http.target_bytes", "is more than http.head_bytes", err);
-    if (config->tls.key.n > 0 && config->tls.key.n != config->tls.cert.n)
-        return fail_at(config, "tls.key", "expected as many files as tls.cert has, or none", err);
-    if (config->tls.client_auth != CLIENT_AUTH_NONE && config->tls.cert.n == 0)
-        return fail_at(config, "tls.client_auth", "needs TLS; expected tls.cert to be set, too", err);
-    if (config->tls.client_auth != CLIENT_AUTH_NONE && !*config->tls.ca)
-        return fail_at(config, "tls.client_auth", "expected tls.ca to name the authorities that clients come from",
-                       err);
     if (config->catalog.flap_suppress > 0 && config->catalog.flap_reuse >= config->catalog.flap_suppress)
         return fail_at(config, "catalog.flap_reuse", "expected less than catalog.flap_suppress", err);
-    return check_rules(config, err);
+    int r = check_tls(config, &config->tls, "", err);
+    if (r == 0)
+        r = check_tls(config, &config->gateway.tls, "gateway.", err);
+    if (r == 0)
+        r = check_rules(config, err);
+    return r < 0 ? r : gateway_config_check(config, err);
 }
 
 static int load(struct config *config, const struct arguments *arguments, char *const *environment, struct err *err)

@@ -34,7 +34,15 @@ struct config_origin {
     unsigned line; /* of the file */
 };
 
-#define CONFIG_KEYS_MAX 64
+#define CONFIG_KEYS_MAX 128
+
+/* TLS of a kind of listeners. */
+struct config_tls {
+    struct config_list cert, key;
+    char *ca;
+    unsigned client_auth; /* enum config_client_auth */
+    bool plain;
+};
 
 struct config {
     unsigned role; /* enum config_role */
@@ -44,7 +52,28 @@ struct config {
     char *pidfile;    /* "": none */
 
     struct {
-        struct config_list listen;
+        struct config_list listen, routes, trusted;
+        char *default_service, *hash, *sticky, *zone, *name;
+        unsigned balance; /* enum balance */
+        unsigned retry;   /* enum retry_contract */
+        bool hedge, expose_all, odd_addresses;
+        nsec_t timeout, slow_start;
+        unsigned max_in_flight, queue;
+        size_t max_body;
+        nsec_t connect_timeout, first_byte_timeout, body_timeout, idle_timeout, tunnel_timeout;
+        nsec_t park, park_since;
+        unsigned parked;
+        unsigned retry_percent, retry_floor;
+        nsec_t stall_min;
+        unsigned stall_factor;
+        unsigned eject_failures;
+        nsec_t eject_time;
+        unsigned client_rate, client_burst;
+        unsigned access_log; /* enum access_log_format */
+        char *access_log_file;
+        struct config_tls tls;
+        char *instance_ca, *instance_cert, *instance_key;
+        bool instance_verify;
     } gateway;
 
     struct {
@@ -62,12 +91,7 @@ struct config {
         unsigned worker_connections;
     } http;
 
-    struct {
-        struct config_list cert, key;
-        char *ca;
-        unsigned client_auth; /* enum config_client_auth */
-        bool plain;
-    } tls;
+    struct config_tls tls; /* of the registry's listeners */
 
     struct {
         bool ignore;

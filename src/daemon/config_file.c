@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX (1024 * 1024)
+#define FILE_BYTES_MAX (4 * 1024 * 1024)
 #define PATH_TEXT_MAX  128
 
-static const struct yaml_limits limits = {.n_bytes = FILE_BYTES_MAX, .n_nodes = 10000, .depth = 8};
+static const struct yaml_limits limits = {.n_bytes = FILE_BYTES_MAX, .n_nodes = 50000, .depth = 8};
 
 static int read_file(const char *path, struct buf *text, struct err *err)
 {

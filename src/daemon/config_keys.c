@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/suggest.h"
 #include "base/util.h"
+#include "gateway/settings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 
 #define KB 1024ULL
 #define MB (1024ULL * 1024)
+#define GB (1024ULL * MB)
 #define MS ((uint64_t)NSEC_PER_MSEC)
 #define S  ((uint64_t)NSEC_PER_SEC)
 #define H  (3600 * S)
@@ -31,6 +33,9 @@ static const char *const log_formats[] = {"auto", "text", "logfmt", "json", NULL
 static const char *const durabilities[] = {"disk", "relaxed", NULL};
 static const char *const traces[] = {"off", "changes", "all", NULL};
 static const char *const client_auths[] = {"none", "optional", "require", NULL};
+static const char *const balances[] = {"p2c", "round_robin", "random", "least", "hash", NULL};
+static const char *const contracts[] = {"safe", "key", "none", NULL};
+static const char *const access_logs[] = {"off", "combined", "json", NULL};
 
 const struct config_key config_keys[] = {
     {"listen", CONFIG_ADDRESSES, RESTARTS, AT(listen), "127.0.0.1:2379", .flag = "--listen", .flag_value = "ADDR",
@@ -45,6 +50,104 @@ const struct config_key config_keys[] = {
      .help = "threads that serve connections; 0: one per core, at most 8"},
     {"pidfile", CONFIG_TEXT, RESTARTS, AT(pidfile), "", .flag = "--pidfile", .flag_value = "FILE",
      .help = "file for the process id while it is ready; empty: none"},
+
+    {"gateway.routes", CONFIG_TEXTS, RELOADS, AT(gateway.routes), "",
+     .help = "which requests go to which service: [HOST]/PREFIX service=NAME and words, see docs/gateway.md"},
+    {"gateway.default_service", CONFIG_TEXT, RELOADS, AT(gateway.default_service), "",
+     .help = "where requests go that no route covers and whose path names no service; empty: 404"},
+    {"gateway.expose_all", CONFIG_BOOL, RELOADS, AT(gateway.expose_all), "false",
+     .help = "gateway listeners beyond loopback serve every service, not only what is routed to or exposed"},
+    {"gateway.odd_addresses", CONFIG_BOOL, RELOADS, AT(gateway.odd_addresses), "false",
+     .help = "instances at link-local, multicast and unspecified addresses are used, too"},
+    {"gateway.trusted", CONFIG_TEXTS, RELOADS, AT(gateway.trusted), "",
+     .help = "addresses or ranges (10.0.0.0/8) of proxies in front, whose X-Forwarded fields, Forwarded and "
+             "X-Request-ID are believed"},
+    {"gateway.name", CONFIG_TEXT, RELOADS, AT(gateway.name), "muster",
+     .help = "what it is called in Via and Proxy-Status"},
+    {"gateway.zone", CONFIG_TEXT, RELOADS, AT(gateway.zone), "",
+     .help = "where it stands: instances of that zone come first; empty: all are alike"},
+
+    {"gateway.balance", CONFIG_CHOICE, RELOADS, AT(gateway.balance), "p2c", .words = balances,
+     .help = "how one of several instances is chosen"},
+    {"gateway.hash", CONFIG_TEXT, RELOADS, AT(gateway.hash), "address",
+     .help = "with balance hash: by what; address, header:NAME or cookie:NAME"},
+    {"gateway.sticky", CONFIG_TEXT, RELOADS, AT(gateway.sticky), "",
+     .help = "a cookie that keeps a client with its instance while that is well; empty: none"},
+    {"gateway.slow_start", CONFIG_DURATION, RELOADS, AT(gateway.slow_start), "0s", 0, H,
+     .help = "time in which a new instance comes to its full share; 0: it has it at once"},
+    {"gateway.retry", CONFIG_CHOICE, RELOADS, AT(gateway.retry), "safe", .words = contracts,
+     .help =
+         "what may be sent again after an instance may have seen it: safe: idempotent methods; key: requests with an "
+         "Idempotency-Key, too"},
+    {"gateway.retry_percent", CONFIG_NUMBER, RELOADS, AT(gateway.retry_percent), "10", 0, 1000,
+     .help = "most retries and hedges, as a share of a service's requests"},
+    {"gateway.retry_floor", CONFIG_NUMBER, RELOADS, AT(gateway.retry_floor), "3", 0, 100000,
+     .help = "so many per second beside"},
+    {"gateway.hedge", CONFIG_BOOL, RELOADS, AT(gateway.hedge), "true",
+     .help = "an idempotent request that hangs is sent to a second instance"},
+
+    {"gateway.timeout", CONFIG_DURATION, RELOADS, AT(gateway.timeout), "30s", 1 * MS, 24 * H,
+     .help = "time for a request, retries included, until its response begins; beyond: 504"},
+    {"gateway.connect_timeout", CONFIG_DURATION, RELOADS, AT(gateway.connect_timeout), "500ms", 1 * MS, H,
+     .help = "time to connect to an instance, TLS included, before the next one is tried"},
+    {"gateway.first_byte_timeout", CONFIG_DURATION, RELOADS, AT(gateway.first_byte_timeout), "30s", 1 * MS, 24 * H,
+     .help = "longest time in which one instance may say nothing to a whole request"},
+    {"gateway.body_timeout", CONFIG_DURATION, RELOADS, AT(gateway.body_timeout), "5m", 10 * MS, 24 * H,
+     .help = "longest pause inside a response"},
+    {"gateway.tunnel_timeout", CONFIG_DURATION, RELOADS, AT(gateway.tunnel_timeout), "1h", 10 * MS, 366 * 24 * H,
+     .help = "longest pause of an upgraded connection, such as a WebSocket"},
+    {"gateway.idle_timeout", CONFIG_DURATION, RELOADS, AT(gateway.idle_timeout), "60s", 10 * MS, 24 * H,
+     .help = "how long connections to instances are kept for the next request"},
+
+    {"gateway.max_in_flight", CONFIG_NUMBER, RELOADS, AT(gateway.max_in_flight), "0", 0, POLICY_IN_FLIGHT_LIMIT,
+     .help = "most requests under way to one service; more wait in its queue; 0: no limit"},
+    {"gateway.queue", CONFIG_NUMBER, RELOADS, AT(gateway.queue), "1000", 0, POLICY_QUEUE_LIMIT,
+     .help = "most requests that wait for one service; beyond: 503"},
+    {"gateway.max_body", CONFIG_BYTES, RELOADS, AT(gateway.max_body), "0", 0, POLICY_BODY_LIMIT,
+     .help = "longest request body; beyond: 413; 0: no limit"},
+    {"gateway.client_rate", CONFIG_NUMBER, RELOADS, AT(gateway.client_rate), "0", 0, 10000000,
+     .help = "most requests per second from one address; beyond: 429; 0: no limit"},
+    {"gateway.client_burst", CONFIG_NUMBER, RELOADS, AT(gateway.client_burst), "100", 1, 10000000,
+     .help = "so many may come at once"},
+
+    {"gateway.park", CONFIG_DURATION, RELOADS, AT(gateway.park), "1s", 0, 60 * S,
+     .help = "how long a request to a service that has just lost its last instance waits for a new one; 0: not at all"},
+    {"gateway.park_since", CONFIG_DURATION, RELOADS, AT(gateway.park_since), "30s", 0, H,
+     .help = "it waits if the service had an instance this lately"},
+    {"gateway.parked", CONFIG_NUMBER, RELOADS, AT(gateway.parked), "1000", 0, 1000000,
+     .help = "most requests of one worker that wait so; beyond: 503"},
+    {"gateway.stall_min", CONFIG_DURATION, RELOADS, AT(gateway.stall_min), "100ms", 1 * MS, H,
+     .help = "an instance is taken for frozen when its oldest request waits at least so long,"},
+    {"gateway.stall_factor", CONFIG_NUMBER, RELOADS, AT(gateway.stall_factor), "3", 1, 1000,
+     .help = "and so many times longer than its slow ones take"},
+    {"gateway.eject_failures", CONFIG_NUMBER, RELOADS, AT(gateway.eject_failures), "5", 1, 100000,
+     .help = "so many failures in a row, and an instance gets nothing for a while"},
+    {"gateway.eject_time", CONFIG_DURATION, RELOADS, AT(gateway.eject_time), "1s", 10 * MS, H,
+     .help = "the first such while; the next is twice as long, up to thirty times"},
+
+    {"gateway.access_log", CONFIG_CHOICE, RELOADS, AT(gateway.access_log), "off", .words = access_logs,
+     .help = "a line for each request: in the combined log format, or JSON"},
+    {"gateway.access_log_file", CONFIG_TEXT, RELOADS, AT(gateway.access_log_file), "-",
+     .help = "where these go; SIGHUP opens it anew; -: standard output"},
+
+    {"gateway.tls.cert", CONFIG_TEXTS, RELOADS, AT(gateway.tls.cert), "",
+     .help = "certificate files of the gateway listeners, as tls.cert; empty: no TLS"},
+    {"gateway.tls.key", CONFIG_TEXTS, RELOADS, AT(gateway.tls.key), "",
+     .help = "their keys (PEM), in the same order; empty: each key is in its certificate's file"},
+    {"gateway.tls.ca", CONFIG_TEXT, RELOADS, AT(gateway.tls.ca), "",
+     .help = "authorities (PEM) that client certificates must come from"},
+    {"gateway.tls.client_auth", CONFIG_CHOICE, RELOADS, AT(gateway.tls.client_auth), "none", .words = client_auths,
+     .help = "whether clients of the gateway show a certificate"},
+    {"gateway.tls.plain", CONFIG_BOOL, RELOADS, AT(gateway.tls.plain), "false",
+     .help = "with certificates: whether plain HTTP is still answered on the gateway listeners"},
+    {"gateway.instance_ca", CONFIG_TEXT, RELOADS, AT(gateway.instance_ca), "",
+     .help = "authorities (PEM) that the certificates of https instances must come from; empty: the system's"},
+    {"gateway.instance_cert", CONFIG_TEXT, RELOADS, AT(gateway.instance_cert), "",
+     .help = "certificate (PEM) that is shown to https instances; empty: none"},
+    {"gateway.instance_key", CONFIG_TEXT, RELOADS, AT(gateway.instance_key), "",
+     .help = "its key (PEM); empty: it is in the certificate's file"},
+    {"gateway.instance_verify", CONFIG_BOOL, RELOADS, AT(gateway.instance_verify), "true",
+     .help = "whether the certificates of https instances are checked"},
 
     {"log.level", CONFIG_CHOICE, RELOADS, AT(log.level), "info", .words = log_levels, .flag = "--log-level",
      .flag_value = "LEVEL", .help = "least level that is logged"},
@@ -86,13 +189,13 @@ const struct config_key config_keys[] = {
      .help = "with relaxed durability: longest time until a change is on the disk"},
     {"store.history", CONFIG_DURATION, RESTARTS, AT(store.history), "24h", 1 * S, 366 * 24 * H,
      .help = "how long old revisions can be read and watched from"},
-    {"store.history_bytes", CONFIG_BYTES, RESTARTS, AT(store.history_bytes), "256M", 1 * MB, 64 * 1024 * MB,
+    {"store.history_bytes", CONFIG_BYTES, RESTARTS, AT(store.history_bytes), "256M", 1 * MB, 64 * GB,
      .help = "most memory for old revisions; beyond: the oldest are forgotten"},
-    {"store.snapshot_bytes", CONFIG_BYTES, RESTARTS, AT(store.snapshot_bytes), "256M", 1 * MB, 64 * 1024 * MB,
+    {"store.snapshot_bytes", CONFIG_BYTES, RESTARTS, AT(store.snapshot_bytes), "256M", 1 * MB, 64 * GB,
      .help = "how much is logged before a new snapshot is written, which bounds the time of a restart"},
-    {"store.notes_bytes", CONFIG_BYTES, RESTARTS, AT(store.notes_bytes), "8M", 1 * MB, 1024 * MB,
+    {"store.notes_bytes", CONFIG_BYTES, RESTARTS, AT(store.notes_bytes), "8M", 1 * MB, 1 * GB,
      .help = "most memory for notes on why keys are gone; beyond: the oldest are forgotten"},
-    {"store.timeline_bytes", CONFIG_BYTES, RESTARTS, AT(store.timeline_bytes), "64M", 1 * MB, 16 * 1024 * MB,
+    {"store.timeline_bytes", CONFIG_BYTES, RESTARTS, AT(store.timeline_bytes), "64M", 1 * MB, 16 * GB,
      .help = "most memory for the timelines of instances; beyond: the oldest entries are forgotten"},
     {"store.min_ttl", CONFIG_DURATION, RESTARTS, AT(store.min_ttl), "1s", 10 * MS, H,
      .help = "shorter leases are granted this long"},

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LIST_ITEMS_MAX 64
+#define LIST_ITEMS_MAX 16384
 
 static void *value_of(struct config *config, const struct config_key *key)
 {

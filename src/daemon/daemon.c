@@ -57,7 +57,7 @@ struct daemon {
     struct scout *scout;     /* the same */
     struct health *health;   /* the same */
     struct store *store;     /* the keeper's, or the trace in front of it; NULL: the role needs none */
-    struct tls_config *tls;  /* NULL: none */
+    struct listener_tls tls;
     struct system system;
     struct metrics *metrics;
     struct http_metrics *http_metrics;
@@ -226,7 +226,7 @@ static int open_stations(struct daemon *daemon)
         .metrics = daemon->http_metrics,
         .handlers = {registry, registry, {gateway_on_request, NULL}},
     };
-    server_options_fill(daemon->config, daemon->tls, options.servers);
+    server_options_fill(daemon->config, &daemon->tls, options.servers);
     return stations_new(&options, &daemon->stations);
 }
 
@@ -336,7 +336,7 @@ static void warn(const struct daemon *daemon)
     if (daemon->config->auth.ignore)
         log_warn(daemon->log, "auth.ignore is set: nobody is asked for a token, whether etcd's auth is enabled or not");
     endpoints_list_exposed(daemon->endpoints, text, sizeof(text));
-    if (*text && !(daemon->tls && daemon->config->tls.client_auth == CLIENT_AUTH_REQUIRE))
+    if (*text && !(daemon->tls.registry && daemon->config->tls.client_auth == CLIENT_AUTH_REQUIRE))
         log_warn(daemon->log,
                  "other machines can reach the registry and nothing checks who they are: set tls.cert, tls.ca and "
                  "tls.client_auth=require, or listen on 127.0.0.1",
@@ -358,7 +358,7 @@ static void tell_ready_fd(const struct daemon *daemon)
 static void tell_addresses(const struct daemon *daemon)
 {
     const struct system_facts *facts = &daemon->system.facts;
-    const char *scheme = daemon->tls && !daemon->config->tls.plain ? "https" : "http";
+    const char *scheme = daemon->tls.registry && !daemon->config->tls.plain ? "https" : "http";
     char text[2048] = "";
     size_t len = 0;
     for (unsigned i = 0; daemon->data_dir && i < 2 * facts->n_listeners; i++) {
@@ -460,7 +460,7 @@ void daemon_close(struct daemon *daemon)
     fronts_free(daemon->fronts);
     http_metrics_free(daemon->http_metrics);
     metrics_free(daemon->metrics);
-    (void)tls_config_unref(daemon->tls);
+    listener_tls_deinit(&daemon->tls);
     endpoints_close(daemon->endpoints);
     worker_group_free(daemon->group);
     store_trace_free(daemon->trace);

@@ -12,9 +12,10 @@ static const struct listen_options listen_options = {.backlog = 4096, .unix_mode
 
 static const char *protocols_of(enum endpoint_kind kind, const struct config *config)
 {
-    if (kind != ENDPOINT_REGISTRY || config->tls.cert.n == 0)
+    const struct config_tls *tls = kind >= ENDPOINT_GATEWAY ? &config->gateway.tls : &config->tls;
+    if (kind == ENDPOINT_REGISTRY_UNIX || tls->cert.n == 0)
         return "HTTP/1.1, HTTP/2";
-    return config->tls.plain ? "HTTP/1.1, HTTP/2, with and without TLS" : "HTTP/1.1, HTTP/2, with TLS";
+    return tls->plain ? "HTTP/1.1, HTTP/2, with and without TLS" : "HTTP/1.1, HTTP/2, with TLS";
 }
 
 void endpoints_describe(struct endpoints *endpoints, const struct config *config)

@@ -23,12 +23,12 @@ static void keep_fixed(const struct reload *reload, struct config *old, struct c
 
 static int apply(const struct reload *reload, const struct config *fresh, struct err *err)
 {
-    struct tls_config *tls CLEANUP(tls_config_unrefp) = NULL;
+    struct listener_tls tls CLEANUP(listener_tls_deinit) = {0};
     struct http_server_options servers[ENDPOINT_KINDS_];
     int r = server_options_load_tls(fresh, &tls, err);
     if (r < 0)
         return r;
-    server_options_fill(fresh, tls, servers);
+    server_options_fill(fresh, &tls, servers);
     r = stations_set_options(reload->stations, servers);
     if (r < 0)
         return err_set_errno(err, r, "cannot tell the workers");

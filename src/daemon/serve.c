@@ -4,6 +4,7 @@
 #include "daemon/arguments.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/gateway_config.h"
 #include "daemon/server_options.h"
 
 #include <errno.h>
@@ -25,10 +26,13 @@ static int check(const struct arguments *arguments, const struct command_io *io)
 {
     struct err err = {""};
     struct config *config CLEANUP(config_freep) = NULL;
-    struct tls_config *tls CLEANUP(tls_config_unrefp) = NULL;
+    struct listener_tls tls CLEANUP(listener_tls_deinit) = {0};
+    struct gateway_config *gateway CLEANUP(gateway_config_freep) = NULL;
     int r = config_load(arguments, environ, &config, &err);
     if (r == 0)
         r = server_options_load_tls(config, &tls, &err);
+    if (r == 0)
+        r = gateway_config_new(config, &gateway, &err);
     if (r < 0)
         return fail(io, r, &err);
     fprintf(io->out, "the configuration is good\n");

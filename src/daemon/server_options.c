@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static enum tls_peer_check peer_check(const struct config *config)
+static enum tls_peer_check peer_check(const struct config_tls *tls)
 {
-    switch ((enum config_client_auth)config->tls.client_auth) {
+    switch ((enum config_client_auth)tls->client_auth) {
     case CLIENT_AUTH_OPTIONAL:
         return TLS_PEER_OPTIONAL;
     case CLIENT_AUTH_REQUIRE:
@@ -19,38 +19,64 @@ static enum tls_peer_check peer_check(const struct config *config)
     return TLS_PEER_IGNORE;
 }
 
-int server_options_load_tls(const struct config *config, struct tls_config **ret_tls, struct err *err)
+static int load(const struct config_tls *tls, struct tls_config **ret_tls, struct err *err)
 {
     static const char *const alpn[] = {"h2", "http/1.1", NULL};
-    if (config->tls.cert.n == 0) {
+    if (tls->cert.n == 0) {
         *ret_tls = NULL;
         return 0;
     }
-    struct tls_identity *identities = calloc(config->tls.cert.n, sizeof(*identities));
+    struct tls_identity *identities = calloc(tls->cert.n, sizeof(*identities));
     if (!identities)
         return -ENOMEM;
-    for (unsigned i = 0; i < config->tls.cert.n; i++) {
-        identities[i].cert_file = config->tls.cert.items[i];
-        identities[i].key_file = config->tls.key.n > 0 ? config->tls.key.items[i] : config->tls.cert.items[i];
+    for (unsigned i = 0; i < tls->cert.n; i++) {
+        identities[i].cert_file = tls->cert.items[i];
+        identities[i].key_file = tls->key.n > 0 ? tls->key.items[i] : tls->cert.items[i];
     }
     const struct tls_options options = {
         .identities = identities,
-        .n_identities = config->tls.cert.n,
-        .ca_file = *config->tls.ca ? config->tls.ca : NULL,
-        .peer_check = peer_check(config),
+        .n_identities = tls->cert.n,
+        .ca_file = *tls->ca ? tls->ca : NULL,
+        .peer_check = peer_check(tls),
         .alpn = alpn,
     };
     int r = tls_config_new_server(&options, ret_tls, err);
     free(identities);
+    return r;
+}
+
+static int load_at(const struct config *config, const struct config_tls *tls, const char *path,
+                   struct tls_config **ret_tls, struct err *err)
+{
+    int r = load(tls, ret_tls, err);
     if (r < 0) {
         char where[128];
-        config_where(config, config_key_find(SLICE_LIT("tls.cert")), where, sizeof(where));
+        config_where(config, config_key_find(slice_from_str(path)), where, sizeof(where));
         return err_wrap(err, r, "%s", where);
     }
     return 0;
 }
 
-void server_options_fill(const struct config *config, struct tls_config *tls,
+int server_options_load_tls(const struct config *config, struct listener_tls *ret_tls, struct err *err)
+{
+    struct listener_tls tls CLEANUP(listener_tls_deinit) = {0};
+    int r = load_at(config, &config->tls, "tls.cert", &tls.registry, err);
+    if (r == 0)
+        r = load_at(config, &config->gateway.tls, "gateway.tls.cert", &tls.gateway, err);
+    if (r < 0)
+        return r;
+    *ret_tls = tls;
+    tls = (struct listener_tls){0};
+    return 0;
+}
+
+void listener_tls_deinit(struct listener_tls *tls)
+{
+    tls->registry = tls_config_unref(tls->registry);
+    tls->gateway = tls_config_unref(tls->gateway);
+}
+
+void server_options_fill(const struct config *config, const struct listener_tls *tls,
                          struct http_server_options ret_options[ENDPOINT_KINDS_])
 {
     struct http_server_options plain;
@@ -73,6 +99,10 @@ void server_options_fill(const struct config *config, struct tls_config *tls,
     plain.plain_allowed = true;
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++)
         ret_options[kind] = plain;
-    ret_options[ENDPOINT_REGISTRY].tls = tls;
-    ret_options[ENDPOINT_REGISTRY].plain_allowed = !tls || config->tls.plain;
+    ret_options[ENDPOINT_REGISTRY].tls = tls->registry;
+    ret_options[ENDPOINT_REGISTRY].plain_allowed = !tls->registry || config->tls.plain;
+    for (unsigned kind = ENDPOINT_GATEWAY; kind < ENDPOINT_KINDS_; kind++) {
+        ret_options[kind].tls = tls->gateway;
+        ret_options[kind].plain_allowed = !tls->gateway || config->gateway.tls.plain;
+    }
 }

@@ -181,10 +181,9 @@ int policy_set(struct policy *policy, unsigned *set, struct slice word, struct s
         if (!slice_equal_str(word, readers[i].word))
             continue;
         int r = readers[i].set(policy, value, err);
-        if (r < 0)
-            return err_wrap(err, r, "%s", readers[i].word);
-        *set |= readers[i].bit;
-        return 0;
+        if (r == 0)
+            *set |= readers[i].bit;
+        return r;
     }
     return POLICY_UNKNOWN;
 }

@@ -185,7 +185,9 @@ static int read_word(struct parser *parser, struct slice word)
     if (slice_equal_str(name, "header"))
         return read_header(parser, value);
     int r = policy_set(&parser->route->policy, &parser->route->policy_set, name, value, parser->err);
-    return r == POLICY_UNKNOWN ? fail_unknown(parser, name) : r;
+    if (r < 0)
+        return err_wrap(parser->err, r, "%.*s", SLICE_ARG(name));
+    return r == POLICY_UNKNOWN ? fail_unknown(parser, name) : 0;
 }
 
 static int read_words(struct parser *parser, struct slice text)

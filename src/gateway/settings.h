@@ -74,6 +74,7 @@ struct gateway_settings {
     const struct addr_range *trusted; /* proxies in front of us, whose forwarding fields are believed */
     nsec_t connect_timeout_ns;        /* to one instance; then the next one is tried */
     nsec_t first_byte_timeout_ns;     /* from a whole request to the first byte of its response, by one instance */
+    nsec_t body_timeout_ns;           /* longest pause inside a response's body */
     nsec_t idle_timeout_ns;           /* of connections to instances */
     nsec_t tunnel_timeout_ns;         /* of an upgraded connection on which nothing moves */
     nsec_t park_ns;                   /* a request to a service that has just lost its last instance waits so long */
@@ -88,7 +89,6 @@ struct gateway_settings {
     unsigned client_rate;    /* requests per second of one client address; 0: no limit */
     unsigned client_burst;
     enum access_log_format access_log;
-    const char *access_log_path;     /* "-": standard output */
-    struct tls_config *tls;          /* to instances that speak https; NULL: those are not used */
-    struct tls_config *listener_tls; /* whose server side; NULL: plain */
+    const char *access_log_path; /* "-": standard output */
+    struct tls_config *tls;      /* to instances that speak https; NULL: those are not used */
 };

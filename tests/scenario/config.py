@@ -24,6 +24,34 @@ MISTAKES = [
         "tls:\n  cert: [a.pem, b.pem]\n  key: [a.pem]\n", {}, [],
         "FILE:3: tls.key: expected as many files as tls.cert has, or none",
     ),
+    (
+        "gateway:\n  routes:\n    - /v1 service=a timout=5s\n", {}, [],
+        'FILE:3: gateway.routes: "/v1 service=a timout=5s": "timout" is no word of a route, did you mean "timeout"?',
+    ),
+    (
+        None, {}, ["--set", "gateway.routes=/v1"],
+        '--set gateway.routes: "/v1": leads nowhere; expected service=NAME',
+    ),
+    (
+        None, {}, ["--set", "gateway.hash=user"],
+        '--set gateway.hash: "user" is not valid; expected address, header:NAME or cookie:NAME',
+    ),
+    (
+        None, {"MUSTER_GATEWAY_TRUSTED": "10.0.0.0/33"}, [],
+        'MUSTER_GATEWAY_TRUSTED: "10.0.0.0/33" is no range of addresses: expected an IP address, perhaps with /BITS',
+    ),
+    (
+        None, {}, ["--set", "gateway.name=my gateway"],
+        '--set gateway.name: is not valid; expected one word',
+    ),
+    (
+        None, {}, ["--set", "gateway.tls.client_auth=require"],
+        "--set gateway.tls.client_auth: needs TLS; expected gateway.tls.cert to be set, too",
+    ),
+    (
+        None, {}, ["--set", "gateway.instance_key=/some.key"],
+        "--set gateway.instance_key: expected gateway.instance_cert to be set, too",
+    ),
     (None, {"MUSTER_WORKERS": "x"}, [], 'MUSTER_WORKERS: "x" is not valid; expected a number from 0 to 64'),
     (
         None, {}, ["--listen", "localhost"],
@@ -52,10 +80,11 @@ def each_mistake_is_one_line():
 
 
 def a_missing_certificate_is_told():
-    done = run("serve", "--check", "--set", "tls.cert=/nonexistent.pem")
-    tap.expect(done.code, 2)
-    tap.expect(done.err.startswith("muster: --set tls.cert: "), True)
-    tap.expect("/nonexistent.pem" in done.err and done.err.count("\n") == 1, True)
+    for key in ("tls.cert", "gateway.tls.cert", "gateway.instance_ca", "gateway.instance_cert"):
+        done = run("serve", "--check", "--set", f"{key}=/nonexistent.pem")
+        tap.expect(done.code, 2)
+        tap.expect(done.err.startswith(f"muster: --set {key}: "), True)
+        tap.expect("/nonexistent.pem" in done.err and done.err.count("\n") == 1, True)
 
 
 def check_says_that_it_is_good_and_opens_nothing():

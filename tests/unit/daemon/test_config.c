@@ -99,7 +99,7 @@ static void defaults_are_those_of_the_server(void)
     struct config *config = load_good(NULL, no_environment, 0, NULL);
     struct http_server_options ours[ENDPOINT_KINDS_], theirs;
     http_server_options_init(&theirs);
-    server_options_fill(config, NULL, ours);
+    server_options_fill(config, &(struct listener_tls){0}, ours);
     expect_int(ours[0].limits.head_bytes, theirs.limits.head_bytes);
     expect_int(ours[0].limits.target_bytes, theirs.limits.target_bytes);
     expect_int(ours[0].limits.n_fields, theirs.limits.n_fields);

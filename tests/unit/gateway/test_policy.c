@@ -64,17 +64,17 @@ static void what_is_wrong_is_told_and_changes_nothing(void)
     static const struct {
         const char *word, *value, *said;
     } samples[] = {
-        {"balance", "best", "balance: \"best\" is not valid; expected p2c, round_robin, random, least or hash"},
-        {"hash", "header:", "hash: \"header:\" is not valid; expected address, header:NAME or cookie:NAME"},
-        {"hash", "address:x", "hash: \"address:x\" is not valid; expected address, header:NAME or cookie:NAME"},
-        {"sticky", "a b", "sticky: \"a b\" is not valid; expected the name of a cookie"},
-        {"retry", "", "retry: \"\" is not valid; expected safe, key or none"},
-        {"hedge", "", "hedge: \"\" is not valid; expected true or false"},
-        {"strip", "on", "strip: \"on\" is not valid; expected true or false"},
-        {"timeout", "5", "timeout: \"5\" is not valid; expected a duration such as 500ms or 5s, from 1ms to 24h"},
-        {"timeout", "0s", "timeout: \"0s\" is not valid; expected a duration such as 500ms or 5s, from 1ms to 24h"},
-        {"queue", "-1", "queue: \"-1\" is not valid; expected a number from 0 to 1000000"},
-        {"max_body", "1T", "max_body: \"1T\" is not valid; expected bytes such as 64k or 1M, from 0 to 1024G"},
+        {"balance", "best", "\"best\" is not valid; expected p2c, round_robin, random, least or hash"},
+        {"hash", "header:", "\"header:\" is not valid; expected address, header:NAME or cookie:NAME"},
+        {"hash", "address:x", "\"address:x\" is not valid; expected address, header:NAME or cookie:NAME"},
+        {"sticky", "a b", "\"a b\" is not valid; expected the name of a cookie"},
+        {"retry", "", "\"\" is not valid; expected safe, key or none"},
+        {"hedge", "", "\"\" is not valid; expected true or false"},
+        {"strip", "on", "\"on\" is not valid; expected true or false"},
+        {"timeout", "5", "\"5\" is not valid; expected a duration such as 500ms or 5s, from 1ms to 24h"},
+        {"timeout", "0s", "\"0s\" is not valid; expected a duration such as 500ms or 5s, from 1ms to 24h"},
+        {"queue", "-1", "\"-1\" is not valid; expected a number from 0 to 1000000"},
+        {"max_body", "1T", "\"1T\" is not valid; expected bytes such as 64k or 1M, from 0 to 1024G"},
     };
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
         struct policy policy = {.balance = BALANCE_LEAST, .timeout_ns = 1}, before = policy;
