@@ -14,6 +14,15 @@
 
 /* ------------------------------------------------------------------------------------------------ writing */
 
+void auth_document_add_permission(struct buf *bytes, uint32_t number, const struct auth_permission *permission)
+{
+    size_t begin = pb_begin(bytes, number);
+    pb_add_uint(bytes, 1, permission->access);
+    pb_add_bytes(bytes, 2, permission->key);
+    pb_add_bytes(bytes, 3, permission->end);
+    pb_end(bytes, begin);
+}
+
 static void add_user(struct buf *bytes, const struct auth_user *user)
 {
     size_t begin = pb_begin(bytes, 5);
@@ -30,14 +39,8 @@ static void add_role(struct buf *bytes, const struct auth_role *role)
 {
     size_t begin = pb_begin(bytes, 6);
     pb_add_bytes(bytes, 1, role->name);
-    for (size_t i = 0; i < role->n_permissions; i++) {
-        const struct auth_permission *permission = &role->permissions[i];
-        size_t inner = pb_begin(bytes, 2);
-        pb_add_uint(bytes, 1, permission->access);
-        pb_add_bytes(bytes, 2, permission->key);
-        pb_add_bytes(bytes, 3, permission->end);
-        pb_end(bytes, inner);
-    }
+    for (size_t i = 0; i < role->n_permissions; i++)
+        auth_document_add_permission(bytes, 2, &role->permissions[i]);
     pb_end(bytes, begin);
 }
 
@@ -114,14 +117,19 @@ static int read_user(struct auth_model *model, struct slice bytes, struct auth_u
     return 0;
 }
 
-static int read_permission(struct slice bytes, struct auth_permission *ret_permission)
+int auth_document_read_permission(struct slice bytes, struct auth_permission *permission)
 {
     static const struct pb_member members[] = {
         [1] = PB_MEMBER(struct auth_permission, access, PB_INT32),
         [2] = PB_MEMBER(struct auth_permission, key, PB_BYTES),
         [3] = PB_MEMBER(struct auth_permission, end, PB_BYTES),
     };
-    int r = pb_read(bytes, members, ARRAY_LEN(members), ret_permission);
+    return pb_read(bytes, members, ARRAY_LEN(members), permission);
+}
+
+static int read_permission(struct slice bytes, struct auth_permission *ret_permission)
+{
+    int r = auth_document_read_permission(bytes, ret_permission);
     if (r < 0)
         return r;
     bool is_good = (unsigned)ret_permission->access <= AUTH_READ_WRITE && auth_permission_is_valid(ret_permission);

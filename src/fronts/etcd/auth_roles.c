@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The methods of the service Auth that are about roles. */
 #include "fronts/etcd/auth_change.h"
+#include "fronts/etcd/auth_document.h"
 
 /* ------------------------------------------------------------------------------------------------ reading */
 
@@ -22,13 +23,8 @@ static enum etcd_error read_grant(struct slice message, struct auth_words *ret_w
         [1] = PB_MEMBER(struct grant, words.role, PB_BYTES),
         [2] = PB_MEMBER(struct grant, permission, PB_BYTES),
     };
-    static const struct pb_member permission_members[] = {
-        [1] = PB_MEMBER(struct auth_permission, access, PB_INT32),
-        [2] = PB_MEMBER(struct auth_permission, key, PB_BYTES),
-        [3] = PB_MEMBER(struct auth_permission, end, PB_BYTES),
-    };
     if (pb_read(message, members, ARRAY_LEN(members), &grant) < 0 ||
-        pb_read(grant.permission, permission_members, ARRAY_LEN(permission_members), &grant.words.permission) < 0)
+        auth_document_read_permission(grant.permission, &grant.words.permission) < 0)
         return ETCD_MALFORMED;
     *ret_words = grant.words;
     if (!grant.permission.ptr) /* even an empty one lies somewhere */
@@ -110,15 +106,6 @@ static enum etcd_error may_see(const struct grpc_call *call, struct slice role)
     return caller && auth_user_has_role(caller, role) ? ETCD_OK : etcd_may_ask(call, AUTH_NEEDS_ROOT);
 }
 
-static void add_permission(struct buf *answer, const struct auth_permission *permission)
-{
-    size_t begin = pb_begin(answer, 2);
-    pb_add_uint(answer, 1, permission->access);
-    pb_add_bytes(answer, 2, permission->key);
-    pb_add_bytes(answer, 3, permission->end);
-    pb_end(answer, begin);
-}
-
 void etcd_on_role_get(struct grpc_call *call, struct slice message)
 {
     const struct etcd *etcd = call->ctx;
@@ -137,7 +124,7 @@ void etcd_on_role_get(struct grpc_call *call, struct slice message)
     if (!answer)
         return;
     for (size_t i = 0; i < role->n_permissions; i++)
-        add_permission(answer, &role->permissions[i]);
+        auth_document_add_permission(answer, 2, &role->permissions[i]);
     etcd_answer_end(call, answer);
 }
 
