@@ -13,7 +13,12 @@
 
 #define DEPTH_MAX 8
 
-static const char *const check_types[] = {"tcp", "http", "grpc", "ttl"}; /* in the order of the enum */
+static const char *const check_types[] = {
+    [INSTANCE_CHECK_TCP] = "tcp",
+    [INSTANCE_CHECK_HTTP] = "http",
+    [INSTANCE_CHECK_GRPC] = "grpc",
+    [INSTANCE_CHECK_TTL] = "ttl",
+};
 
 /* What a check has when it does not say. */
 static const struct instance_check check_default = {
@@ -333,6 +338,11 @@ int instance_record_parse(struct slice json, enum instance_record_strictness str
 
 /* ------------------------------------------------------------------------------------------------ writing */
 
+struct slice instance_record_check_type(enum instance_check_type type)
+{
+    return slice_from_str(check_types[type]);
+}
+
 static void write_list(struct json_writer *json, struct slice name, const struct slice *list, unsigned n)
 {
     if (n == 0)
@@ -375,7 +385,7 @@ static void write_check(struct json_writer *json, const struct instance_check *c
         return;
     json_writer_key(json, SLICE_LIT("check"));
     json_writer_begin_object(json);
-    json_writer_member_str(json, SLICE_LIT("type"), slice_from_str(check_types[check->type]));
+    json_writer_member_str(json, SLICE_LIT("type"), instance_record_check_type(check->type));
     json_writer_member_filled(json, SLICE_LIT("target"), check->target);
     json_writer_member_i64(json, SLICE_LIT("interval_ms"), check->interval_ms);
     if (check->retry_ms > 0)

@@ -39,6 +39,9 @@ int instance_record_parse(struct slice json, enum instance_record_strictness str
 /* Appends the JSON; the buf's error is sticky. What instance_record_parse reads back is equal. */
 void instance_record_write(struct buf *buf, const struct instance_record *record);
 
+/* "tcp", "http", "grpc" or "ttl", as in the record. */
+struct slice instance_record_check_type(enum instance_check_type type);
+
 bool instance_record_equal(const struct instance_record *a, const struct instance_record *b);
 
 /*

@@ -2,6 +2,8 @@
 /* Notes are walked twice: to count those that answer the question, and to tell the newest of them. */
 #include "fronts/why.h"
 
+#include "wire/chars.h"
+
 #include <errno.h>
 
 struct telling {
@@ -76,22 +78,13 @@ const char *why_word(unsigned kind)
     }
 }
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 int why_parse_lease(struct slice text, int64_t *ret_lease)
 {
     uint64_t lease = 0;
     if (text.len < 1 || text.len > 16)
         return -EINVAL;
     for (size_t i = 0; i < text.len; i++) {
-        int digit = digit_of(text.ptr[i]);
+        int digit = char_hex_value(text.ptr[i]);
         if (digit < 0)
             return -EINVAL;
         lease = lease << 4 | (unsigned)digit;

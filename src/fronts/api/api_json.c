@@ -6,8 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char *const check_types[] = {"tcp", "http", "grpc", "ttl"}; /* in the order of the enum */
-
 static void write_list(struct json_writer *json, struct slice key, const struct slice *list, unsigned n)
 {
     json_writer_key(json, key);
@@ -30,7 +28,7 @@ static void write_check(struct json_writer *json, const struct instance_check *c
 {
     json_writer_key(json, SLICE_LIT("check"));
     json_writer_begin_object(json);
-    json_writer_member_str(json, SLICE_LIT("type"), slice_from_str(check_types[check->type]));
+    json_writer_member_str(json, SLICE_LIT("type"), instance_record_check_type(check->type));
     json_writer_member_filled(json, SLICE_LIT("target"), check->target);
     json_writer_member_i64(json, SLICE_LIT("interval_ms"), check->interval_ms);
     json_writer_member_i64(json, SLICE_LIT("retry_ms"), check->retry_ms);
