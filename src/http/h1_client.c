@@ -211,12 +211,17 @@ static bool step_body(struct h1_client *client, struct input *in)
     struct http1_fault why;
     struct slice data;
     size_t n_consumed = 0;
-    enum http1_body_step step = http1_body_step(&client->body, in->bytes, &data, &n_consumed, &why);
+    struct http_fields *trailers = &client->room->fields;
+    enum http1_body_step step = http1_body_step(&client->body, in->bytes, &data, &n_consumed, trailers, &why);
     input_consume(in, n_consumed);
     switch (step) {
     case HTTP1_BODY_DATA:
         client->call->n_body_bytes += data.len;
         client->call->events->on_body(client->call, data);
+        return true;
+    case HTTP1_BODY_TRAILERS:
+        if (client->call->events->on_trailers)
+            client->call->events->on_trailers(client->call, trailers);
         return true;
     case HTTP1_BODY_MORE:
         return fill(client, in);

@@ -190,7 +190,8 @@ static bool step_body(struct h1_session *h1, struct input *in)
     struct http1_fault fault;
     struct slice data;
     size_t n_consumed = 0;
-    enum http1_body_step step = http1_body_step(&h1->body, in->bytes, &data, &n_consumed, &fault);
+    struct http_fields *trailers = http_connection_fields(h1->session.connection);
+    enum http1_body_step step = http1_body_step(&h1->body, in->bytes, &data, &n_consumed, trailers, &fault);
     input_consume(in, n_consumed);
     switch (step) {
     case HTTP1_BODY_DATA:
@@ -198,6 +199,10 @@ static bool step_body(struct h1_session *h1, struct input *in)
         h1->expecting = false; /* it waits no longer */
         if (app->on_body)
             app->on_body(&h1->exchange, data);
+        return true;
+    case HTTP1_BODY_TRAILERS:
+        if (app->on_trailers)
+            app->on_trailers(&h1->exchange, trailers);
         return true;
     case HTTP1_BODY_MORE:
         return fill(h1, in);
@@ -220,7 +225,8 @@ static bool step_drain(struct h1_session *h1, struct input *in)
     struct http1_fault fault;
     struct slice data;
     size_t n_consumed = 0;
-    enum http1_body_step step = http1_body_step(&h1->body, in->bytes, &data, &n_consumed, &fault);
+    struct http_fields *trailers = http_connection_fields(h1->session.connection);
+    enum http1_body_step step = http1_body_step(&h1->body, in->bytes, &data, &n_consumed, trailers, &fault);
     input_consume(in, n_consumed);
     if (step == HTTP1_BODY_END) {
         h1->state = H1_HEAD;
@@ -232,7 +238,7 @@ static bool step_drain(struct h1_session *h1, struct input *in)
         return true;
     }
     h1->answer_left -= n_consumed;
-    return step == HTTP1_BODY_DATA ? true : fill(h1, in);
+    return step == HTTP1_BODY_MORE ? fill(h1, in) : true;
 }
 
 /* The answer is complete: what comes next? */

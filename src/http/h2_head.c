@@ -50,7 +50,7 @@ static void begin_stream(struct h2_session *session, const struct h2_frame *fram
         h2_stream_on_request(stream, head, frame->flags & H2_FLAG_END_STREAM);
 }
 
-/* A second block on a stream ends it: trailers, which are looked at, though nobody here wants them. */
+/* A second block on a stream ends it: trailers. */
 static void end_stream(struct h2_stream *stream, const struct h2_frame *frame, const struct h2_head *head)
 {
     if (stream->is_received)
@@ -58,7 +58,7 @@ static void end_stream(struct h2_stream *stream, const struct h2_frame *frame, c
     else if (!(frame->flags & H2_FLAG_END_STREAM) || !h2_head_is_trailers(head))
         h2_stream_reset(stream, H2_PROTOCOL_ERROR, EXCHANGE_ABORTED);
     else
-        h2_stream_on_received(stream);
+        h2_stream_on_trailers(stream, head->fields);
 }
 
 void h2_head_take(struct h2_session *session, struct h2_frame frame, struct slice bytes)

@@ -7,6 +7,8 @@
  */
 #include "http/h2_stream.h"
 
+#include "http/h2_fields.h"
+
 #include <errno.h>
 
 void h2_stream_note(struct h2_stream *stream)
@@ -189,6 +191,7 @@ void h2_stream_free(struct h2_stream *stream, enum exchange_end end)
     deadline_cancel(h2_session_loop(session), &stream->deadline);
     h2_answer_drop(stream);
     buf_deinit(&stream->held);
+    buf_deinit(&stream->got_trailers);
     list_remove(&stream->news_link);
     h2_session_unlink(session, stream);
     slab_free(http_connection_streams(session->session.connection), stream);
@@ -218,9 +221,27 @@ static void deliver_held(struct h2_stream *stream)
     buf_deinit(&held);
 }
 
+static void deliver_trailers(struct h2_stream *stream)
+{
+    const struct exchange_app *app = stream->exchange.app;
+    struct http_fields *trailers = http_connection_fields(stream->session->session.connection);
+    struct slice rest = buf_slice(&stream->got_trailers);
+    if (rest.len == 0)
+        return;
+    trailers->n = 0;
+    trailers->lines = (struct slice){0};
+    struct slice name, value;
+    while (h2_fields_next(&rest, &name, &value))
+        trailers->items[trailers->n++] = (struct http_field){.name = name, .value = value, .id = http_field_find(name)};
+    app->on_trailers(&stream->exchange, trailers);
+}
+
 static void deliver_end(struct h2_stream *stream)
 {
     if (!stream->is_received || stream->is_ended || stream->is_paused || stream->held.len > 0 || !is_listening(stream))
+        return;
+    deliver_trailers(stream);
+    if (!is_listening(stream))
         return;
     stream->is_ended = true;
     if (stream->exchange.app->on_end)
@@ -313,6 +334,19 @@ void h2_stream_on_body(struct h2_stream *stream, struct slice bytes)
     else if (buf_append(&stream->held, bytes) < 0)
         h2_stream_reset(stream, H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
     h2_stream_touch(stream);
+}
+
+void h2_stream_on_trailers(struct h2_stream *stream, struct http_fields *trailers)
+{
+    http_trailers_clean(trailers);
+    int r = 0;
+    if (is_listening(stream) && stream->exchange.app->on_trailers)
+        for (unsigned i = 0; i < trailers->n && r == 0; i++)
+            r = h2_fields_append(&stream->got_trailers, trailers->items[i].name, trailers->items[i].value);
+    if (r < 0)
+        h2_stream_reset(stream, H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+    else
+        h2_stream_on_received(stream);
 }
 
 void h2_stream_on_received(struct h2_stream *stream)

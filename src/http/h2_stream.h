@@ -49,7 +49,8 @@ struct h2_stream {
     struct buf held;         /* body that came while paused */
     struct buf out;          /* answer not yet framed, behind the first out_framed bytes */
     size_t out_framed;
-    struct buf trailers; /* as h2_fields_append writes it */
+    struct buf trailers;     /* of the answer, as h2_fields_append writes them */
+    struct buf got_trailers; /* of the request, until the body in front of them is taken */
 };
 
 #define H2_TIMEOUT_DEFAULT ((nsec_t)-1)
@@ -63,6 +64,7 @@ void h2_stream_free(struct h2_stream *stream, enum exchange_end end);
 /* What frames tell. */
 void h2_stream_on_request(struct h2_stream *stream, const struct h2_head *head, bool end_stream);
 void h2_stream_on_body(struct h2_stream *stream, struct slice bytes);
+void h2_stream_on_trailers(struct h2_stream *stream, struct http_fields *trailers);
 void h2_stream_on_received(struct h2_stream *stream);
 void h2_stream_on_answered(struct h2_stream *stream);
 void h2_stream_on_closed(struct h2_stream *stream);

@@ -154,6 +154,63 @@ const struct http_field *http_fields_get_name(const struct http_fields *fields, 
     return NULL;
 }
 
+static bool may_trail(const struct http_field *field)
+{
+    static const struct slice others[] = {
+        SLICE_LIT("content-encoding"),          SLICE_LIT("content-range"),
+        SLICE_LIT("proxy-authenticate"),        SLICE_LIT("proxy-authorization"),
+        SLICE_LIT("proxy-authentication-info"), SLICE_LIT("www-authenticate"),
+    };
+    switch (field->id) {
+    case HTTP_FIELD_AUTHORIZATION:
+    case HTTP_FIELD_CONNECTION:
+    case HTTP_FIELD_CONTENT_LENGTH:
+    case HTTP_FIELD_CONTENT_TYPE:
+    case HTTP_FIELD_COOKIE:
+    case HTTP_FIELD_EXPECT:
+    case HTTP_FIELD_FORWARDED:
+    case HTTP_FIELD_HOST:
+    case HTTP_FIELD_HTTP2_SETTINGS:
+    case HTTP_FIELD_KEEP_ALIVE:
+    case HTTP_FIELD_MAX_FORWARDS:
+    case HTTP_FIELD_PROXY_CONNECTION:
+    case HTTP_FIELD_SET_COOKIE:
+    case HTTP_FIELD_TE:
+    case HTTP_FIELD_TRACEPARENT:
+    case HTTP_FIELD_TRACESTATE:
+    case HTTP_FIELD_TRAILER:
+    case HTTP_FIELD_TRANSFER_ENCODING:
+    case HTTP_FIELD_UPGRADE:
+    case HTTP_FIELD_VIA:
+    case HTTP_FIELD_X_FORWARDED_FOR:
+    case HTTP_FIELD_X_FORWARDED_HOST:
+    case HTTP_FIELD_X_FORWARDED_PORT:
+    case HTTP_FIELD_X_FORWARDED_PREFIX:
+    case HTTP_FIELD_X_FORWARDED_PROTO:
+    case HTTP_FIELD_X_REAL_IP:
+    case HTTP_FIELD_X_REQUEST_ID:
+        return false;
+    case HTTP_FIELD_OTHER:
+        for (size_t i = 0; i < ARRAY_LEN(others); i++)
+            if (slice_equal_nocase(field->name, others[i]))
+                return false;
+        return true;
+    default:
+        return true;
+    }
+}
+
+void http_trailers_clean(struct http_fields *trailers)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < trailers->n; i++)
+        if (may_trail(&trailers->items[i]))
+            trailers->items[n++] = trailers->items[i];
+    if (n < trailers->n)
+        trailers->lines = (struct slice){0}; /* there are gaps in them now */
+    trailers->n = n;
+}
+
 static bool all_are(struct slice text, enum char_class class)
 {
     for (size_t i = 0; i < text.len; i++)

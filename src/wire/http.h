@@ -204,6 +204,12 @@ const struct http_field *http_fields_get(const struct http_fields *fields, enum 
 /* The first field with that name (any case), for names that have no id. */
 const struct http_field *http_fields_get_name(const struct http_fields *fields, struct slice name);
 
+/*
+ * Leaves out of a trailer section what must not come behind a body (RFC 9110 6.5.1): what could change how the message
+ * is delimited, routed, authorised or read, and what tells where it came from.
+ */
+void http_trailers_clean(struct http_fields *trailers);
+
 /* RFC 9110 token and field value characters. */
 bool http_is_token(struct slice text);
 bool http_is_field_value(struct slice text);

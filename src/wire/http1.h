@@ -72,21 +72,23 @@ struct http1_body {
 };
 
 enum http1_body_step {
-    HTTP1_BODY_DATA, /* ret_data is the next run of the body, inside `bytes` */
-    HTTP1_BODY_MORE, /* all bytes are consumed, more must come */
-    HTTP1_BODY_END,  /* the body is complete; bytes behind ret_consumed belong to the next message */
-    HTTP1_BODY_BAD,  /* ret_fault says why; close the connection */
+    HTTP1_BODY_DATA,     /* ret_data is the next run of the body, inside `bytes` */
+    HTTP1_BODY_TRAILERS, /* `trailers` are what came behind the body, cleaned (http_trailers_clean); the end follows */
+    HTTP1_BODY_MORE,     /* more must come: call again with what is not consumed in front of it */
+    HTTP1_BODY_END,      /* the body is complete; bytes behind ret_consumed belong to the next message */
+    HTTP1_BODY_BAD,      /* ret_fault says why; close the connection */
 };
 
 void http1_body_init(struct http1_body *body, enum http_framing framing, uint64_t content_length);
 
 /*
  * One step. ret_consumed is how many of `bytes` it used up (data included). Call it again with the rest, perhaps empty,
- * until it says something else than HTTP1_BODY_DATA. Trailers are checked and dropped; chunk extensions are checked,
- * limited and dropped.
+ * while it says HTTP1_BODY_DATA or HTTP1_BODY_TRAILERS. Chunk extensions are checked, limited and dropped. Trailers are
+ * taken whole: bytes of them, at most HTTP1_OVERHEAD_MAX, are not consumed before the last has come. `trailers` gives
+ * room for them and is not touched before that.
  */
 enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes, struct slice *ret_data,
-                                     size_t *ret_consumed, struct http1_fault *ret_fault);
+                                     size_t *ret_consumed, struct http_fields *trailers, struct http1_fault *ret_fault);
 
 /* The peer closed: 0 when the body was complete or is delimited by close, else -ECONNRESET. */
 int http1_body_close(const struct http1_body *body);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Bodies: a length, until close, or chunks. What lies between the runs of data is a machine that takes one byte at a
- * time, so that it does not matter where the peer's packets end; runs are handed out where they lie.
+ * time, so that it does not matter where the peer's packets end; runs are handed out where they lie. Trailers, which
+ * hardly anybody sends, are parsed like the fields of a head once they are all there.
  *
- *     chunk:    SIZE ─┬───────────────────────────> SIZE_LF -> CHUNK -> CHUNK_CR -> CHUNK_LF -> SIZE
- *                     └─> EXT_… (";name[=value]")* ──┘  └─ size 0 ─> LINE
- *     trailers: LINE ─┬─> NAME -> VALUE -> VALUE_LF -> LINE
- *                     └─> LAST_LF -> DONE
+ *     SIZE ─┬───────────────────────────> SIZE_LF -> CHUNK -> CHUNK_CR -> CHUNK_LF -> SIZE
+ *           └─> EXT_… (";name[=value]")* ──┘  └─ size 0 ─> TRAILERS -> DONE
  */
-#include "wire/http1.h"
+#include "wire/http1_fields.h"
 
 #include "base/assert.h"
 #include "base/util.h"
@@ -33,11 +32,7 @@ enum state {
     CHUNK, /* `left` bytes of the chunk */
     CHUNK_CR,
     CHUNK_LF,
-    LINE,
-    NAME,
-    VALUE,
-    VALUE_LF,
-    LAST_LF,
+    TRAILERS, /* or the empty line that is there when there are none */
     DONE,
 };
 
@@ -141,33 +136,6 @@ static const char *take_extension(struct http1_body *body, char c)
     }
 }
 
-static const char *take_trailer(struct http1_body *body, char c)
-{
-    switch (body->state) {
-    case LINE:
-    case NAME:
-        if (char_is(c, CHAR_TOKEN))
-            body->state = NAME;
-        else if (body->state == LINE && c == '\r')
-            body->state = LAST_LF;
-        else if (body->state == NAME && c == ':')
-            body->state = VALUE;
-        else
-            return c == '\n' ? "a trailer line ends with LF alone, not CRLF" : "a trailer line is not name: value";
-        return NULL;
-    case VALUE:
-        if (c == '\r')
-            body->state = VALUE_LF;
-        else if (!char_is(c, CHAR_VALUE))
-            return c == '\n' ? "a trailer line ends with LF alone, not CRLF" : "a control character in a trailer";
-        return NULL;
-    case VALUE_LF:
-        return expect_lf(body, c, LINE);
-    default: /* LAST_LF */
-        return expect_lf(body, c, DONE);
-    }
-}
-
 /* One byte between the runs of data. */
 static const char *take(struct http1_body *body, char c)
 {
@@ -175,7 +143,7 @@ static const char *take(struct http1_body *body, char c)
     case SIZE:
         return take_size(body, c);
     case SIZE_LF:
-        return expect_lf(body, c, body->left > 0 ? CHUNK : LINE);
+        return expect_lf(body, c, body->left > 0 ? CHUNK : TRAILERS);
     case CHUNK_CR:
         body->state = CHUNK_LF;
         return c == '\r' ? NULL : "a chunk is longer than its size says";
@@ -186,7 +154,7 @@ static const char *take(struct http1_body *body, char c)
         if (body->overhead == HTTP1_OVERHEAD_MAX)
             return "too many bytes of chunk extensions and trailers";
         body->overhead++;
-        return body->state >= LINE ? take_trailer(body, c) : take_extension(body, c);
+        return take_extension(body, c);
     }
 }
 
@@ -208,8 +176,38 @@ static struct slice take_run(struct http1_body *body, struct slice bytes)
     return bytes;
 }
 
+static enum http1_body_step bad(struct http1_fault *ret_fault, const char *text)
+{
+    *ret_fault = (struct http1_fault){.status = 400, .text = text};
+    return HTTP1_BODY_BAD;
+}
+
+/* What is there of the trailers; ret_consumed is how many bytes of them were taken. */
+static enum http1_body_step take_trailers(struct http1_body *body, struct slice bytes, size_t *ret_consumed,
+                                          struct http_fields *trailers, struct http1_fault *ret_fault)
+{
+    struct http1_meaning meaning;
+    *ret_consumed = 0;
+    if (slice_starts_with(SLICE_LIT("\r\n"), bytes) && bytes.len < 2)
+        return HTTP1_BODY_MORE;
+    bool are_none = bytes.ptr[0] == '\r' || bytes.ptr[0] == '\n';
+    size_t n = are_none ? min_size(bytes.len, 2) : http1_head_end(bytes, 0);
+    const size_t n_max = (size_t)HTTP1_OVERHEAD_MAX - body->overhead;
+    if (n == 0 && bytes.len <= n_max)
+        return HTTP1_BODY_MORE;
+    if (n == 0 || n > n_max)
+        return bad(ret_fault, "too many bytes of chunk extensions and trailers");
+    if (http1_parse_fields(HTTP1_TRAILERS, slice_from(bytes.ptr, n), HTTP_FIELDS_MAX, trailers, &meaning, ret_fault) <
+        0)
+        return bad(ret_fault, ret_fault->text);
+    http_trailers_clean(trailers);
+    body->state = DONE;
+    *ret_consumed = n;
+    return trailers->n > 0 ? HTTP1_BODY_TRAILERS : HTTP1_BODY_END;
+}
+
 enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes, struct slice *ret_data,
-                                     size_t *ret_consumed, struct http1_fault *ret_fault)
+                                     size_t *ret_consumed, struct http_fields *trailers, struct http1_fault *ret_fault)
 {
     size_t at = 0;
     while (at < bytes.len && body->state != DONE) {
@@ -218,11 +216,14 @@ enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes
             *ret_consumed = at + ret_data->len;
             return HTTP1_BODY_DATA;
         }
-        const char *wrong = take(body, bytes.ptr[at]);
-        if (wrong) {
-            *ret_fault = (struct http1_fault){.status = 400, .text = wrong};
-            return HTTP1_BODY_BAD;
+        if (body->state == TRAILERS) {
+            enum http1_body_step step = take_trailers(body, slice_skip(bytes, at), ret_consumed, trailers, ret_fault);
+            *ret_consumed += at;
+            return step;
         }
+        const char *wrong = take(body, bytes.ptr[at]);
+        if (wrong)
+            return bad(ret_fault, wrong);
         at++;
     }
     *ret_consumed = at;

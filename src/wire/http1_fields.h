@@ -9,8 +9,8 @@
 
 #include "wire/http1.h"
 
-/* Host and Expect mean something in requests only. */
-enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE };
+/* Host and Expect mean something in requests only; in trailers no field says anything about the message. */
+enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE, HTTP1_TRAILERS };
 
 /* What the fields mean together. Pointers are into the http_fields that were filled; NULL when there is no such field.
  */

@@ -12,33 +12,45 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct outcome {
     enum http1_body_step last;
     size_t consumed, data_bytes;
-    uint64_t data_hash;
+    uint64_t data_hash; /* of data and trailers */
 };
 
-/* Feeds the bytes in pieces of `piece`. */
+static void hash(struct outcome *outcome, struct slice bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        outcome->data_hash = (outcome->data_hash ^ (uint8_t)bytes.ptr[i]) * 0x100000001b3;
+}
+
+/* Feeds the bytes so that `piece` more are there at each step. */
 static struct outcome run(struct slice bytes, size_t piece)
 {
+    static struct http_fields trailers;
     struct outcome outcome = {.last = HTTP1_BODY_MORE};
     struct http1_body body;
+    size_t n_there = 0;
     http1_body_init(&body, HTTP_BODY_CHUNKED, 0);
-    while (outcome.consumed < bytes.len && outcome.last != HTTP1_BODY_END && outcome.last != HTTP1_BODY_BAD) {
-        struct slice rest = slice_skip(bytes, outcome.consumed), data;
+    while (outcome.last != HTTP1_BODY_END && outcome.last != HTTP1_BODY_BAD) {
+        struct slice rest = slice_from(bytes.ptr + outcome.consumed, n_there - outcome.consumed), data;
         struct http1_fault fault;
         size_t consumed = 0;
-        rest.len = rest.len < piece ? rest.len : piece;
-        outcome.last = http1_body_step(&body, rest, &data, &consumed, &fault);
+        outcome.last = http1_body_step(&body, rest, &data, &consumed, &trailers, &fault);
         if (outcome.last == HTTP1_BODY_DATA) {
-            for (size_t i = 0; i < data.len; i++)
-                outcome.data_hash = (outcome.data_hash ^ (uint8_t)data.ptr[i]) * 0x100000001b3;
+            hash(&outcome, data);
             outcome.data_bytes += data.len;
+        } else if (outcome.last == HTTP1_BODY_TRAILERS) {
+            for (unsigned i = 0; i < trailers.n; i++) {
+                hash(&outcome, trailers.items[i].name);
+                hash(&outcome, trailers.items[i].value);
+            }
+        } else if (outcome.last == HTTP1_BODY_MORE) {
+            if (n_there == bytes.len)
+                break;
+            n_there += piece < bytes.len - n_there ? piece : bytes.len - n_there;
         }
-        if (outcome.last != HTTP1_BODY_BAD && consumed == 0)
+        if (outcome.last == HTTP1_BODY_DATA && consumed == 0)
             abort();
         outcome.consumed += outcome.last == HTTP1_BODY_BAD ? 0 : consumed;
     }
-    /* A run that reaches the end of the bytes is followed by MORE or END only when asked again. */
-    if (outcome.last == HTTP1_BODY_DATA)
-        outcome.last = HTTP1_BODY_MORE;
     return outcome;
 }
 

@@ -149,26 +149,31 @@ static int ask_llhttp(struct slice bytes, llhttp_type_t type, enum http_method m
     return is_known(refusal, method, bytes, opinion->in_trailers) ? 1 : -1;
 }
 
-/* Adds our reading of the body; false when we refuse it. */
+/* Adds our reading of the body; false when we refuse it, or wait for more of its trailers before we look at them. */
 static bool read_body(struct slice bytes, size_t head_len, enum http_framing framing, uint64_t length,
                       struct opinion *opinion)
 {
     struct http1_body body;
     struct http1_fault fault;
+    struct http_fields trailers;
     struct slice data, rest = slice_skip(bytes, head_len);
     size_t consumed = 0;
     enum http1_body_step step;
     http1_body_init(&body, framing, length);
-    while ((step = http1_body_step(&body, rest, &data, &consumed, &fault)) == HTTP1_BODY_DATA) {
-        memcpy(opinion->body + opinion->body_len, data.ptr, data.len);
-        opinion->body_len += data.len;
+    do {
         rest = slice_skip(rest, consumed);
-    }
+        consumed = 0;
+        step = http1_body_step(&body, rest, &data, &consumed, &trailers, &fault);
+        if (step == HTTP1_BODY_DATA) {
+            memcpy(opinion->body + opinion->body_len, data.ptr, data.len);
+            opinion->body_len += data.len;
+        }
+    } while (step == HTTP1_BODY_DATA || step == HTTP1_BODY_TRAILERS);
     if (step == HTTP1_BODY_END) {
         opinion->complete = true;
         opinion->consumed = (size_t)(rest.ptr + consumed - bytes.ptr);
     }
-    return step != HTTP1_BODY_BAD;
+    return step != HTTP1_BODY_BAD && (step != HTTP1_BODY_MORE || consumed == rest.len);
 }
 
 static const char *compare_fields(const struct http_fields *ours, const struct http_fields *theirs)

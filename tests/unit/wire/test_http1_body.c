@@ -3,6 +3,7 @@
 #include "wire/http1.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What came out of a body that was fed in pieces. */
@@ -10,12 +11,26 @@ struct taken {
     char data[256];
     size_t len;
     size_t consumed;
+    char trailers[256]; /* "name: value\n", one after the other */
     enum http1_body_step last;
 };
 
-/* Feeds bytes[from, to), from memory of exactly that size. */
-static void feed(struct http1_body *body, struct slice bytes, size_t from, size_t to, struct taken *taken)
+static void note_trailers(struct taken *taken, const struct http_fields *trailers)
 {
+    size_t len = strlen(taken->trailers);
+    for (unsigned i = 0; i < trailers->n; i++) {
+        const struct http_field *field = &trailers->items[i];
+        len += (size_t)snprintf(taken->trailers + len, sizeof(taken->trailers) - len, "%.*s: %.*s\n",
+                                SLICE_ARG(field->name), SLICE_ARG(field->value));
+        expect_true(len < sizeof(taken->trailers));
+    }
+}
+
+/* Feeds what was not consumed of bytes[0, to), from memory of exactly that size. */
+static void feed(struct http1_body *body, struct slice bytes, size_t to, struct taken *taken)
+{
+    static struct http_fields trailers;
+    size_t from = taken->consumed;
     char *copy = malloc(to - from + (from == to));
     expect_true(copy != NULL);
     memcpy(copy, bytes.ptr + from, to - from);
@@ -24,45 +39,54 @@ static void feed(struct http1_body *body, struct slice bytes, size_t from, size_
         struct slice data;
         size_t consumed = 0;
         struct http1_fault fault = {0};
-        taken->last = http1_body_step(body, rest, &data, &consumed, &fault);
+        taken->last = http1_body_step(body, rest, &data, &consumed, &trailers, &fault);
         if (taken->last == HTTP1_BODY_DATA) {
             expect_true(data.len > 0 && data.ptr + data.len == rest.ptr + consumed);
             memcpy(taken->data + taken->len, data.ptr, data.len);
             taken->len += data.len;
+        } else if (taken->last == HTTP1_BODY_TRAILERS) {
+            note_trailers(taken, &trailers);
         } else if (taken->last == HTTP1_BODY_BAD) {
             expect_int(fault.status, 400);
             expect_true(fault.text[0] != '\0');
         } else if (taken->last == HTTP1_BODY_MORE) {
-            expect_int(consumed, rest.len);
+            expect_true(rest.len - consumed <= HTTP1_OVERHEAD_MAX);
         }
         rest = slice_skip(rest, consumed);
         taken->consumed += consumed;
-    } while (taken->last == HTTP1_BODY_DATA);
+    } while (taken->last == HTTP1_BODY_DATA || taken->last == HTTP1_BODY_TRAILERS);
     free(copy);
 }
 
 /* The same outcome wherever the bytes are split in three. */
-static void expect_body(enum http_framing framing, uint64_t length, struct slice bytes, const char *data,
-                        size_t consumed, enum http1_body_step last)
+static void expect_trailers(enum http_framing framing, uint64_t length, struct slice bytes, const char *data,
+                            size_t consumed, enum http1_body_step last, const char *trailers)
 {
     for (size_t first = 0; first <= bytes.len; first++) {
         for (size_t second = first; second <= bytes.len; second++) {
             struct http1_body body;
             struct taken taken = {.len = 0};
             http1_body_init(&body, framing, length);
-            feed(&body, bytes, 0, first, &taken);
+            feed(&body, bytes, first, &taken);
             if (taken.last == HTTP1_BODY_MORE)
-                feed(&body, bytes, first, second, &taken);
+                feed(&body, bytes, second, &taken);
             if (taken.last == HTTP1_BODY_MORE)
-                feed(&body, bytes, second, bytes.len, &taken);
+                feed(&body, bytes, bytes.len, &taken);
             expect_int(taken.last, last);
             expect_slice(slice_from(taken.data, taken.len), data);
+            expect_str(taken.trailers, trailers);
             if (last != HTTP1_BODY_BAD)
                 expect_int(taken.consumed, consumed);
             expect_int(http1_body_close(&body),
                        last == HTTP1_BODY_END || framing == HTTP_BODY_STREAM ? 0 : -ECONNRESET);
         }
     }
+}
+
+static void expect_body(enum http_framing framing, uint64_t length, struct slice bytes, const char *data,
+                        size_t consumed, enum http1_body_step last)
+{
+    expect_trailers(framing, length, bytes, data, consumed, last, "");
 }
 
 static void no_body_ends_at_once(void)
@@ -99,10 +123,18 @@ static void extensions_are_dropped(void)
                 HTTP1_BODY_END);
 }
 
-static void trailers_are_dropped(void)
+static void trailers_are_told(void)
 {
-    expect_body(HTTP_BODY_CHUNKED, 0, SLICE_LIT("1\r\nx\r\n0\r\nA: b\r\nContent-Length: 7\r\nC:\r\n\r\nGET"), "x", 40,
-                HTTP1_BODY_END);
+    expect_trailers(HTTP_BODY_CHUNKED, 0, SLICE_LIT("1\r\nx\r\n0\r\nA: b\r\nC:\r\n\r\nGET"), "x", 21, HTTP1_BODY_END,
+                    "A: b\nC: \n");
+}
+
+static void trailers_that_do_not_belong_there_are_left_out(void)
+{
+    expect_trailers(HTTP_BODY_CHUNKED, 0,
+                    SLICE_LIT("0\r\nContent-Length: 7\r\nA: b\r\nHost: x\r\nWWW-Authenticate: y\r\n\r\n"), "", 60,
+                    HTTP1_BODY_END, "A: b\n");
+    expect_body(HTTP_BODY_CHUNKED, 0, SLICE_LIT("0\r\nX-Forwarded-For: 1.2.3.4\r\n\r\nGET"), "", 33, HTTP1_BODY_END);
 }
 
 static void bad_chunks_are_bad_wherever_they_are_split(void)
@@ -113,17 +145,23 @@ static void bad_chunks_are_bad_wherever_they_are_split(void)
     expect_body(HTTP_BODY_CHUNKED, 0, SLICE_LIT("0\r\nA: b\n\r\n"), "", 0, HTTP1_BODY_BAD);
 }
 
-/* Feeds n copies of `unit` behind `head`. */
+/* What n copies of `unit` behind `head` come to. */
 static enum http1_body_step feed_many(struct slice head, struct slice unit, size_t n)
 {
+    size_t len = head.len + n * unit.len;
+    char *bytes = malloc(len);
+    expect_true(bytes != NULL);
+    memcpy(bytes, head.ptr, head.len);
+    for (size_t i = 0; i < n; i++)
+        memcpy(bytes + head.len + i * unit.len, unit.ptr, unit.len);
     struct http1_body body;
-    struct taken taken = {.len = 0};
+    struct taken taken = {.last = HTTP1_BODY_MORE};
     http1_body_init(&body, HTTP_BODY_CHUNKED, 0);
-    feed(&body, head, 0, head.len, &taken);
-    for (size_t i = 0; i < n && taken.last == HTTP1_BODY_MORE; i++) {
+    for (size_t to = head.len; to <= len && taken.last == HTTP1_BODY_MORE; to += unit.len) {
         taken.len = 0;
-        feed(&body, unit, 0, unit.len, &taken);
+        feed(&body, slice_from(bytes, len), to, &taken);
     }
+    free(bytes);
     return taken.last;
 }
 
@@ -148,7 +186,8 @@ static const struct test_case cases[] = {
     {"a body until close takes all", stream_takes_all},
     {"chunks are joined, wherever the bytes are split", chunks_are_joined},
     {"chunk extensions are dropped", extensions_are_dropped},
-    {"trailers are dropped", trailers_are_dropped},
+    {"trailers are told", trailers_are_told},
+    {"trailers that do not belong there are left out", trailers_that_do_not_belong_there_are_left_out},
     {"bad chunks are bad wherever they are split", bad_chunks_are_bad_wherever_they_are_split},
     {"extensions and trailers are limited", extensions_and_trailers_are_limited},
     {"the state fits into a connection", state_is_small},

@@ -254,7 +254,7 @@ static unsigned refused_with(const struct sample *sample, struct http1_fault *re
         enum http1_body_step step;
         http1_body_init(&body, HTTP_BODY_CHUNKED, 0);
         do {
-            step = http1_body_step(&body, bytes, &data, &consumed, ret_fault);
+            step = http1_body_step(&body, bytes, &data, &consumed, &fields, ret_fault);
             bytes = step == HTTP1_BODY_DATA ? slice_skip(bytes, consumed) : bytes;
         } while (step == HTTP1_BODY_DATA);
         r = step == HTTP1_BODY_BAD ? -1 : 0;
