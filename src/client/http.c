@@ -56,22 +56,36 @@ static int read_head(struct http_answer *answer, struct err *err)
     return 0;
 }
 
+/* The trailers are taken whole: what has come of them waits where the head was. */
+static int hold_trailers(struct http_answer *answer, struct slice *bytes, struct err *err)
+{
+    if (buf_append(&answer->head, *bytes) < 0)
+        return err_set(err, -ENOMEM, "out of memory, or a bad answer: much more than its end");
+    *bytes = buf_slice(&answer->head);
+    return 0;
+}
+
 static int take_body(struct http_answer *answer, struct slice bytes, struct err *err)
 {
-    for (;;) {
+    bool is_held = answer->head.len > 0;
+    int r = is_held ? hold_trailers(answer, &bytes, err) : 0;
+    while (r == 0) {
         struct slice data;
+        struct http_fields trailers;
         struct http1_fault fault;
         size_t consumed = 0;
-        enum http1_body_step step = http1_body_step(&answer->body, bytes, &data, &consumed, &fault);
+        enum http1_body_step step = http1_body_step(&answer->body, bytes, &data, &consumed, &trailers, &fault);
         bytes = slice_skip(bytes, consumed);
-        if (step == HTTP1_BODY_BAD)
-            return err_set(err, -EPROTO, "a bad answer: %s", fault.text);
-        if (step != HTTP1_BODY_DATA)
-            return step == HTTP1_BODY_END ? HTTP_ANSWER_WHOLE : 0;
-        int r = answer->on_body(answer->ctx, answer->status, data, err);
-        if (r < 0)
-            return r;
+        if (step == HTTP1_BODY_DATA)
+            r = answer->on_body(answer->ctx, answer->status, data, err);
+        else if (step == HTTP1_BODY_BAD)
+            r = err_set(err, -EPROTO, "a bad answer: %s", fault.text);
+        else if (step == HTTP1_BODY_END)
+            return HTTP_ANSWER_WHOLE;
+        else if (step == HTTP1_BODY_MORE)
+            return is_held || bytes.len == 0 ? 0 : hold_trailers(answer, &bytes, err);
     }
+    return r;
 }
 
 int http_answer_take(struct http_answer *answer, struct slice bytes, struct err *err)

@@ -215,9 +215,11 @@ static int take_request(struct session *session)
 static int step_body(struct session *session)
 {
     struct slice data;
+    struct http_fields trailers;
     struct http1_fault fault;
     size_t consumed = 0;
-    enum http1_body_step step = http1_body_step(&session->framing, buf_slice(&session->in), &data, &consumed, &fault);
+    enum http1_body_step step =
+        http1_body_step(&session->framing, buf_slice(&session->in), &data, &consumed, &trailers, &fault);
     if (step == HTTP1_BODY_BAD)
         return refuse(session, fault.status, fault.text);
     int r = step == HTTP1_BODY_DATA ? buf_append(&session->body, data) : 0;

@@ -429,6 +429,16 @@ struct slab *http_connection_streams(const struct http_connection *connection)
     return &connection->server->streams;
 }
 
+struct outq *http_connection_queue(struct http_connection *connection)
+{
+    return &connection->queue;
+}
+
+struct pipes *http_connection_pipes(const struct http_connection *connection)
+{
+    return &connection->server->pipes;
+}
+
 bool http_connection_is_draining(const struct http_connection *connection)
 {
     return connection->server->is_draining;

@@ -165,6 +165,17 @@ static bool fill(struct h1_client *client, struct input *in)
     }
 }
 
+static bool take_switch(struct h1_client *client, const struct http_response *response)
+{
+    if (!client->may_switch)
+        return fault(client, &(struct http1_fault){502, "101 Switching Protocols, which nobody had asked for"});
+    if (!request_is_whole(client) || !outq_is_empty(&client->queue))
+        return fault(client, &(struct http1_fault){502, "101 Switching Protocols in the middle of the request"});
+    client->room->response = *response;
+    client->switched = true;
+    return done(client, 0);
+}
+
 static bool take_head(struct h1_client *client, struct input *in, size_t n_head)
 {
     struct client_call *call = client->call;
@@ -176,7 +187,7 @@ static bool take_head(struct h1_client *client, struct input *in, size_t n_head)
     if (r < 0)
         return fault(client, &why);
     if (response.status == 101)
-        return fault(client, &(struct http1_fault){502, "101 Switching Protocols, which nobody had asked for"});
+        return take_switch(client, &response);
     if (response.status < 200) {
         if (call->events->on_info)
             call->events->on_info(call, &response);
@@ -285,6 +296,24 @@ static void look_while_idle(struct h1_client *client)
         client->connection.owner_ops->on_lost(&client->connection, n > 0 ? CLIENT_LOSS_UNASKED : CLIENT_LOSS_CLOSED);
 }
 
+static void no_event(struct stream *stream, unsigned new_bits)
+{
+    (void)stream, (void)new_bits;
+}
+
+/* The connection is spent, its stream goes on without it. */
+static void hand_over(struct h1_client *client, struct slice early)
+{
+    struct client_call *call = TAKE(client->call);
+    struct stream *stream = TAKE(client->stream);
+    struct h1_client_room *room = client->room;
+    stream->on_event = no_event;
+    client->state = H1_CLIENT_IDLE;
+    call->connection = NULL;
+    client->connection.owner_ops->on_free(&client->connection, false);
+    call->events->on_switch(call, &room->response, stream, early);
+}
+
 static void tick(struct h1_client *client)
 {
     if (client->state == H1_CLIENT_IDLE) {
@@ -297,6 +326,11 @@ static void tick(struct h1_client *client)
     input_begin(&in, client->stream, (struct slice){0}, client->held, client->searched);
     while (step(client, &in))
         continue;
+    if (client->switched) {
+        client->in_tick = false;
+        hand_over(client, in.bytes);
+        return;
+    }
     client->searched = in.n_searched > 0;
     int r = input_hold(&in, &client->held);
     client->in_tick = false;

@@ -25,6 +25,7 @@ struct h1_client_room {
     struct loop *loop;
     struct h1_client_options options;
     struct http_fields fields;
+    struct http_response response; /* of the 101 that is being handed over */
     struct buf head;
 };
 

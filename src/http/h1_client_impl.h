@@ -35,6 +35,8 @@ struct h1_client {
     bool request_done : 1; /* the user has given all of the request */
     bool keep_alive : 1;   /* the response allows another call */
     bool asked_to_close : 1;
+    bool may_switch : 1; /* the request allows 101 … */
+    bool switched : 1;   /* … which has come: the end of the tick hands the stream over */
     bool paused : 1;
     bool writer_waits : 1;
     bool cancelled : 1;

@@ -134,6 +134,7 @@ void h1_client_start(struct client_connection *connection, struct client_call *c
     client->chunked = request->streamed && request->content_length == EXCHANGE_LENGTH_UNKNOWN;
     client->request_left = client->chunked || !request->streamed ? 0 : request->content_length;
     client->keep_alive = client->paused = client->writer_waits = false;
+    client->may_switch = request->may_switch;
     client->asked_to_close = asks_to_close(request);
 
     struct slice head = request->written;

@@ -369,9 +369,28 @@ static void h1_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns)
 static int h1_switch_over(struct exchange *exchange, const struct header_carry *carry, const struct header *headers,
                           unsigned n_headers, const struct tunnel *tunnel)
 {
-    (void)exchange, (void)carry, (void)headers, (void)n_headers;
-    stream_close(tunnel->other);
-    return -ENOTSUP;
+    struct h1_session *h1 = h1_of(exchange);
+    struct http_connection *connection = h1->session.connection;
+    ASSERT(h1->is_running && h1->answer == H1_ANSWER_NONE && h1->may_switch && !h1->tunnel);
+    int r = h1_tunnel_new(h1, tunnel, &h1->tunnel);
+    if (r < 0)
+        return r;
+    h1->answer = H1_ANSWER_CLOSE;
+    h1_set_answer_timeout(h1, tunnel->idle_timeout_ns);
+    h1->progressed = true;
+    http_connection_count(connection, 101);
+    struct text head;
+    text_init(&head, connection);
+    add_status_line(&head, 101);
+    add(&head, SLICE_LIT("connection: upgrade\r\n"));
+    (void)add_carry(&head, carry, true);
+    add_headers(&head, headers, n_headers);
+    add(&head, crlf);
+    put_text(&head);
+    http_connection_put(connection, tunnel->early);
+    tunnel->result->to_client += tunnel->early.len;
+    tick_later(h1);
+    return 0;
 }
 
 static struct loop *h1_loop(const struct exchange *exchange)

@@ -30,6 +30,7 @@ static void over(struct h1_session *h1, enum http_close how)
 {
     ASSERT(h1->state != H1_OVER && !h1->is_running);
     h1->state = H1_OVER;
+    h1_tunnel_free(TAKE(h1->tunnel));
     http_connection_done(h1->session.connection, how);
 }
 
@@ -86,6 +87,7 @@ static void at_end_of_input(struct h1_session *h1, const struct input *in)
         over(h1, HTTP_CLOSE_LINGER);
         break;
     case H1_ANSWER:
+    case H1_TUNNEL:
     case H1_OVER:
         ASSERT(!"nothing is read in this state");
     }
@@ -264,6 +266,24 @@ static bool has_left(const struct h1_session *h1)
     return h1->answer_timeout_ms == UINT32_MAX && stream->bits & STREAM_PEER_DONE;
 }
 
+/* What the client sent behind its request goes first. */
+static bool step_tunnel(struct h1_session *h1, struct input *in)
+{
+    h1->state = H1_TUNNEL;
+    if (http_connection_flush(h1->session.connection) < 0) { /* the answer's head */
+        break_off(h1, EXCHANGE_ABORTED);
+        return false;
+    }
+    int r = h1_tunnel_take(h1->tunnel, in->bytes);
+    input_consume(in, in->bytes.len);
+    if (r == 0)
+        r = h1_tunnel_move(h1->tunnel);
+    h1->progressed |= r == H1_TUNNEL_MOVED;
+    if (r < 0 || r == H1_TUNNEL_OVER)
+        break_off(h1, r < 0 ? EXCHANGE_ABORTED : EXCHANGE_DONE);
+    return false;
+}
+
 static bool step(struct h1_session *h1, struct input *in)
 {
     if (h1->state == H1_OVER)
@@ -276,6 +296,8 @@ static bool step(struct h1_session *h1, struct input *in)
         finish_exchange(h1);
         return true;
     }
+    if (h1->tunnel)
+        return step_tunnel(h1, in);
     switch ((enum h1_state)h1->state) {
     case H1_HEAD:
         return step_head(h1, in);
@@ -287,6 +309,7 @@ static bool step(struct h1_session *h1, struct input *in)
         if (has_left(h1))
             break_off(h1, EXCHANGE_ABORTED);
         break;
+    case H1_TUNNEL:
     case H1_OVER:
         break;
     }
@@ -300,7 +323,7 @@ void h1_move_deadline(struct h1_session *h1)
     struct http_connection *connection = h1->session.connection;
     const struct http_server_options *options = http_connection_options(connection);
     nsec_t timeout_ns = NSEC_NEVER;
-    if (h1->blocked)
+    if (h1->blocked && !h1->tunnel)
         timeout_ns = options->send_timeout_ns;
     else if (h1->state == H1_HEAD)
         timeout_ns = h1->held ? options->head_timeout_ns : options->idle_timeout_ns;
@@ -366,7 +389,7 @@ static void h1_on_event(struct session *session, unsigned new_bits)
 static void h1_on_deadline(struct session *session)
 {
     struct h1_session *h1 = h1_of(session);
-    if (h1->blocked)
+    if (h1->blocked || h1->tunnel)
         break_off(h1, EXCHANGE_TIMEOUT);
     else if (h1->state == H1_HEAD && h1->held)
         refuse(h1, EXCHANGE_TIMEOUT, 408, "the request head did not come in time");
@@ -387,6 +410,7 @@ static void h1_free(struct session *session, enum exchange_end end)
 {
     struct h1_session *h1 = h1_of(session);
     end_exchange(h1, end);
+    h1_tunnel_free(h1->tunnel);
     input_free_held(&h1->held);
     free(h1);
 }

@@ -13,6 +13,7 @@
  *
  *     HEAD -> BODY -> ANSWER -> HEAD      read, then answered
  *             BODY -> DRAIN  -> HEAD      answered before the body was read
+ *     BODY, ANSWER -> TUNNEL              another protocol is spoken (h1_tunnel.c)
  *     any -> OVER
  *
  * Which of them, and when, is decided in h1_session.c alone.
@@ -22,6 +23,7 @@ enum h1_state {
     H1_BODY,   /* the body goes to the front end */
     H1_ANSWER, /* the body is complete, the answer is not */
     H1_DRAIN,  /* the answer is complete, the rest of the body is thrown away */
+    H1_TUNNEL, /* bytes are passed on, both ways */
     H1_OVER,   /* http_connection_done was called */
 };
 
@@ -39,6 +41,7 @@ struct h1_session {
     struct session session;
     struct exchange exchange; /* the running one, while is_running */
     struct http1_body body;   /* of its request */
+    struct h1_tunnel *tunnel; /* once the protocol was switched; else NULL */
     struct buf *held;         /* input that waits: an incomplete head, or requests behind the running one; else NULL */
     uint64_t answer_left;     /* see h1_answer; in H1_DRAIN: how much may still be thrown away */
     uint32_t answer_timeout_ms; /* UINT32_MAX: never */
@@ -67,6 +70,22 @@ void h1_set_answer_timeout(struct h1_session *h1, nsec_t timeout_ns);
 
 /* Moves the deadline to where it belongs in the present state. */
 void h1_move_deadline(struct h1_session *h1);
+
+/* h1_tunnel.c: takes tunnel->other over. 0 or -ENOMEM. */
+int h1_tunnel_new(struct h1_session *h1, const struct tunnel *tunnel, struct h1_tunnel **ret_tunnel);
+void h1_tunnel_free(struct h1_tunnel *tunnel);
+/* Bytes of the client that were read before. 0 or a negative errno. */
+int h1_tunnel_take(struct h1_tunnel *tunnel, struct slice bytes);
+/*
+ * Passes on what there is. The session is woken when there is more to do. Outcomes, or a negative errno when one side is
+ * broken.
+ */
+enum h1_tunnel_outcome {
+    H1_TUNNEL_STILL = 0, /* nothing moved */
+    H1_TUNNEL_MOVED,
+    H1_TUNNEL_OVER, /* both sides have ended, and it was passed on */
+};
+int h1_tunnel_move(struct h1_tunnel *tunnel);
 
 /* A short answer in plain text that closes the connection, for what is refused. */
 void h1_put_refusal(struct http_connection *connection, unsigned status, const char *text);

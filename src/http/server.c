@@ -83,6 +83,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
     server->slot = slot;
     slab_init(&server->connections, sizeof(struct http_connection), _Alignof(struct http_connection));
     slab_init(&server->streams, sizeof(struct h2_stream), _Alignof(struct h2_stream));
+    pipes_init(&server->pipes);
     server->n_connections = 0;
     list_init(&server->open);
     list_init(&server->woken);
@@ -119,6 +120,7 @@ void http_server_free(struct http_server *server)
     loop_undefer(&server->turn_end);
     slab_deinit(&server->connections);
     slab_deinit(&server->streams);
+    pipes_deinit(&server->pipes);
     (void)tls_config_unref(server->options.tls);
     free(server);
 }

@@ -61,6 +61,7 @@ struct http_server {
 
     struct slab connections;
     struct slab streams; /* h2_stream */
+    struct pipes pipes;
     unsigned n_connections;
     struct list open;  /* connections that wait for events */
     struct list woken; /* whose sessions asked to be called at the end of the turn */

@@ -14,6 +14,8 @@
 
 #include "base/slab.h"
 #include "http/server.h"
+#include "io/outq.h"
+#include "io/pipes.h"
 
 struct http_connection;
 
@@ -74,6 +76,10 @@ int http_connection_send(struct http_connection *connection, struct slice bytes)
 /* Bytes that wait because the peer does not take them: above options->send_high_bytes writers are told to wait. */
 size_t http_connection_unsent(const struct http_connection *connection);
 bool http_connection_is_broken(const struct http_connection *connection);
+
+/* The bytes that wait, for a session that has nothing to put any more and passes on what others say (h1_tunnel.c). */
+struct outq *http_connection_queue(struct http_connection *connection);
+struct pipes *http_connection_pipes(const struct http_connection *connection);
 
 /* Calls on_event with no bits at the end of this turn; in the next turn when called from there. */
 void http_connection_wake(struct http_connection *connection);

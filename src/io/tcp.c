@@ -16,6 +16,7 @@
 #include "base/assert.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -121,6 +122,43 @@ static const struct stream_ops tcp_ops = {
     .shutdown = tcp_shutdown,
     .close = tcp_close,
 };
+
+int tcp_descriptor(const struct stream *stream)
+{
+    bool is_plain = stream->ops == &tcp_ops && stream->bits & STREAM_OPEN;
+    return is_plain ? container_of((uintptr_t)stream, struct tcp_stream, stream)->source.fd : -1;
+}
+
+/* Not a short read but EAGAIN says that there is no more: how much fits into a pipe depends on how the bytes lie. */
+ssize_t tcp_splice_in(struct stream *from, int pipe_fd, size_t len)
+{
+    ssize_t n = splice(tcp_descriptor(from), NULL, pipe_fd, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n > 0)
+        return n;
+    if (from->bits & STREAM_FAILED)
+        return from->error;
+    if (n == 0) {
+        from->bits |= STREAM_PEER_DONE | STREAM_READABLE;
+        return 0;
+    }
+    if (errno != EAGAIN)
+        return stream_broke(from, -errno);
+    from->bits &= (unsigned short)~STREAM_READABLE;
+    return -EAGAIN;
+}
+
+ssize_t tcp_splice_out(struct stream *to, int pipe_fd, size_t len)
+{
+    if (to->bits & STREAM_FAILED)
+        return to->error;
+    ssize_t n = splice(pipe_fd, NULL, tcp_descriptor(to), NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n >= 0)
+        return n;
+    if (errno != EAGAIN)
+        return stream_broke(to, -errno);
+    to->bits &= (unsigned short)~STREAM_WRITABLE;
+    return -EAGAIN;
+}
 
 static unsigned bits_of(uint32_t events)
 {

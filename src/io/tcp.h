@@ -23,3 +23,10 @@ int tcp_adopt(struct loop *loop, int fd, stream_event_fn on_event, void *owner, 
  */
 int tcp_connect(struct loop *loop, const struct addr *addr, nsec_t deadline_ns, stream_event_fn on_event, void *owner,
                 struct stream **ret_stream);
+
+/* For pipes.h: the socket of a plain stream; -1: the stream is something else, or not open yet. */
+int tcp_descriptor(const struct stream *stream);
+
+/* splice(2) between a plain stream and an empty, or a filled, pipe. Outcomes and bits as with recv and sendv. */
+ssize_t tcp_splice_in(struct stream *from, int pipe_fd, size_t len);
+ssize_t tcp_splice_out(struct stream *to, int pipe_fd, size_t len);
