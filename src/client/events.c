@@ -2,8 +2,8 @@
 /*
  * The changes that come, by a stream of their own (muster_watch), and those that were (the timeline).
  */
+#include "base/backoff.h"
 #include "base/util.h"
-#include "client/backoff.h"
 #include "client/client.h"
 #include "client/event.h"
 #include "wire/json.h"

@@ -8,8 +8,8 @@
  */
 #include "client/follow.h"
 
+#include "base/backoff.h"
 #include "base/util.h"
-#include "client/backoff.h"
 #include "client/cache.h"
 #include "wire/json.h"
 #include "wire/sse.h"

@@ -13,8 +13,8 @@
  */
 #include "client/registration.h"
 
+#include "base/backoff.h"
 #include "base/util.h"
-#include "client/backoff.h"
 #include "client/client.h"
 #include "client/target.h"
 #include "wire/json.h"

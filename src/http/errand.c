@@ -331,6 +331,17 @@ void errand_start(struct errand_office *office, struct errand *errand)
         connect_to(errand, &addr);
 }
 
+void errand_addr(const struct errand *errand, struct addr *ret_addr)
+{
+    ASSERT(errand->result == 0);
+    if (!slice_starts_with(errand->request.host, SLICE_LIT("unix:"))) {
+        *ret_addr = errand->resolve.addrs[errand->i_addr];
+        return;
+    }
+    int r = addr_parse(errand->request.host, ret_addr, NULL);
+    ASSERT(r == 0);
+}
+
 void errand_deinit(struct errand *errand)
 {
     ASSERT(errand->state == ERRAND_RESTS);

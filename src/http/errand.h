@@ -83,5 +83,8 @@ void errand_cancel(struct errand *errand);
 /* Frees the answer. The errand must rest. */
 void errand_deinit(struct errand *errand);
 
+/* Where it was asked, of a host's addresses. With result 0, until it is started again. */
+void errand_addr(const struct errand *errand, struct addr *ret_addr);
+
 /* Why it failed, for people: "connection refused", "no such host". Static. */
 const char *errand_failure(const struct errand *errand);
