@@ -656,6 +656,18 @@ struct muster_worker {
     uint64_t n_connections;
 };
 
+/* What makes instances by itself, such as an engine whose containers become instances. */
+struct muster_source {
+    const char *name;        /* "docker" */
+    const char *place;       /* what it follows: "unix:///var/run/docker.sock" */
+    const char *state;       /* "following", "waiting", … */
+    const char *trouble;     /* why it cannot do its work now; "": nothing is wrong */
+    int64_t last_success_ms; /* wall clock, since 1970; 0: never yet */
+    int64_t next_try_ms;     /* 0: none is due */
+    int64_t n_instances;
+    int64_t n_drifts; /* what it had to mend that it had not been told of */
+};
+
 struct muster_status {
     const char *version; /* of the server */
     const char *role;    /* "registry", "gateway" or "all" */
@@ -668,6 +680,8 @@ struct muster_status {
     const struct muster_listener *listeners;
     size_t n_workers;
     const struct muster_worker *workers;
+    size_t n_sources;
+    const struct muster_source *sources;
 };
 
 /* How the server is. Free the result with muster_status_free. */

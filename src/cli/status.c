@@ -8,6 +8,32 @@ static void print_options(FILE *out)
     fputs("\nexits with 0 when the server is ready, 1 when it is not, 3 when it cannot be reached\n", out);
 }
 
+/* 0: there is none. */
+static void write_moment(struct writer *writer, const char *name, int64_t wall_ms)
+{
+    char text[WORDS_TIME_MAX];
+    writer_text(writer, name, wall_ms > 0 ? words_format_time(wall_ms, text) : "");
+}
+
+static void write_sources(struct writer *writer, const struct muster_status *status)
+{
+    writer_open_list(writer, "sources");
+    for (size_t i = 0; i < status->n_sources; i++) {
+        const struct muster_source *source = &status->sources[i];
+        writer_open_record(writer);
+        writer_text(writer, "source", source->name);
+        writer_text(writer, "place", source->place);
+        writer_text(writer, "state", source->state);
+        write_moment(writer, "last_success", source->last_success_ms);
+        write_moment(writer, "next_try", source->next_try_ms);
+        writer_number(writer, "instances", source->n_instances);
+        writer_number(writer, "drifts", source->n_drifts);
+        writer_text(writer, "trouble", source->trouble);
+        writer_close_record(writer);
+    }
+    writer_close_list(writer);
+}
+
 static void write_status(struct writer *writer, const struct muster_status *status)
 {
     writer_truth(writer, "ready", status->ready);
@@ -35,6 +61,7 @@ static void write_status(struct writer *writer, const struct muster_status *stat
         writer_close_record(writer);
     }
     writer_close_list(writer);
+    write_sources(writer, status);
 }
 
 static int print_status(const struct arguments *arguments, const struct muster_status *status)

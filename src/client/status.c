@@ -21,6 +21,7 @@ struct status {
     json_t *tree;
     struct muster_listener *listeners;
     struct muster_worker *workers;
+    struct muster_source *sources;
 };
 
 static void status_free(struct status *status)
@@ -30,6 +31,7 @@ static void status_free(struct status *status)
     json_decref(status->tree);
     free(status->listeners);
     free(status->workers);
+    free(status->sources);
     free(status);
 }
 
@@ -87,6 +89,31 @@ static int read_workers(struct status *status)
     return MUSTER_OK;
 }
 
+static bool read_source(const json_t *item, struct muster_source *source)
+{
+    return client_read_text(item, "name", &source->name) && client_read_text(item, "place", &source->place) &&
+           client_read_text(item, "state", &source->state) && client_read_text(item, "trouble", &source->trouble) &&
+           read_count(item, "last_success_ms", &source->last_success_ms) &&
+           read_count(item, "next_try_ms", &source->next_try_ms) &&
+           read_count(item, "instances", &source->n_instances) && read_count(item, "drifts", &source->n_drifts);
+}
+
+/* An older server tells of none. */
+static int read_sources(struct status *status)
+{
+    const json_t *list = json_object_get(status->tree, "sources");
+    size_t n = json_array_size(list);
+    status->sources = calloc(n + 1, sizeof(*status->sources));
+    if (!status->sources)
+        return MUSTER_OUT_OF_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        if (!read_source(json_array_get(list, i), &status->sources[i]))
+            return MUSTER_BAD_ANSWER;
+    status->shown.sources = status->sources;
+    status->shown.n_sources = n;
+    return MUSTER_OK;
+}
+
 static int read_status(struct status *status)
 {
     struct muster_status *shown = &status->shown;
@@ -100,7 +127,9 @@ static int read_status(struct status *status)
     shown->ready = json_is_true(ready);
     shown->memory_bytes = (uint64_t)memory_bytes;
     int result = read_listeners(status);
-    return result == MUSTER_OK ? read_workers(status) : result;
+    if (result == MUSTER_OK)
+        result = read_workers(status);
+    return result == MUSTER_OK ? read_sources(status) : result;
 }
 
 static int take_answer(struct muster_client *client, struct slice body, unsigned http_status,

@@ -122,6 +122,20 @@ struct config {
     } health;
 
     struct {
+        struct {
+            unsigned mode; /* enum docker_mode */
+            char *host;    /* "": as the environment says, or the usual socket */
+            char *tls_ca, *tls_cert, *tls_key;
+            bool opt_in;
+            struct config_list images;
+            char *label;
+            unsigned address; /* enum docker_address */
+            char *host_address, *network;
+            nsec_t list_interval, poll_interval, stop_timeout;
+        } docker;
+    } sources;
+
+    struct {
         char *service;
         nsec_t ttl;
     } srpc;

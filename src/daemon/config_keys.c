@@ -32,6 +32,8 @@ static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL}
 static const char *const log_formats[] = {"auto", "text", "logfmt", "json", NULL};
 static const char *const durabilities[] = {"disk", "relaxed", NULL};
 static const char *const traces[] = {"off", "changes", "all", NULL};
+static const char *const docker_modes[] = {"auto", "on", "off", NULL};
+static const char *const docker_addresses[] = {"probe", "host", "network", NULL};
 static const char *const client_auths[] = {"none", "optional", "require", NULL};
 static const char *const balances[] = {"p2c", "round_robin", "random", "least", "hash", NULL};
 static const char *const contracts[] = {"safe", "key", "none", NULL};
@@ -234,6 +236,38 @@ const struct config_key config_keys[] = {
 
     {"health.at_once", CONFIG_NUMBER, RESTARTS, AT(health.at_once), "256", 1, 100000,
      .help = "most checks that run at the same time; more wait for them"},
+
+    {"sources.docker.mode", CONFIG_CHOICE, RESTARTS, AT(sources.docker.mode), "auto", .words = docker_modes,
+     .help = "whether containers become instances; auto: when there is an engine"},
+    {"sources.docker.host", CONFIG_TEXT, RESTARTS, AT(sources.docker.host), "",
+     .help = "the engine: unix:///PATH or tcp://HOST:PORT; empty: $DOCKER_HOST, else unix:///var/run/docker.sock"},
+    {"sources.docker.tls_ca", CONFIG_TEXT, RESTARTS, AT(sources.docker.tls_ca), "",
+     .help = "authorities (PEM) that the engine's certificate must come from; empty: with $DOCKER_TLS_VERIFY ca.pem in "
+             "$DOCKER_CERT_PATH"},
+    {"sources.docker.tls_cert", CONFIG_TEXT, RESTARTS, AT(sources.docker.tls_cert), "",
+     .help = "certificate (PEM) that is shown to the engine; empty: cert.pem there"},
+    {"sources.docker.tls_key", CONFIG_TEXT, RESTARTS, AT(sources.docker.tls_key), "",
+     .help = "its key (PEM); empty: key.pem there, else in the certificate's file"},
+    {"sources.docker.opt_in", CONFIG_BOOL, RESTARTS, AT(sources.docker.opt_in), "false",
+     .help = "take only containers with the label muster.enable=true"},
+    {"sources.docker.images", CONFIG_TEXTS, RESTARTS, AT(sources.docker.images), "",
+     .help = "take only containers of these images, by short or whole name; empty: all"},
+    {"sources.docker.label", CONFIG_TEXT, RESTARTS, AT(sources.docker.label), "",
+     .help = "take only containers with this label: NAME or NAME=VALUE"},
+    {"sources.docker.address", CONFIG_CHOICE, RESTARTS, AT(sources.docker.address), "probe", .words = docker_addresses,
+     .help = "which address of a container is used: host is its published port, network its own; probe: the one that "
+             "answers"},
+    {"sources.docker.host_address", CONFIG_TEXT, RESTARTS, AT(sources.docker.host_address), "",
+     .help = "where published ports are reached; empty: 127.0.0.1, or the host of a remote engine"},
+    {"sources.docker.network", CONFIG_TEXT, RESTARTS, AT(sources.docker.network), "",
+     .help = "of a container in several networks, its address in this one; empty: the first by name"},
+    {"sources.docker.list_interval", CONFIG_DURATION, RESTARTS, AT(sources.docker.list_interval), "30s", 100 * MS, H,
+     .help = "how often all containers are compared with the catalogue, besides following events"},
+    {"sources.docker.poll_interval", CONFIG_DURATION, RESTARTS, AT(sources.docker.poll_interval), "3s", 100 * MS, H,
+     .help = "how often they are where the engine does not tell its events"},
+    {"sources.docker.stop_timeout", CONFIG_DURATION, RESTARTS, AT(sources.docker.stop_timeout), "60s", 1 * S, 24 * H,
+     .help = "a container that was asked to stop and still runs after this gets requests again; the label muster.drain "
+             "says it for one"},
 
     {"srpc.service", CONFIG_TEXT, RESTARTS, AT(srpc.service), "srpc",
      .help = "the service that clients of the header registry mean who name none"},

@@ -21,6 +21,7 @@
 #include "daemon/server_options.h"
 #include "daemon/shutdown.h"
 #include "daemon/signals.h"
+#include "daemon/sources.h"
 #include "daemon/stations.h"
 #include "daemon/store_trace.h"
 #include "daemon/system.h"
@@ -56,6 +57,7 @@ struct daemon {
     struct curator *curator; /* NULL: the role needs none */
     struct scout *scout;     /* the same */
     struct health *health;   /* the same */
+    struct sources sources;  /* none, the same */
     struct store *store;     /* the keeper's, or the trace in front of it; NULL: the role needs none */
     struct listener_tls tls;
     struct system system;
@@ -191,6 +193,14 @@ static int open_health(struct daemon *daemon, struct err *err)
     return r < 0 ? r : health_register_metrics(daemon->health, daemon->metrics);
 }
 
+static int open_sources(struct daemon *daemon, struct err *err)
+{
+    if (!daemon->curator)
+        return 0;
+    return sources_open(&daemon->sources, daemon->config, daemon->environment, daemon->scout, daemon->curator,
+                        daemon->log, daemon->metrics, err);
+}
+
 static void fill_settings(const struct config *config, struct front_settings *ret_settings)
 {
     *ret_settings = (struct front_settings){
@@ -206,6 +216,7 @@ static int open_fronts(struct daemon *daemon, struct err *err)
         .log = daemon->log,
         .metrics = daemon->metrics,
         .system = &daemon->system.view,
+        .sources = &daemon->sources.views,
         .store = daemon->store,
         .curator = daemon->curator,
         .scout = daemon->scout,
@@ -287,6 +298,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
         r = open_catalogue(daemon, err);
     if (r == 0)
         r = open_health(daemon, err);
+    if (r == 0)
+        r = open_sources(daemon, err);
     if (r == 0)
         r = open_fronts(daemon, err);
     if (r == 0)
@@ -464,6 +477,7 @@ void daemon_close(struct daemon *daemon)
     endpoints_close(daemon->endpoints);
     worker_group_free(daemon->group);
     store_trace_free(daemon->trace);
+    sources_close(&daemon->sources);
     health_free(daemon->health);
     scout_free(daemon->scout);
     curator_free(daemon->curator);

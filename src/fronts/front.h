@@ -47,10 +47,11 @@ struct front_auth {
 struct front_env {
     struct log *log;
     struct metrics *metrics;
-    const struct system_view *system; /* fronts/system_view.h: what the daemon tells of itself */
-    struct store *store;              /* NULL in a process that keeps none */
-    struct curator *curator;          /* the same */
-    struct scout *scout;              /* the same; for what a front end does by itself */
+    const struct system_view *system;   /* fronts/system_view.h: what the daemon tells of itself */
+    const struct source_views *sources; /* fronts/source_view.h: and of its sources */
+    struct store *store;                /* NULL in a process that keeps none */
+    struct curator *curator;            /* the same */
+    struct scout *scout;                /* the same; for what a front end does by itself */
     const struct front_settings *settings;
     struct rcu_domain *rcu; /* of which the workers are readers */
     struct access *access;  /* whom to ask before data is shown or changed */

@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "fronts/etcd_version.h"
 #include "fronts/ops/ops_status.h"
+#include "fronts/source_view.h"
 #include "fronts/system_view.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 struct ops {
     struct metrics *metrics;
     const struct system_view *system;
+    const struct source_views *sources;
 };
 
 static const struct header text_headers[] = {
@@ -90,7 +92,7 @@ static void on_status(void *instance, struct exchange *exchange)
 {
     const struct ops *ops = instance;
     struct buf body = {0};
-    ops_write_status(ops->system, &body);
+    ops_write_status(ops->system, ops->sources, &body);
     respond_buf(exchange, json_headers, &body);
 }
 
@@ -100,7 +102,7 @@ static int create(const struct front_env *env, void **ret_instance, struct err *
     struct ops *ops = malloc(sizeof(*ops));
     if (!ops)
         return -ENOMEM;
-    *ops = (struct ops){env->metrics, env->system};
+    *ops = (struct ops){env->metrics, env->system, env->sources};
     *ret_instance = ops;
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fronts/ops/ops_status.h"
 
+#include "fronts/source_view.h"
 #include "fronts/system_view.h"
 #include "wire/json_writer.h"
 
@@ -30,7 +31,32 @@ static void put_workers(struct json_writer *json, const struct system_view *syst
     json_writer_end_array(json);
 }
 
-int ops_write_status(const struct system_view *system, struct buf *buf)
+static void put_source(struct json_writer *json, const struct source_view *source)
+{
+    struct source_state state;
+    source->get(source->ctx, &state);
+    json_writer_begin_object(json);
+    json_writer_member_str(json, SLICE_LIT("name"), slice_from_str(state.name));
+    json_writer_member_str(json, SLICE_LIT("place"), state.place);
+    json_writer_member_str(json, SLICE_LIT("state"), slice_from_str(state.state));
+    json_writer_member_str(json, SLICE_LIT("trouble"), slice_from_str(state.trouble));
+    json_writer_member_i64(json, SLICE_LIT("last_success_ms"), state.success_ms);
+    json_writer_member_i64(json, SLICE_LIT("next_try_ms"), state.next_ms);
+    json_writer_member_i64(json, SLICE_LIT("instances"), state.n_instances);
+    json_writer_member_i64(json, SLICE_LIT("drifts"), (int64_t)state.n_drifts);
+    json_writer_end_object(json);
+}
+
+static void put_sources(struct json_writer *json, const struct source_views *sources)
+{
+    json_writer_key(json, SLICE_LIT("sources"));
+    json_writer_begin_array(json);
+    for (unsigned i = 0; i < sources->n; i++)
+        put_source(json, &sources->list[i]);
+    json_writer_end_array(json);
+}
+
+int ops_write_status(const struct system_view *system, const struct source_views *sources, struct buf *buf)
 {
     const char *not_ready = system->not_ready(system->ctx);
     struct json_writer json;
@@ -45,6 +71,7 @@ int ops_write_status(const struct system_view *system, struct buf *buf)
     json_writer_member_i64(&json, SLICE_LIT("memory_bytes"), (int64_t)system->memory_bytes(system->ctx));
     put_listeners(&json, system->facts);
     put_workers(&json, system);
+    put_sources(&json, sources);
     json_writer_end_object(&json);
     return json_writer_finish(&json);
 }

@@ -6,7 +6,8 @@
 
 #include "base/buf.h"
 
+struct source_views;
 struct system_view;
 
 /* Appends the JSON. 0, or the error of buf. */
-int ops_write_status(const struct system_view *system, struct buf *buf);
+int ops_write_status(const struct system_view *system, const struct source_views *sources, struct buf *buf);

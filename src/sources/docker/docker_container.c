@@ -98,7 +98,10 @@ static int read_state(const json_t *object, struct arena *arena, struct docker_c
         return err_set(err, -EINVAL, "\"State\": expected an object");
     container->is_running = truth_of(state, "Running") && !truth_of(state, "Restarting") && !truth_of(state, "Dead");
     container->is_paused = truth_of(state, "Paused");
-    int r = read_text(state, "StartedAt", arena, &container->started, err);
+    container->exit_code = (int)json_integer_value(json_object_get(state, "ExitCode"));
+    int r = read_text(state, "Status", arena, &container->status, err);
+    if (r == 0)
+        r = read_text(state, "StartedAt", arena, &container->started, err);
     container->started_ns = parse_time(container->started);
     return r < 0 ? r : read_health(state, arena, container);
 }

@@ -41,8 +41,10 @@ struct docker_container {
     bool is_on_host_network; /* its ports are the host's */
     enum docker_health health;
     struct slice health_words; /* the first line that its last health check printed */
-    struct slice started;      /* as the engine writes it */
-    int64_t started_ns;        /* since 1970, by the engine's clock; 0: unknown */
+    struct slice status;       /* "running", "exited" */
+    int exit_code;
+    struct slice started; /* as the engine writes it */
+    int64_t started_ns;   /* since 1970, by the engine's clock; 0: unknown */
     int stop_signal;
     const struct instance_pair *labels; /* at most DOCKER_LABELS_MAX; more are left out */
     unsigned n_labels;

@@ -2,6 +2,7 @@
 #include "fronts/ops/ops.h"
 
 #include "fronts/router.h"
+#include "fronts/source_view.h"
 #include "fronts/system_view.h"
 
 #include "support/fake_exchange.h"
@@ -30,11 +31,21 @@ static uint64_t memory_bytes(void *ctx)
     return 5000000;
 }
 
+static void get_source(void *ctx, struct source_state *ret_state)
+{
+    *ret_state = (struct source_state){
+        "docker", SLICE_LIT("unix:///s"), "waiting", *(const char **)ctx, 1000, 2000, 3, 4,
+    };
+}
+
 struct fixture {
     const char *reason;
     struct system_listener listeners[2];
     struct system_facts facts;
     struct system_view view;
+    const char *trouble;
+    struct source_view source;
+    struct source_views sources;
     struct metrics *metrics;
     void *instance;
     struct router *router;
@@ -46,10 +57,13 @@ static void fixture_init(struct fixture *fixture)
     *fixture = (struct fixture){
         .listeners = {{"registry", "127.0.0.1:2379", "HTTP/1.1, HTTP/2"}, {"gateway", "unix:/run/\"m\"", "HTTP/1.1"}},
         .facts = {"1.2.3", "all", 42, 2, fixture->listeners, 2},
+        .trouble = "no such socket",
+        .source = {&fixture->trouble, get_source},
+        .sources = {1, &fixture->source},
         .view = {&fixture->facts, &fixture->reason, uptime, not_ready, n_connections, memory_bytes},
     };
     expect_int(metrics_new(1, &fixture->metrics), 0);
-    const struct front_env env = {.metrics = fixture->metrics, .system = &fixture->view};
+    const struct front_env env = {.metrics = fixture->metrics, .system = &fixture->view, .sources = &fixture->sources};
     expect_int(ops_front.create(&env, &fixture->instance, NULL), 0);
     expect_int(router_new(&fixture->router), 0);
     expect_int(router_add(fixture->router, &ops_front, fixture->instance, NULL), 0);
@@ -123,7 +137,9 @@ static void status_is_json(void)
         "\"not_ready\":\"starting\",\"memory_bytes\":5000000,"
         "\"listeners\":[{\"role\":\"registry\",\"address\":\"127.0.0.1:2379\",\"protocols\":\"HTTP/1.1, HTTP/2\"},"
         "{\"role\":\"gateway\",\"address\":\"unix:/run/\\\"m\\\"\",\"protocols\":\"HTTP/1.1\"}],"
-        "\"workers\":[{\"connections\":10},{\"connections\":11}]}");
+        "\"workers\":[{\"connections\":10},{\"connections\":11}],"
+        "\"sources\":[{\"name\":\"docker\",\"place\":\"unix:///s\",\"state\":\"waiting\","
+        "\"trouble\":\"no such socket\",\"last_success_ms\":1000,\"next_try_ms\":2000,\"instances\":3,\"drifts\":4}]}");
     fixture_deinit(&fixture);
 }
 
