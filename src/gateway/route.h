@@ -31,17 +31,19 @@
 #define ROUTE_HOST_MAX   253
 
 struct route {
-    struct slice text; /* as written */
-    struct slice host; /* lower case; "": any; with is_wildcard what follows "*." */
-    bool is_wildcard;
-    struct slice prefix;                    /* its elements, decoded, each with a '/' in front; "" is all paths */
-    unsigned methods;                       /* 1 << enum http_method; 0: any */
-    struct slice header_name, header_value; /* "": no condition; the name in any case, the value exactly */
-    struct slice service;                   /* "": to be filled in by who parses the metadata of one */
-    unsigned policy_set;                    /* which members of `policy` the text sets: policy.h */
-    struct policy policy;
+    /* what a look-up reads */
     struct plan_cell *cell; /* filled in by the planner, who keeps it for as long as a table has the route */
     bool is_configured;     /* from the configuration, not from metadata; serves everybody */
+    unsigned methods;       /* 1 << enum http_method; 0: any */
+    unsigned policy_set;    /* which members of `policy` the text sets: policy.h */
+    struct slice header_name, header_value; /* "": no condition; the name in any case, the value exactly */
+    struct policy policy;
+    /* where it lies, and what people read */
+    struct slice host; /* lower case; "": any; with is_wildcard what follows "*." */
+    bool is_wildcard;
+    struct slice prefix;  /* its elements, decoded, each with a '/' in front; "" is all paths */
+    struct slice service; /* "": to be filled in by who parses the metadata of one */
+    struct slice text;    /* as written */
 };
 
 /*

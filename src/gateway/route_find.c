@@ -92,7 +92,7 @@ static const struct route_entry *search_hosts(struct search *search)
 {
     char room[ROUTE_HOST_MAX];
     const struct route_table *table = search->plan->routes;
-    const struct route_node *node = &table->root;
+    const struct route_node *node = table->root;
     struct slice rest = table->has_hosts ? read_host(search->request->authority, room) : SLICE_LIT("");
     while (rest.len > 0) {
         size_t n = rest.len;
@@ -104,7 +104,7 @@ static const struct route_entry *search_hosts(struct search *search)
         node = next;
         rest.len = n > 0 ? n - 1 : 0;
     }
-    bool is_whole = rest.len == 0 && node != &table->root;
+    bool is_whole = rest.len == 0 && node != table->root;
     const struct route_entry *found = is_whole ? search_paths(search, node->exact) : NULL;
     for (node = is_whole ? node->above : node; !found && node; node = node->above)
         found = search_paths(search, node->wildcard);

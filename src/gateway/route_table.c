@@ -26,7 +26,7 @@ static struct route_node *find_child(const struct route_table *table, const stru
     uint64_t hash = hash_child(table, parent, name);
     htab_for_each_match (link, &table->nodes, hash) {
         struct route_node *node = container_of(link, struct route_node, link);
-        if (node->above == parent && slice_equal(node->name, name))
+        if (node->above == parent && slice_equal(slice_from(node->name, node->name_len), name))
             return node;
     }
     return NULL;
@@ -38,23 +38,32 @@ const struct route_node *route_table_child(const struct route_table *table, cons
     return find_child(table, parent, name);
 }
 
+static struct route_node *new_node(struct route_table *table, struct slice name)
+{
+    struct route_node *node = arena_alloc(&table->arena, sizeof(*node) + name.len);
+    if (!node)
+        return NULL;
+    node->name_len = (unsigned)name.len;
+    memcpy(node->name, name.ptr, name.len);
+    return node;
+}
+
 static struct route_node *add_child(struct route_table *table, struct route_node *parent, struct slice name)
 {
     struct route_node *node = find_child(table, parent, name);
     if (node)
         return node;
-    node = arena_alloc(&table->arena, sizeof(*node));
+    node = new_node(table, name);
     if (!node)
         return NULL;
     node->above = parent;
-    node->name = name;
     return htab_insert(&table->nodes, &node->link, hash_child(table, parent, name)) < 0 ? NULL : node;
 }
 
 /* The node from which the route's prefix goes down. */
 static struct route_node *add_top(struct route_table *table, const struct route *route)
 {
-    struct route_node *node = &table->root;
+    struct route_node *node = table->root;
     struct slice host = route->host;
     while (node && host.len > 0) {
         size_t n = host.len;
@@ -70,7 +79,7 @@ static struct route_node *add_top(struct route_table *table, const struct route 
     bool is_exact = route->host.len > 0 && !route->is_wildcard;
     struct route_node **top = is_exact ? &node->exact : &node->wildcard;
     if (!*top)
-        *top = arena_alloc(&table->arena, sizeof(**top));
+        *top = new_node(table, SLICE_LIT(""));
     if (*top)
         (*top)->link.hash = hash_child(table, node, is_exact ? SLICE_LIT("/") : SLICE_LIT("*")); /* no labels */
     return *top;
@@ -137,6 +146,10 @@ int route_table_new(const struct route *routes, unsigned n, struct route_table *
 {
     struct route_table *table = calloc(1, sizeof(*table));
     int r = table ? random_system(&table->key, sizeof(table->key)) : -ENOMEM;
+    if (r == 0) {
+        table->root = new_node(table, SLICE_LIT(""));
+        r = table->root ? 0 : -ENOMEM;
+    }
     for (unsigned rank = 0; r == 0 && rank <= 2 * CONDITIONS_MAX + 1; rank++)
         r = add_rank(table, routes, n, rank);
     if (r < 0) {

@@ -14,25 +14,27 @@
 
 /* A route in the table, with what is derived from it. */
 struct route_entry {
-    struct route route;
-    unsigned n_elements;            /* of its prefix */
     const struct route_entry *next; /* the next one to try of those with the same host and prefix */
+    unsigned n_elements;            /* of its prefix */
+    struct route route;
 };
 
+/* With its name beside it: with many routes what a look-up costs is the lines of memory that it touches. */
 struct route_node {
     struct htab_node link;
     const struct route_node *above; /* NULL: the root, and the tops of paths */
-    struct slice name;              /* of a label, or of an element */
     struct route_node *exact;       /* of a label: top of the paths of the host that ends here; NULL: none */
     struct route_node *wildcard;    /* of those that go on */
     const struct route_entry *entries;
+    unsigned name_len;
+    char name[]; /* of a label, or of an element */
 };
 
 struct route_table {
     struct hash_key key;
     struct arena arena;
     struct htab nodes;
-    struct route_node root;
+    struct route_node *root;
     bool has_hosts;      /* some route names one */
     unsigned n_elements; /* of the longest prefix */
 };
