@@ -60,6 +60,12 @@ const struct instance *directory_find_instance(const struct directory_service *s
 /* Both in one; NULL: none. */
 const struct instance *directory_look_up(const struct directory *directory, struct slice service, struct slice id);
 
+/* Whether the instance gets traffic: it is offered, or it is of last resort and none of its service is offered. */
+static inline bool directory_gives(const struct directory_service *service, const struct instance *instance)
+{
+    return instance_offer(instance) == (service->n_offered > 0 ? INSTANCE_OFFERED : INSTANCE_LAST_RESORT);
+}
+
 /* for (struct directory_cursor at = {.service = service}; (instance = directory_next(&at));) */
 struct directory_cursor {
     const struct directory_service *service;

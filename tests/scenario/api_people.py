@@ -167,6 +167,7 @@ def why_it_is_or_is_not_in_the_answer():
         call(muster, "PUT", instance_path("web", "drained") + "/drain", {"reason": "new kernel"})
         register(muster, "web", "failing", check={"type": "ttl", "interval_ms": 60000})
         call(muster, "POST", instance_path("web", "failing") + "/check", {"passing": False, "output": "no disk"})
+        register(muster, "batch", "kept", ttl_ms=0)
         for name in ("lost-1", "lost-2", "lost-3"):
             register(muster, "batch", name, ttl_ms=200)
         wait_for(lambda: explain(muster, "batch", "lost-3")["in_answer"], False)

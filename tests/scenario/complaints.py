@@ -71,6 +71,11 @@ def a_mass_loss_does_not_empty_the_list():
         wait_for(lambda: [shown(muster, "db", name)["status"] for name in "abcd"], ["up", "held", "held", "held"])
         # Clients of keys see exactly the keys.
         tap.expect(list(all_pairs(muster)), ["/muster/services/db/a"])
+        # Who asks for those that get traffic is given the better ones, and never an empty list.
+        tap.expect(names(muster, "db", "?offered=true"), ["a"])
+        deregister(muster, "db", "a")
+        tap.expect(names(muster, "db", "?offered=true"), ["b", "c", "d"])
+        tap.expect(get(muster, "/api/v1/explain?service=db&instance=b").json["in_answer"], True)
 
 
 def less_than_a_second_to_live():
@@ -95,7 +100,7 @@ def a_registry_that_stood_still_ends_nobody():
         members = [f"one-{number}" for number in range(5)]
         for name in members:
             register(muster, "db", name, ttl_ms=1000)
-        muster.signal(signal.SIGSTOP)
+        muster.freeze()
         renewals = "".join(f"POST {instance_path('db', name)}/renew HTTP/1.1\r\nHost: x\r\n\r\n" for name in members)
         connection.sendall(renewals.encode())  # in time, but nobody reads it
         time.sleep(2)  # this is what is tested

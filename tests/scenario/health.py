@@ -272,7 +272,7 @@ def a_registry_that_was_stopped_fails_nobody():
         with muster.connect() as connection:
             tap.expect(ask(connection, report).status, 202)
             wait_for(lambda: {instance["status"] for instance in instances(muster)}, {"up"})
-            muster.signal(signal.SIGSTOP)
+            muster.freeze()
             connection.sendall(report.encode())
             time.sleep(3)  # this is what is tested
             muster.signal(signal.SIGCONT)

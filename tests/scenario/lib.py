@@ -163,6 +163,12 @@ class Muster:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def freeze(self):
+        """Stops it like SIGSTOP does; when this returns none of its threads runs."""
+        self.signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        wait_for(lambda: {(task / "stat").read_text().rsplit(") ", 1)[1][0] for task in tasks.iterdir()}, {"T"})
+
     def end(self):
         """The exit code, once the process has ended by itself."""
         return self.process.wait(SECONDS)

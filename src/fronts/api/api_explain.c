@@ -138,7 +138,7 @@ static void write_answer(struct explaining *explaining, struct slice service, st
 {
     struct json_writer *json = explaining->json;
     const struct instance *instance = explaining->instance;
-    bool is_in = instance && instance_offer(instance) == INSTANCE_OFFERED;
+    bool is_in = instance && directory_gives(explaining->service, instance);
     json_writer_begin_object(json);
     json_writer_member_str(json, SLICE_LIT("service"), service);
     json_writer_member_str(json, SLICE_LIT("instance"), id);

@@ -118,7 +118,7 @@ void api_json_service(struct buf *out, struct slice name, int64_t revision, cons
     json_writer_key(&json, SLICE_LIT("instances"));
     json_writer_begin_array(&json);
     for (const struct instance *instance; service && (instance = directory_next(&at));)
-        if (!is_offered_only || instance_offer(instance) == INSTANCE_OFFERED)
+        if (!is_offered_only || directory_gives(service, instance))
             api_json_instance(&json, instance);
     json_writer_end_array(&json);
     json_writer_end_object(&json);
