@@ -116,7 +116,7 @@ struct catalog_updates {
     struct store_note *notes;
     struct catalog_write *writes;
     unsigned n_notes, n_writes;
-    unsigned cap_notes, cap_writes;
+    size_t cap_notes, cap_writes;
 };
 
 void catalog_updates_deinit(struct catalog_updates *updates);

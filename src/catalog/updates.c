@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "catalog/updates.h"
 
+#include "base/array.h"
 #include "base/assert.h"
 #include "base/utf8.h"
 #include "catalog/instance_record.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-#define CAP_FIRST 16
 
 void catalog_updates_deinit(struct catalog_updates *updates)
 {
@@ -34,20 +33,6 @@ struct slice updates_cut(struct slice text)
     return slice_from(text.ptr, len);
 }
 
-/* Room for one more in an array of objects of that size. */
-static int reserve(void **array, unsigned n, unsigned *cap, size_t size)
-{
-    if (n < *cap)
-        return 0;
-    unsigned bigger = *cap ? *cap * 2 : CAP_FIRST;
-    void *moved = realloc(*array, bigger * size);
-    if (!moved)
-        return -ENOMEM;
-    *array = moved;
-    *cap = bigger;
-    return 0;
-}
-
 /* "service/instance", written as in a key. */
 static int copy_subject(struct arena *arena, const struct instance *instance, struct slice *ret_subject)
 {
@@ -63,10 +48,12 @@ static int copy_subject(struct arena *arena, const struct instance *instance, st
 /* Behind those that are there, not yet one of them. Its texts are copied, but for the subject. */
 static int place_note(struct catalog_updates *updates, const struct store_note *note)
 {
-    int r = reserve((void **)&updates->notes, updates->n_notes, &updates->cap_notes, sizeof(updates->notes[0]));
+    struct store_note *notes = array_grow(updates->notes, updates->n_notes, &updates->cap_notes, sizeof(*notes));
     struct store_note copy = *note;
-    if (r == 0)
-        r = arena_copy(&updates->arena, note->actor, &copy.actor);
+    if (!notes)
+        return -ENOMEM;
+    updates->notes = notes;
+    int r = arena_copy(&updates->arena, note->actor, &copy.actor);
     if (r == 0)
         r = arena_copy(&updates->arena, note->cause, &copy.cause);
     if (r == 0)
@@ -109,11 +96,13 @@ void updates_commit_note(struct catalog_updates *updates)
 
 int updates_prepare_write(struct catalog_updates *updates, const struct catalog_write *write)
 {
-    int r = reserve((void **)&updates->writes, updates->n_writes, &updates->cap_writes, sizeof(updates->writes[0]));
-    if (r < 0)
-        return r;
+    struct catalog_write *writes =
+        array_grow(updates->writes, updates->n_writes, &updates->cap_writes, sizeof(*writes));
+    if (!writes)
+        return -ENOMEM;
+    updates->writes = writes;
     struct catalog_write copy = *write;
-    r = arena_copy(&updates->arena, write->key, &copy.key);
+    int r = arena_copy(&updates->arena, write->key, &copy.key);
     if (r == 0)
         r = arena_copy(&updates->arena, write->service, &copy.service);
     if (r == 0)

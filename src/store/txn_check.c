@@ -7,6 +7,8 @@
  */
 #include "store/txn_check.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 
 struct written {
@@ -16,7 +18,8 @@ struct written {
 
 struct check {
     struct written *written;
-    unsigned n_written, room;
+    unsigned n_written;
+    size_t room;
     unsigned n_total;
 };
 
@@ -38,14 +41,10 @@ static enum store_outcome add_written(struct check *check, struct written writte
         if (!check->written[i].is_hidden && collide(&check->written[i], &written))
             return STORE_DUPLICATE_KEY;
     }
-    if (check->n_written == check->room) {
-        unsigned room = check->room ? check->room * 2 : 16;
-        struct written *grown = realloc(check->written, room * sizeof(*grown));
-        if (!grown)
-            return STORE_OUT_OF_MEMORY;
-        check->written = grown;
-        check->room = room;
-    }
+    struct written *all = array_grow(check->written, check->n_written, &check->room, sizeof(*all));
+    if (!all)
+        return STORE_OUT_OF_MEMORY;
+    check->written = all;
     check->written[check->n_written++] = written;
     return STORE_OK;
 }

@@ -3,6 +3,7 @@
  * Who needs whom: an edge from each service to those that its instances name as needed. Services that are needed and
  * not known are in it too: these are what somebody waits for.
  */
+#include "base/array.h"
 #include "base/util.h"
 #include "fronts/api/api_cycles.h"
 #include "fronts/api/api_impl.h"
@@ -27,21 +28,9 @@ struct graph {
     int result;
 };
 
-/* Room for one more; the memory, or NULL. */
-static void *grow(void *array, size_t n, size_t *room, size_t item)
-{
-    if (n < *room)
-        return array;
-    size_t more = *room ? *room * 2 : 64;
-    void *grown = realloc(array, more * item);
-    if (grown)
-        *room = more;
-    return grown;
-}
-
 static void add_node(struct graph *graph, struct slice name, const struct directory_service *service)
 {
-    struct node *nodes = grow(graph->nodes, graph->n_nodes, &graph->room_nodes, sizeof(*nodes));
+    struct node *nodes = array_grow(graph->nodes, graph->n_nodes, &graph->room_nodes, sizeof(*nodes));
     if (!nodes) {
         graph->result = -ENOMEM;
         return;
@@ -52,7 +41,7 @@ static void add_node(struct graph *graph, struct slice name, const struct direct
 
 static void add_edge(struct graph *graph, struct slice from, struct slice to)
 {
-    struct edge *edges = grow(graph->edges, graph->n_edges, &graph->room_edges, sizeof(*edges));
+    struct edge *edges = array_grow(graph->edges, graph->n_edges, &graph->room_edges, sizeof(*edges));
     if (!edges) {
         graph->result = -ENOMEM;
         return;

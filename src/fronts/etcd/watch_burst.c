@@ -6,6 +6,7 @@
  */
 #include "fronts/etcd/watch_burst.h"
 
+#include "base/array.h"
 #include "base/assert.h"
 
 #include <errno.h>
@@ -34,27 +35,20 @@ void burst_clear(struct burst *burst)
 
 static int reserve_step(struct burst *burst)
 {
-    if (burst->n_steps < burst->steps_room)
-        return 0;
-    uint32_t room = burst->steps_room ? burst->steps_room * 2 : 16;
-    struct burst_step *grown = realloc(burst->steps, room * sizeof(*grown));
-    if (!grown)
+    struct burst_step *steps = array_grow(burst->steps, burst->n_steps, &burst->steps_room, sizeof(*steps));
+    if (!steps)
         return -ENOMEM;
-    burst->steps = grown;
-    burst->steps_room = room;
+    burst->steps = steps;
     return 0;
 }
 
 static int reserve_touched(struct burst *burst)
 {
-    if (burst->n_touched < burst->touched_room)
-        return 0;
-    size_t room = burst->touched_room ? burst->touched_room * 2 : 16;
-    struct burst_target **grown = realloc(burst->touched, room * sizeof(struct burst_target *));
-    if (!grown)
+    struct burst_target **touched =
+        array_grow(burst->touched, burst->n_touched, &burst->touched_room, sizeof(struct burst_target *));
+    if (!touched)
         return -ENOMEM;
-    burst->touched = grown;
-    burst->touched_room = room;
+    burst->touched = touched;
     return 0;
 }
 

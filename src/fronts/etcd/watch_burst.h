@@ -34,7 +34,8 @@ struct burst_step {
 /* Zero-initialised is empty. */
 struct burst {
     struct burst_step *steps; /* [0] is the beginning of all */
-    uint32_t n_steps, steps_room;
+    uint32_t n_steps;
+    size_t steps_room;
     struct burst_target **touched; /* in the order in which they were first touched */
     size_t n_touched, touched_room;
     int64_t from, to; /* the revisions it covers */

@@ -9,6 +9,7 @@
  * A compaction may cut links while an old revision is read. It says so first (mvcc->cut_below), so a reader that looks
  * at that afterwards knows whether what it saw can be trusted.
  */
+#include "base/array.h"
 #include "base/assert.h"
 #include "store/local/mvcc_priv.h"
 
@@ -222,15 +223,12 @@ static int collect(struct walk *walk, const struct store_range *range, const str
         ++*ret_count;
         if (!passes(range, kv))
             continue;
-        if (n == room) {
-            room = room ? room * 2 : 64;
-            const struct store_kv **grown = realloc(kvs, room * sizeof(*kvs));
-            if (!grown) {
-                free(kvs);
-                return -ENOMEM;
-            }
-            kvs = grown;
+        const struct store_kv **grown = array_grow(kvs, n, &room, sizeof(*kvs));
+        if (!grown) {
+            free(kvs);
+            return -ENOMEM;
         }
+        kvs = grown;
         kvs[n++] = kv;
     }
     *ret_kvs = kvs;

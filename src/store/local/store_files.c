@@ -5,6 +5,7 @@
  */
 #include "store/local/store_files.h"
 
+#include "base/array.h"
 #include "store/local/snapshot.h"
 #include "store/local/wal_reader.h"
 
@@ -31,16 +32,12 @@ static void take_name(void *ctx, const char *name)
     uint64_t number;
     if (!segment_name_parse(name, names->suffix, &number) || names->result < 0)
         return;
-    if (names->n == names->room) {
-        size_t room = names->room ? 2 * names->room : 16;
-        uint64_t *numbers = realloc(names->numbers, room * sizeof(*numbers));
-        if (!numbers) {
-            names->result = -ENOMEM;
-            return;
-        }
-        names->numbers = numbers;
-        names->room = room;
+    uint64_t *numbers = array_grow(names->numbers, names->n, &names->room, sizeof(*numbers));
+    if (!numbers) {
+        names->result = -ENOMEM;
+        return;
     }
+    names->numbers = numbers;
     names->numbers[names->n++] = number;
 }
 

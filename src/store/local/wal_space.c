@@ -13,6 +13,7 @@
  * Room taken ahead leaves the reserve free, so that a snapshot fits when there is no more (local_space.c). Only a
  * record that was applied already takes of it, since it cannot be refused any more.
  */
+#include "base/array.h"
 #include "base/assert.h"
 #include "base/random.h"
 #include "store/local/wal_priv.h"
@@ -286,14 +287,10 @@ void wal_drop_spares(struct wal *wal)
 
 int wal_add_part(struct wal *wal, const struct wal_part *part)
 {
-    if (wal->n_parts == wal->parts_cap) {
-        size_t cap = wal->parts_cap ? 2 * wal->parts_cap : 16;
-        struct wal_part *parts = realloc(wal->parts, cap * sizeof(*parts));
-        if (!parts)
-            return -ENOMEM;
-        wal->parts = parts;
-        wal->parts_cap = cap;
-    }
+    struct wal_part *parts = array_grow(wal->parts, wal->n_parts, &wal->parts_cap, sizeof(*parts));
+    if (!parts)
+        return -ENOMEM;
+    wal->parts = parts;
     wal->parts[wal->n_parts++] = *part;
     return 0;
 }
