@@ -14,6 +14,7 @@ void client_call_start(struct client_connection *connection, struct client_call 
     call->idle_ns = 0;
     call->n_body_bytes = 0;
     call->fault = NULL;
+    call->pour = NULL;
     call->connection = connection;
     connection->ops->start(connection, call, request);
 }

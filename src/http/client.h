@@ -22,6 +22,7 @@
 
 #include "base/list.h"
 #include "http/exchange.h"
+#include "io/pipes.h"
 
 struct client_call;
 struct client_connection;
@@ -46,6 +47,8 @@ struct client_events {
                       struct slice early);
     /* As in exchange.h. May be NULL. */
     void (*on_trailers)(struct client_call *call, const struct http_fields *trailers);
+    /* pour.c's: the next bytes of the body are to be taken by ops->pour. Others leave it NULL and get on_body. */
+    void (*on_readable)(struct client_call *call);
 };
 
 struct client_call {
@@ -63,6 +66,7 @@ struct client_call {
 
     /* The connection's. */
     struct client_connection *connection; /* while it runs */
+    struct pour *pour;                    /* while its body goes by itself (pour.c) */
 };
 
 struct client_request {
@@ -149,6 +153,9 @@ struct client_connection_ops {
     void (*pause)(struct client_call *call, bool paused);
     void (*cancel)(struct client_call *call);
     void (*close)(struct client_connection *connection);
+    /* How much of the body may go through a pipe; 0: none. Then: fills the empty pipe; as stream_recv. May be NULL. */
+    uint64_t (*pour_left)(const struct client_call *call);
+    ssize_t (*pour)(struct client_call *call, struct pipe *pipe);
 };
 
 /* Closes the stream and frees the connection, on which no call may run. */

@@ -99,6 +99,18 @@ int http_connection_send(struct http_connection *connection, struct slice bytes)
     return connection->broken ? -EPIPE : 0;
 }
 
+ssize_t http_connection_send_pipe(struct http_connection *connection, struct pipe *pipe)
+{
+    if (http_connection_flush(connection) < 0)
+        return -EPIPE;
+    if (http_connection_unsent(connection) > 0)
+        return -EAGAIN;
+    ssize_t n = pipe_drain(pipe, connection->stream);
+    if (n < 0 && n != -EAGAIN)
+        send_failed(connection);
+    return n;
+}
+
 size_t http_connection_unsent(const struct http_connection *connection)
 {
     return outq_size(&connection->queue);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "http/exchange.h"
+#include "io/pipes.h"
 
 struct exchange_ops {
     void (*respond)(struct exchange *exchange, unsigned status, const struct header *headers, unsigned n_headers,
@@ -26,4 +27,10 @@ struct exchange_ops {
     struct loop *(*loop)(const struct exchange *exchange);
     const struct peer *(*peer)(const struct exchange *exchange);
     struct stream *(*stream)(const struct exchange *exchange);
+    /*
+     * For pour.c; NULL where it is not possible. Where pipes are to be taken from, NULL: not this answer. Then: empties
+     * the pipe towards the client, as stream_send; on_drain comes when it could not all be sent.
+     */
+    struct pipes *(*pour_begin)(struct exchange *exchange);
+    ssize_t (*pour)(struct exchange *exchange, struct pipe *pipe);
 };

@@ -215,6 +215,45 @@ static bool step_head(struct h1_client *client, struct input *in)
     return fill(client, in);
 }
 
+static uint64_t h1_pour_left(const struct client_call *call)
+{
+    const struct h1_client *client = h1_client_of(call->connection);
+    bool is_possible = client->body.framing == HTTP_BODY_LENGTH && client->request_done && pipe_fits(client->stream);
+    return is_possible ? client->body.left : 0;
+}
+
+static ssize_t h1_pour(struct client_call *call, struct pipe *pipe)
+{
+    struct h1_client *client = h1_client_of(call->connection);
+    if (client->state != H1_CLIENT_BODY || client->body.left == 0 || !(client->stream->bits & STREAM_READABLE))
+        return -EAGAIN;
+    size_t len = client->body.left < PIPE_BYTES ? (size_t)client->body.left : PIPE_BYTES;
+    ssize_t n = pipe_fill(pipe, client->stream, len);
+    if (n > 0) {
+        http1_body_skip(&client->body, (uint64_t)n);
+        call->n_body_bytes += (uint64_t)n;
+        client->progressed = true;
+    } else if (n != -EAGAIN) {
+        (void)done(client, n == 0 ? -ECONNRESET : (int)n);
+    }
+    if (n != -EAGAIN)
+        h1_client_tick_later(client);
+    return n;
+}
+
+/* The user takes the body by h1_pour. True when that was the last of it. */
+static bool let_pour(struct h1_client *client)
+{
+    if (!(client->stream->bits & STREAM_READABLE))
+        return false;
+    client->call->events->on_readable(client->call);
+    if (!client->call || client->state != H1_CLIENT_BODY)
+        return false;
+    if (client->body.left > 0 && !client->paused && client->stream->bits & STREAM_READABLE)
+        loop_defer(client->room->loop, &client->task); /* it is the turn of others */
+    return client->body.left == 0;
+}
+
 static bool step_body(struct h1_client *client, struct input *in)
 {
     if (client->paused)
@@ -235,7 +274,7 @@ static bool step_body(struct h1_client *client, struct input *in)
             client->call->events->on_trailers(client->call, trailers);
         return true;
     case HTTP1_BODY_MORE:
-        return fill(client, in);
+        return client->call->events->on_readable ? let_pour(client) : fill(client, in);
     case HTTP1_BODY_END:
         return done(client, 0);
     case HTTP1_BODY_BAD:
@@ -393,6 +432,8 @@ static const struct client_connection_ops h1_client_ops = {
     .pause = h1_pause,
     .cancel = h1_cancel,
     .close = h1_close,
+    .pour_left = h1_pour_left,
+    .pour = h1_pour,
 };
 
 int h1_client_new(struct h1_client_room *room, struct stream *stream, const struct client_owner_ops *owner_ops,

@@ -311,6 +311,34 @@ static int h1_write(struct exchange *exchange, struct slice bytes)
     return h1->writer_waits ? EXCHANGE_FULL : 0;
 }
 
+static struct pipes *h1_pour_begin(struct exchange *exchange)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    struct http_connection *connection = h1->session.connection;
+    bool is_possible = h1->answer == H1_ANSWER_LENGTH && pipe_fits(http_connection_stream(connection));
+    return is_possible ? http_connection_pipes(connection) : NULL;
+}
+
+static ssize_t h1_pour(struct exchange *exchange, struct pipe *pipe)
+{
+    struct h1_session *h1 = h1_of(exchange);
+    ASSERT(h1->is_running && h1->answer == H1_ANSWER_LENGTH && pipe->n_bytes <= h1->answer_left);
+    if (broken(h1))
+        return -EPIPE;
+    ssize_t n = http_connection_send_pipe(h1->session.connection, pipe);
+    if (n > 0) {
+        h1->answer_left -= (uint64_t)n;
+        h1->progressed = true;
+        if (!h1->in_tick)
+            h1_move_deadline(h1);
+    }
+    if (pipe->n_bytes > 0) {
+        h1->writer_waits = h1->pipe_waits = true;
+        tick_later(h1);
+    }
+    return n;
+}
+
 static void h1_flush(struct exchange *exchange)
 {
     (void)http_connection_flush(h1_of(exchange)->session.connection); /* a failure is seen by the tick */
@@ -423,4 +451,6 @@ const struct exchange_ops h1_exchange_ops = {
     .loop = h1_loop,
     .peer = h1_peer,
     .stream = h1_stream,
+    .pour_begin = h1_pour_begin,
+    .pour = h1_pour,
 };

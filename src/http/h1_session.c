@@ -128,7 +128,7 @@ static void begin_exchange(struct h1_session *h1, struct http_request *request)
     h1->keep_alive = request->keep_alive;
     h1->expecting = request->expect_continue;
     h1->may_switch = request->upgrade;
-    h1->holds_continue = h1->paused = h1->writer_waits = false;
+    h1->holds_continue = h1->paused = h1->writer_waits = h1->pipe_waits = false;
     h1->progressed = true;
 }
 
@@ -336,22 +336,32 @@ void h1_move_deadline(struct h1_session *h1)
     http_connection_set_deadline(connection, never ? NSEC_NEVER : now_ns + timeout_ns);
 }
 
+static bool may_write_on(const struct h1_session *h1)
+{
+    const struct http_connection *connection = h1->session.connection;
+    if (!h1->writer_waits || !h1->is_running || h1->answer == H1_ANSWER_DONE)
+        return false;
+    if (h1->pipe_waits && !(http_connection_stream(connection)->bits & STREAM_WRITABLE))
+        return false;
+    return http_connection_unsent(connection) <= http_connection_options(connection)->send_low_bytes;
+}
+
 /* Sends; then lets a writer go on that waited for that, once per tick. */
 static void send_out(struct h1_session *h1, size_t n_unsent_before)
 {
     struct http_connection *connection = h1->session.connection;
     (void)http_connection_flush(connection); /* a failure is seen by the next step */
-    if (h1->writer_waits && h1->is_running && h1->answer != H1_ANSWER_DONE &&
-        http_connection_unsent(connection) <= http_connection_options(connection)->send_low_bytes) {
-        h1->writer_waits = false;
+    if (may_write_on(h1)) {
+        h1->writer_waits = h1->pipe_waits = false;
         if (h1->exchange.app->on_drain)
             h1->exchange.app->on_drain(&h1->exchange);
         (void)http_connection_flush(connection);
         http_connection_wake(connection);
     }
     size_t n_unsent = http_connection_unsent(connection);
-    h1->progressed |= n_unsent < n_unsent_before || (n_unsent > 0) != h1->blocked;
-    h1->blocked = n_unsent > 0;
+    bool is_blocked = n_unsent > 0 || h1->pipe_waits;
+    h1->progressed |= n_unsent < n_unsent_before || is_blocked != h1->blocked;
+    h1->blocked = is_blocked;
 }
 
 static void tick(struct h1_session *h1, struct slice early)

@@ -55,7 +55,8 @@ struct h1_session {
     bool holds_continue : 1;    /* … which the front end says */
     bool may_switch : 1;        /* the request asks for another protocol */
     bool paused : 1;            /* the front end takes no body now */
-    bool writer_waits : 1;      /* the front end waits for on_drain */
+    bool writer_waits : 1;      /* the front end waits for on_drain … */
+    bool pipe_waits : 1;        /* … with bytes in a pipe that the client does not take */
     bool aborted : 1;           /* the front end gave the exchange up */
     bool in_tick : 1;
     bool searched : 1;   /* what is held is an incomplete head */

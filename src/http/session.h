@@ -73,6 +73,8 @@ void http_connection_put(struct http_connection *connection, struct slice bytes)
 int http_connection_flush(struct http_connection *connection);
 /* Sends these at once, behind what was put: for a session that has gathered them itself. As flush. */
 int http_connection_send(struct http_connection *connection, struct slice bytes);
+/* The same for what is in a pipe, as far as the peer takes it. Bytes sent, -EAGAIN or another -errno. */
+ssize_t http_connection_send_pipe(struct http_connection *connection, struct pipe *pipe);
 /* Bytes that wait because the peer does not take them: above options->send_high_bytes writers are told to wait. */
 size_t http_connection_unsent(const struct http_connection *connection);
 bool http_connection_is_broken(const struct http_connection *connection);

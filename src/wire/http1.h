@@ -90,5 +90,8 @@ void http1_body_init(struct http1_body *body, enum http_framing framing, uint64_
 enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes, struct slice *ret_data,
                                      size_t *ret_consumed, struct http_fields *trailers, struct http1_fault *ret_fault);
 
+/* So many bytes of a body with a length were taken by other means; not more than body->left. */
+void http1_body_skip(struct http1_body *body, uint64_t n);
+
 /* The peer closed: 0 when the body was complete or is delimited by close, else -ECONNRESET. */
 int http1_body_close(const struct http1_body *body);

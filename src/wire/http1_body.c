@@ -230,6 +230,14 @@ enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes
     return body->state == DONE ? HTTP1_BODY_END : HTTP1_BODY_MORE;
 }
 
+void http1_body_skip(struct http1_body *body, uint64_t n)
+{
+    ASSERT(body->state == RUN && n <= body->left);
+    body->left -= n;
+    if (body->left == 0)
+        body->state = DONE;
+}
+
 int http1_body_close(const struct http1_body *body)
 {
     return body->state == DONE || body->state == CLOSE ? 0 : -ECONNRESET;
