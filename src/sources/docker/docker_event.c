@@ -107,11 +107,12 @@ static void write_words(struct docker_event *event, const struct action *action,
     add_words(event->words, "", container);
     add_words(event->words, container.len > 0 ? ": " : "", is_network ? SLICE_LIT("network ") : SLICE_LIT(""));
     add_words(event->words, "", name);
-    if (!action->attribute)
+    struct slice value = action->attribute ? text_of(attributes, action->attribute) : (struct slice){0};
+    if (value.len == 0)
         return;
     if (!is_network)
         add_words(event->words, " ", slice_from_str(action->attribute));
-    add_words(event->words, is_network ? " " : "=", text_of(attributes, action->attribute));
+    add_words(event->words, is_network ? " " : "=", value);
 }
 
 /* ------------------------------------------------------------------------------------------------ one event */
