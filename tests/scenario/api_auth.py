@@ -84,13 +84,18 @@ def owners():
         settings = (f"tls.cert={cert}", f"tls.key={key}", f"tls.ca={ca}", "tls.client_auth=optional")
         with Muster(*(word for setting in settings for word in ("--set", setting))) as muster:
 
-            def ask(name, method, path, body=None):
+            def ask(name, method, path, body=None, protocol="rest", header="X: y"):
+                """What REST answers; other protocols refuse in words."""
                 words = ["curl", "-sS", "-m", "10", "--cacert", str(ca), "-X", method]
                 words += ["--cert", f"{place / name}.crt", "--key", f"{place / name}.key"] if name else []
                 words += ["--json", json.dumps(body)] if body else []
+                words += ["-H", header]
                 words.append(f"https://{muster.address()}{path}")
                 done = subprocess.run(words, capture_output=True, timeout=SECONDS)
-                return json.loads(done.stdout)
+                if protocol == "rest":
+                    return json.loads(done.stdout)
+                tap.expect((protocol, done.stdout), (protocol, b"the instance belongs to somebody else\n"))
+                return None
 
             path = instance_path("web", "one")
             record = {"address": "a:1", "check": {"type": "ttl", "interval_ms": 60000}}
@@ -101,9 +106,24 @@ def owners():
                     told = ask(name, method, path + rest, body)
                     tap.expect((method, rest, told["status"], told["type"]),
                                (method, rest, 403, "/problems/not-owner"))
+            for method in ("PUT", "DELETE"):
+                told = ask("mallory", method, "/api/v1/services/web/drain")
+                tap.expect((method, told["status"], told["type"]), (method, 403, "/problems/not-owner"))
             ask("alice", "PUT", path + "/drain", {"reason": "mine"})
             tap.expect(ask("mallory", "GET", path)["drain"]["owner"], "alice")
             tap.expect("revision" in ask("alice", "DELETE", path), True)
+            other_protocols_keep_off(ask)
+
+
+def other_protocols_keep_off(ask):
+    """The names by which the hub and the header registry know what alice owns."""
+    path = instance_path("web", "tcp@a:1")
+    ask("alice", "PUT", path, {"address": "tcp@a:1"})
+    ask(None, "POST", "/services", {"Name": "web", "Addr": "tcp@a:1"}, "hub")
+    ask(None, "DELETE", "/services", {"Name": "web", "Addr": "tcp@a:1"}, "hub")
+    ask(None, "POST", "/srpc/registry/web", None, "srpc", "Srpc-Servers: tcp@a:1")
+    shown = ask("alice", "GET", path)
+    tap.expect((shown["owner"], shown["origin"]), ("alice", "rest"))
 
 
 # What nobody but its owner may do to an instance.
@@ -113,7 +133,9 @@ OTHERS = (
     ("POST", "/renew", None),
     ("POST", "/check", {"passing": True}),
     ("PUT", "/drain", {"reason": "x"}),
+    ("DELETE", "/drain", None),
     ("PUT", "/maintenance", {"reason": "x"}),
+    ("DELETE", "/maintenance", None),
 )
 
 CASES = (nothing_is_shown_or_changed_without_leave, owners)
