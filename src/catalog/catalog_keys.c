@@ -41,7 +41,7 @@ bool keys_is_older(const struct instance *a, const struct instance *b)
 static bool is_same_incarnation(const struct instance *a, const struct instance *b)
 {
     return a->create_revision == b->create_revision && slice_equal(a->record.address, b->record.address) &&
-           slice_equal(a->record.session, b->record.session);
+           slice_equal(instance_details(&a->record)->session, instance_details(&b->record)->session);
 }
 
 /* ------------------------------------------------------------------------------------------------ conflicts */
@@ -109,7 +109,7 @@ static void carry_over(struct instance *model, const struct instance *former)
     model->drain = former->drain;
     model->maintenance = former->maintenance;
     model->reasons = former->reasons;
-    if (!model->record.check) /* nobody will tell any more */
+    if (!instance_details(&model->record)->check) /* nobody will tell any more */
         model->reasons &= ~(REASON_BIT(STARTING) | REASON_BIT(FAILING));
 }
 
@@ -123,7 +123,7 @@ static int show_new(struct catalog *catalog, struct roster_entry *entry, struct 
     model->incarnation = catalog->incarnation + 1;
     if (!edit->is_quiet || model->registered_ms == 0)
         model->registered_ms = catalog->time->wall_ms;
-    model->reasons = model->record.check && !edit->is_quiet ? REASON_BIT(STARTING) : 0;
+    model->reasons = instance_details(&model->record)->check && !edit->is_quiet ? REASON_BIT(STARTING) : 0;
     orders_apply(entry, model);
     int r = ttl_prepare(catalog, entry, model);
     if (r == 0)
@@ -209,7 +209,7 @@ static int key_rewrites(struct catalog *catalog, struct roster_entry *entry, con
         return r;
     if (entry->care)
         entry->care->removal = 0; /* the key that was to be deleted is a newer one now */
-    if (!model.record.check)
+    if (!instance_details(&model.record)->check)
         roster_set_deadline(&catalog->roster, entry, ROSTER_REMOVAL, 0);
     if (!edit.is_quiet)
         remember_writer(entry, written->why);

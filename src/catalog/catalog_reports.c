@@ -71,7 +71,7 @@ static int check_failed(struct catalog *catalog, struct roster_entry *entry, con
     ttl_end(catalog, entry);
     if (r == 0)
         return 0;
-    const struct instance_check *check = entry->instance->record.check;
+    const struct instance_check *check = instance_details(&entry->instance->record)->check;
     if (check && check->remove_after_ms > 0)
         roster_set_deadline(&catalog->roster, entry, ROSTER_REMOVAL,
                             catalog->time->now_ns + check->remove_after_ms * NSEC_PER_MSEC);

@@ -22,8 +22,9 @@
 #define LAST_CALL_NS (500 * NSEC_PER_MSEC)
 
 /* NULL: its check is another one, or none. */
-static const struct instance_check *ttl_check(const struct instance_check *check)
+static const struct instance_check *ttl_check(const struct instance *instance)
 {
+    const struct instance_check *check = instance_details(&instance->record)->check;
     return check && check->type == INSTANCE_CHECK_TTL ? check : NULL;
 }
 
@@ -34,14 +35,14 @@ static nsec_t interval_ns(const struct instance_check *check)
 
 int ttl_prepare(struct catalog *catalog, struct roster_entry *entry, const struct instance *model)
 {
-    if (!ttl_check(model->record.check))
+    if (!ttl_check(model))
         return 0;
     return roster_need_care(&catalog->roster, entry) ? 0 : -ENOMEM;
 }
 
 void ttl_begin(struct catalog *catalog, struct roster_entry *entry)
 {
-    const struct instance_check *check = ttl_check(entry->instance->record.check);
+    const struct instance_check *check = ttl_check(entry->instance);
     if (!check)
         return;
     entry->care->heard_ns = catalog->time->now_ns;
@@ -55,7 +56,7 @@ void ttl_end(struct catalog *catalog, struct roster_entry *entry)
 
 void ttl_adjust(struct catalog *catalog, struct roster_entry *entry)
 {
-    const struct instance_check *check = ttl_check(entry->instance->record.check);
+    const struct instance_check *check = ttl_check(entry->instance);
     if (!check)
         ttl_end(catalog, entry);
     else if (entry->care->deadlines[ROSTER_REPORT] != 0)
@@ -90,7 +91,7 @@ int ttl_due(struct catalog *catalog, struct roster_entry *entry)
         ttl_end(catalog, entry);
         return 0;
     }
-    const struct instance_check *check = ttl_check(entry->instance->record.check);
+    const struct instance_check *check = ttl_check(entry->instance);
     ASSERT(check);
     bool is_first_look = due_ns < entry->care->heard_ns + interval_ns(check) + LAST_CALL_NS;
     if (is_first_look || now_ns > due_ns + LAST_CALL_NS) {

@@ -60,11 +60,11 @@ static size_t instance_bytes(const struct instance *instance)
 {
     if (!instance)
         return 0;
-    const struct instance_record *record = &instance->record;
-    size_t n = sizeof(*instance) + instance->key.len + record->address.len +
-               ((size_t)record->n_tags + record->n_needs) * sizeof(record->tags[0]);
-    for (unsigned i = 0; i < record->n_metadata; i++)
-        n += sizeof(record->metadata[i]) + record->metadata[i].name.len + record->metadata[i].value.len;
+    const struct instance_details *details = instance_details(&instance->record);
+    size_t n = sizeof(*instance) + instance->key.len + instance->record.address.len +
+               ((size_t)details->n_tags + details->n_needs) * sizeof(details->tags[0]);
+    for (unsigned i = 0; i < details->n_metadata; i++)
+        n += sizeof(details->metadata[i]) + details->metadata[i].name.len + details->metadata[i].value.len;
     return n;
 }
 

@@ -330,13 +330,13 @@ static void account(struct directory *directory, struct directory_service *draft
         atomic_fetch_sub_explicit(&directory->by_status[instance_status(before)], 1, memory_order_relaxed);
         draft->n_instances--;
         draft->n_offered -= instance_offer(before) == INSTANCE_OFFERED;
-        draft->n_owned -= before->record.owner.len > 0;
+        draft->n_owned -= instance_details(&before->record)->owner.len > 0;
     }
     if (after) {
         atomic_fetch_add_explicit(&directory->by_status[instance_status(after)], 1, memory_order_relaxed);
         draft->n_instances++;
         draft->n_offered += instance_offer(after) == INSTANCE_OFFERED;
-        draft->n_owned += after->record.owner.len > 0;
+        draft->n_owned += instance_details(&after->record)->owner.len > 0;
     }
     draft->revision = stamp->revision;
     if (draft->n_offered > 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making instances. Memory per instance is an aim, so all of one lies in one allocation: the struct, its check and
- * orders, its lists, its texts. A text that occurs in those packed before costs nothing: the names of service and
+ * Making instances. Memory per instance is an aim, so all of one lies in one allocation: the struct, its details, check
+ * and orders, its lists, its texts. A text that occurs in those packed before costs nothing: the names of service and
  * instance are in the key, host and protocol mostly in the address.
  *
  * How much room that saves is known only after packing, so an instance is packed twice: once into the room that it
@@ -84,19 +84,35 @@ static const struct instance_check *pack_check(struct packer *packer, const stru
     return copy;
 }
 
+static bool is_empty(const struct instance_details *details)
+{
+    return details->zone.len == 0 && details->owner.len == 0 && details->session.len == 0 && details->n_tags == 0 &&
+           details->n_needs == 0 && details->n_metadata == 0 && !details->check;
+}
+
+static const struct instance_details *pack_details(struct packer *packer, const struct instance_details *details)
+{
+    if (is_empty(details))
+        return NULL;
+    struct instance_details *copy = pack_object(packer, sizeof(*copy));
+    *copy = *details;
+    copy->zone = pack_text(packer, details->zone);
+    copy->owner = pack_text(packer, details->owner);
+    copy->session = pack_text(packer, details->session);
+    copy->check = pack_check(packer, details->check);
+    copy->tags = pack_list(packer, details->tags, details->n_tags);
+    copy->needs = pack_list(packer, details->needs, details->n_needs);
+    copy->metadata = pack_pairs(packer, details->metadata, details->n_metadata);
+    return copy;
+}
+
 static void pack_record(struct packer *packer, struct instance_record *record)
 {
     record->address = pack_text(packer, record->address);
     record->protocol = pack_text(packer, record->protocol);
     record->host = pack_text(packer, record->host);
     record->origin = pack_text(packer, record->origin);
-    record->zone = pack_text(packer, record->zone);
-    record->owner = pack_text(packer, record->owner);
-    record->session = pack_text(packer, record->session);
-    record->check = pack_check(packer, record->check);
-    record->tags = pack_list(packer, record->tags, record->n_tags);
-    record->needs = pack_list(packer, record->needs, record->n_needs);
-    record->metadata = pack_pairs(packer, record->metadata, record->n_metadata);
+    record->details = pack_details(packer, instance_details(record));
 }
 
 static size_t order_objects(const struct instance_order *order)
@@ -107,11 +123,11 @@ static size_t order_objects(const struct instance_order *order)
 /* Bytes of what lies between the struct and its texts. */
 static size_t object_bytes(const struct instance *model)
 {
-    const struct instance_record *record = &model->record;
+    const struct instance_details *details = instance_details(&model->record);
     return order_objects(model->drain) + order_objects(model->maintenance) +
-           (record->check ? sizeof(*record->check) : 0) +
-           ((size_t)record->n_tags + record->n_needs) * sizeof(record->tags[0]) +
-           record->n_metadata * sizeof(record->metadata[0]);
+           (is_empty(details) ? 0 : sizeof(*details)) + (details->check ? sizeof(*details->check) : 0) +
+           ((size_t)details->n_tags + details->n_needs) * sizeof(details->tags[0]) +
+           details->n_metadata * sizeof(details->metadata[0]);
 }
 
 static size_t order_texts(const struct instance_order *order)
@@ -123,17 +139,18 @@ static size_t order_texts(const struct instance_order *order)
 static size_t text_bytes(const struct instance *model)
 {
     const struct instance_record *record = &model->record;
+    const struct instance_details *details = instance_details(record);
     size_t n = model->key.len + model->service.len + model->id.len + record->address.len + record->protocol.len +
-               record->host.len + record->zone.len + record->origin.len + record->owner.len + record->session.len +
+               record->host.len + record->origin.len + details->zone.len + details->owner.len + details->session.len +
                order_texts(model->drain) + order_texts(model->maintenance);
-    if (record->check)
-        n += record->check->target.len;
-    for (unsigned i = 0; i < record->n_tags; i++)
-        n += record->tags[i].len;
-    for (unsigned i = 0; i < record->n_needs; i++)
-        n += record->needs[i].len;
-    for (unsigned i = 0; i < record->n_metadata; i++)
-        n += record->metadata[i].name.len + record->metadata[i].value.len;
+    if (details->check)
+        n += details->check->target.len;
+    for (unsigned i = 0; i < details->n_tags; i++)
+        n += details->tags[i].len;
+    for (unsigned i = 0; i < details->n_needs; i++)
+        n += details->needs[i].len;
+    for (unsigned i = 0; i < details->n_metadata; i++)
+        n += details->metadata[i].name.len + details->metadata[i].value.len;
     return n;
 }
 
@@ -191,6 +208,12 @@ void instance_unref(const struct instance *instance)
     if (!instance || atomic_fetch_sub_explicit(refs_of(instance), 1, memory_order_acq_rel) > 1)
         return;
     free((void *)(uintptr_t)instance);
+}
+
+const struct instance_details *instance_details(const struct instance_record *record)
+{
+    static const struct instance_details none;
+    return record->details ? record->details : &none;
 }
 
 enum instance_reason instance_status(const struct instance *instance)

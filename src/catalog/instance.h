@@ -68,21 +68,26 @@ struct instance_check {
     uint32_t remove_after_ms;  /* failing for so long: deregistered; 0: never */
 };
 
+/* The part of a record that most instances have nothing of: aside, so that those take less memory. */
+struct instance_details {
+    struct slice zone;
+    struct slice owner;   /* authenticated name; "": nobody's */
+    struct slice session; /* a registration held by a connection: which; "" none */
+    uint16_t n_tags, n_needs, n_metadata;
+    const struct slice *tags, *needs; /* needs: names of required services */
+    const struct instance_pair *metadata;
+    const struct instance_check *check; /* NULL: only its lease says that it lives */
+};
+
 /* What was registered. */
 struct instance_record {
     struct slice address;  /* verbatim, as its own protocol answers it: "tcp@127.0.0.1:9000" */
     struct slice protocol; /* "tcp", "http", "grpc", ...; "" unknown */
     struct slice host;     /* name or IP without brackets; "" for unix sockets and what is no address */
-    struct slice zone;
-    struct slice origin;  /* which protocol or source registered it: "srpc", "hub", "rest", "etcd", "docker" */
-    struct slice owner;   /* authenticated name; "": nobody's */
-    struct slice session; /* a registration held by a connection: which; "" none */
+    struct slice origin;   /* which protocol or source registered it: "srpc", "hub", "rest", "etcd", "docker" */
     uint16_t port;
-    uint16_t weight; /* 1 unless told; 0: gets nothing */
-    uint16_t n_tags, n_needs, n_metadata;
-    const struct slice *tags, *needs; /* needs: names of required services */
-    const struct instance_pair *metadata;
-    const struct instance_check *check; /* NULL: only its lease says that it lives */
+    uint16_t weight;                        /* 1 unless told; 0: gets nothing */
+    const struct instance_details *details; /* NULL: nothing of it. Read it by instance_details */
 };
 
 /* Drain and maintenance. */
@@ -115,6 +120,9 @@ int instance_new(const struct instance *model, struct instance **ret_instance);
 const struct instance *instance_ref(const struct instance *instance);
 /* Accepts NULL. What readers can still reach is held by the directory, so any thread may drop its own reference. */
 void instance_unref(const struct instance *instance);
+
+/* Never NULL: of a record without, those that are all empty. */
+const struct instance_details *instance_details(const struct instance_record *record);
 
 /* The weightiest of its reasons, or INSTANCE_UP. */
 enum instance_reason instance_status(const struct instance *instance);

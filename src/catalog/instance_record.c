@@ -35,6 +35,7 @@ struct reader {
     struct arena *arena;
     struct err *err;
     struct instance_record *record;
+    struct instance_details *details;
     struct instance_check *check;
 };
 
@@ -154,17 +155,17 @@ static int read_weight(struct reader *reader, const char *name, json_t *value)
 
 static int read_zone(struct reader *reader, const char *name, json_t *value)
 {
-    return read_text(reader, name, value, &reader->record->zone);
+    return read_text(reader, name, value, &reader->details->zone);
 }
 
 static int read_tags(struct reader *reader, const char *name, json_t *value)
 {
-    return read_list(reader, name, value, &reader->record->tags, &reader->record->n_tags);
+    return read_list(reader, name, value, &reader->details->tags, &reader->details->n_tags);
 }
 
 static int read_needs(struct reader *reader, const char *name, json_t *value)
 {
-    return read_list(reader, name, value, &reader->record->needs, &reader->record->n_needs);
+    return read_list(reader, name, value, &reader->details->needs, &reader->details->n_needs);
 }
 
 static int read_metadata(struct reader *reader, const char *name, json_t *value)
@@ -187,8 +188,8 @@ static int read_metadata(struct reader *reader, const char *name, json_t *value)
             return r;
         i++;
     }
-    reader->record->metadata = n > 0 ? pairs : NULL;
-    reader->record->n_metadata = (uint16_t)n;
+    reader->details->metadata = n > 0 ? pairs : NULL;
+    reader->details->n_metadata = (uint16_t)n;
     return 0;
 }
 
@@ -256,7 +257,7 @@ static int read_check(struct reader *reader, const char *name, json_t *value)
     if (!reader->check)
         return -ENOMEM;
     *reader->check = check_default;
-    reader->record->check = reader->check;
+    reader->details->check = reader->check;
     int r = read_members(reader, value, members, ARRAY_LEN(members));
     return r < 0 && r != -ENOMEM ? err_wrap(reader->err, r, "\"%s\"", name) : r;
 }
@@ -268,12 +269,12 @@ static int read_origin(struct reader *reader, const char *name, json_t *value)
 
 static int read_owner(struct reader *reader, const char *name, json_t *value)
 {
-    return read_text(reader, name, value, &reader->record->owner);
+    return read_text(reader, name, value, &reader->details->owner);
 }
 
 static int read_session(struct reader *reader, const char *name, json_t *value)
 {
-    return read_text(reader, name, value, &reader->record->session);
+    return read_text(reader, name, value, &reader->details->session);
 }
 
 static int read_unknown(struct reader *reader, const char *name, const struct member *members, size_t n_members)
@@ -320,8 +321,13 @@ int instance_record_parse(struct slice json, enum instance_record_strictness str
         {"metadata", read_metadata}, {"check", read_check},       {"origin", read_origin}, {"owner", read_owner},
         {"session", read_session},
     };
-    struct instance_record record = {.weight = 1};
-    struct reader reader = {.strictness = strictness, .arena = arena, .err = err, .record = &record};
+    struct instance_details *details = arena_alloc(arena, sizeof(*details));
+    if (!details)
+        return -ENOMEM;
+    *details = (struct instance_details){0};
+    struct instance_record record = {.weight = 1, .details = details};
+    struct reader reader = {
+        .strictness = strictness, .arena = arena, .err = err, .record = &record, .details = details};
     json_auto_t *value = NULL;
     int r = json_parse(json, &limits, &value, err);
     if (r < 0)
@@ -368,14 +374,14 @@ static void write_address(struct json_writer *json, const struct instance_record
         json_writer_member_i64(json, SLICE_LIT("port"), record->port);
 }
 
-static void write_metadata(struct json_writer *json, const struct instance_record *record)
+static void write_metadata(struct json_writer *json, const struct instance_details *details)
 {
-    if (record->n_metadata == 0)
+    if (details->n_metadata == 0)
         return;
     json_writer_key(json, SLICE_LIT("metadata"));
     json_writer_begin_object(json);
-    for (unsigned i = 0; i < record->n_metadata; i++)
-        json_writer_member_str(json, record->metadata[i].name, record->metadata[i].value);
+    for (unsigned i = 0; i < details->n_metadata; i++)
+        json_writer_member_str(json, details->metadata[i].name, details->metadata[i].value);
     json_writer_end_object(json);
 }
 
@@ -400,20 +406,21 @@ static void write_check(struct json_writer *json, const struct instance_check *c
 
 void instance_record_write(struct buf *buf, const struct instance_record *record)
 {
+    const struct instance_details *details = instance_details(record);
     struct json_writer json;
     json_writer_init(&json, buf);
     json_writer_begin_object(&json);
     write_address(&json, record);
     if (record->weight != 1)
         json_writer_member_i64(&json, SLICE_LIT("weight"), record->weight);
-    json_writer_member_filled(&json, SLICE_LIT("zone"), record->zone);
-    write_list(&json, SLICE_LIT("tags"), record->tags, record->n_tags);
-    write_list(&json, SLICE_LIT("needs"), record->needs, record->n_needs);
-    write_metadata(&json, record);
-    write_check(&json, record->check);
+    json_writer_member_filled(&json, SLICE_LIT("zone"), details->zone);
+    write_list(&json, SLICE_LIT("tags"), details->tags, details->n_tags);
+    write_list(&json, SLICE_LIT("needs"), details->needs, details->n_needs);
+    write_metadata(&json, details);
+    write_check(&json, details->check);
     json_writer_member_filled(&json, SLICE_LIT("origin"), record->origin);
-    json_writer_member_filled(&json, SLICE_LIT("owner"), record->owner);
-    json_writer_member_filled(&json, SLICE_LIT("session"), record->session);
+    json_writer_member_filled(&json, SLICE_LIT("owner"), details->owner);
+    json_writer_member_filled(&json, SLICE_LIT("session"), details->session);
     json_writer_end_object(&json);
 }
 
@@ -429,7 +436,7 @@ static bool lists_equal(const struct slice *a, unsigned n_a, const struct slice 
     return true;
 }
 
-static bool metadata_equal(const struct instance_record *a, const struct instance_record *b)
+static bool metadata_equal(const struct instance_details *a, const struct instance_details *b)
 {
     if (a->n_metadata != b->n_metadata)
         return false;
@@ -449,12 +456,17 @@ static bool checks_equal(const struct instance_check *a, const struct instance_c
            a->to_pass == b->to_pass && a->remove_after_ms == b->remove_after_ms;
 }
 
+static bool details_equal(const struct instance_details *a, const struct instance_details *b)
+{
+    return slice_equal(a->zone, b->zone) && slice_equal(a->owner, b->owner) && slice_equal(a->session, b->session) &&
+           lists_equal(a->tags, a->n_tags, b->tags, b->n_tags) &&
+           lists_equal(a->needs, a->n_needs, b->needs, b->n_needs) && metadata_equal(a, b) &&
+           checks_equal(a->check, b->check);
+}
+
 bool instance_record_equal(const struct instance_record *a, const struct instance_record *b)
 {
     return slice_equal(a->address, b->address) && slice_equal(a->protocol, b->protocol) &&
            slice_equal(a->host, b->host) && a->port == b->port && a->weight == b->weight &&
-           slice_equal(a->zone, b->zone) && slice_equal(a->origin, b->origin) && slice_equal(a->owner, b->owner) &&
-           slice_equal(a->session, b->session) && lists_equal(a->tags, a->n_tags, b->tags, b->n_tags) &&
-           lists_equal(a->needs, a->n_needs, b->needs, b->n_needs) && metadata_equal(a, b) &&
-           checks_equal(a->check, b->check);
+           slice_equal(a->origin, b->origin) && details_equal(instance_details(a), instance_details(b));
 }

@@ -32,7 +32,7 @@
 
 enum instance_record_strictness { INSTANCE_RECORD_STRICT, INSTANCE_RECORD_LENIENT };
 
-/* 0, -EINVAL with words that name the member and what was expected, -ENOMEM. Slices live in the arena. */
+/* 0, -EINVAL with words that name the member and what was expected, -ENOMEM. Texts and details live in the arena. */
 int instance_record_parse(struct slice json, enum instance_record_strictness strictness, struct arena *arena,
                           struct instance_record *ret_record, struct err *err);
 

@@ -198,12 +198,14 @@ static int read_address(struct slice value, struct instance_record *ret_record)
 static int read_naming_metadata(const json_t *metadata, struct arena *arena, struct instance_record *record)
 {
     size_t n = json_is_string(metadata) ? 1 : json_object_size(metadata);
+    struct instance_details *details = arena_alloc(arena, sizeof(*details));
     struct instance_pair *pairs = arena_alloc(arena, min_size(n, INSTANCE_RECORD_LIST_MAX) * sizeof(pairs[0]));
-    if (!pairs)
+    if (!details || !pairs)
         return -ENOMEM;
-    record->metadata = pairs;
+    *details = (struct instance_details){.metadata = pairs};
+    record->details = details;
     if (json_is_string(metadata)) {
-        record->n_metadata = 1;
+        details->n_metadata = 1;
         pairs[0].name = SLICE_LIT("metadata");
         return arena_copy(arena, slice_from_str(json_string_value(metadata)), &pairs[0].value);
     }
@@ -211,9 +213,9 @@ static int read_naming_metadata(const json_t *metadata, struct arena *arena, str
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)metadata, name, value)
     {
-        if (!json_is_string(value) || record->n_metadata == INSTANCE_RECORD_LIST_MAX)
+        if (!json_is_string(value) || details->n_metadata == INSTANCE_RECORD_LIST_MAX)
             continue;
-        struct instance_pair *pair = &pairs[record->n_metadata++];
+        struct instance_pair *pair = &pairs[details->n_metadata++];
         if (arena_copy(arena, slice_from_str(name), &pair->name) < 0 ||
             arena_copy(arena, slice_from_str(json_string_value(value)), &pair->value) < 0)
             return -ENOMEM;

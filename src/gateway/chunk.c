@@ -48,8 +48,9 @@ void target_unref(const struct target *target)
 
 bool instance_has_voice(const struct instance *instance)
 {
-    for (unsigned i = 0; i < instance->record.n_metadata; i++) {
-        struct slice name = instance->record.metadata[i].name;
+    const struct instance_details *details = instance_details(&instance->record);
+    for (unsigned i = 0; i < details->n_metadata; i++) {
+        struct slice name = details->metadata[i].name;
         if (slice_equal_str(name, "expose") || slice_starts_with(name, SLICE_LIT("gateway.")))
             return true;
     }

@@ -10,9 +10,14 @@ static bool is_watched(const struct instance *instance)
     return INSTANCE_HAS(instance, HELD) || INSTANCE_HAS(instance, SUSPECT);
 }
 
+static const struct instance_check *check_of(const struct instance *instance)
+{
+    return instance_details(&instance->record)->check;
+}
+
 static bool is_checked(const struct instance *instance)
 {
-    const struct instance_check *check = instance->record.check;
+    const struct instance_check *check = check_of(instance);
     return check && check->type != INSTANCE_CHECK_TTL;
 }
 
@@ -25,7 +30,7 @@ static bool is_same_check(const struct instance *a, const struct instance *b)
 {
     if (!is_checked(a) || !is_checked(b))
         return is_checked(a) == is_checked(b);
-    const struct instance_check *was = a->record.check, *is = b->record.check;
+    const struct instance_check *was = check_of(a), *is = check_of(b);
     return was->type == is->type && was->interval_ms == is->interval_ms && slice_equal(was->target, is->target);
 }
 
@@ -54,7 +59,7 @@ nsec_t patient_first_pause(struct patient *patient, struct random *random, bool 
     if (is_new || !is_checked(patient->instance))
         return 0;
     patient->is_spread = true;
-    return part_of(random, patient->instance->record.check->interval_ms * NSEC_PER_MSEC, 0, 100);
+    return part_of(random, check_of(patient->instance)->interval_ms * NSEC_PER_MSEC, 0, 100);
 }
 
 nsec_t patient_next_pause(struct patient *patient, struct random *random, nsec_t watch_ns)
@@ -62,7 +67,7 @@ nsec_t patient_next_pause(struct patient *patient, struct random *random, nsec_t
     const struct instance *instance = patient->instance;
     if (is_watched(instance))
         return part_of(random, watch_ns, 95, 105);
-    const struct instance_check *check = instance->record.check;
+    const struct instance_check *check = check_of(instance);
     nsec_t interval_ns = check->interval_ms * NSEC_PER_MSEC;
     if (patient->n_bad > 0 && check->retry_ms > 0)
         return part_of(random, check->retry_ms * NSEC_PER_MSEC, 95, 105);
@@ -73,7 +78,7 @@ nsec_t patient_next_pause(struct patient *patient, struct random *random, nsec_t
 
 bool patient_count(struct patient *patient, enum probe_verdict verdict)
 {
-    const struct instance_check *check = patient->instance->record.check;
+    const struct instance_check *check = check_of(patient->instance);
     if (verdict == PROBE_VOID)
         return false;
     bool is_good = verdict == PROBE_GOOD;

@@ -193,7 +193,7 @@ static int ask_grpc(struct probe *probe, const struct instance_record *record)
     };
     struct errand_request *request = &probe->errand.request;
     bool is_tls = slice_equal_str(record->protocol, "grpcs") || slice_equal_str(record->protocol, "https");
-    struct slice service = record->check->target;
+    struct slice service = instance_details(record)->check->target;
     char prefix[GRPC_PREFIX_BYTES];
     if (service.len > SERVICE_MAX)
         return -EINVAL;
@@ -214,7 +214,7 @@ static int ask_grpc(struct probe *probe, const struct instance_record *record)
 static int ask_http(struct probe *probe, const struct instance_record *record)
 {
     struct errand_request *request = &probe->errand.request;
-    struct slice target = record->check->target;
+    struct slice target = instance_details(record)->check->target;
     request->method = SLICE_LIT("GET");
     bool is_read = read_url(target, request, probe->kit->tls) || read_path(target, record, request, probe->kit->tls);
     return is_read ? 0 : -EINVAL;
@@ -222,14 +222,14 @@ static int ask_http(struct probe *probe, const struct instance_record *record)
 
 static int ask_tcp(struct probe *probe, const struct instance_record *record)
 {
-    struct slice target = record->check->target;
+    struct slice target = instance_details(record)->check->target;
     return slice_is_empty(target) || read_place(target, &probe->errand.request) ? 0 : -EINVAL;
 }
 
 /* 0, -ENOMEM, or -EINVAL: there is nothing that could be asked. */
 static int make_request(struct probe *probe, const struct instance_record *record)
 {
-    const struct instance_check *check = record->check;
+    const struct instance_check *check = instance_details(record)->check;
     unsigned timeout_ms = check ? check->timeout_ms : KNOCK_TIMEOUT_MS;
     probe->errand.request =
         (struct errand_request){.timeout_ns = timeout_ms * NSEC_PER_MSEC, .body_max_bytes = ANSWER_MAX};
@@ -289,7 +289,7 @@ static bool was_held_up(const struct probe *probe)
  */
 static void refuse(struct probe *probe)
 {
-    const struct instance_check *check = probe->instance->record.check;
+    const struct instance_check *check = instance_details(&probe->instance->record)->check;
     probe->verdict = check && check->type != INSTANCE_CHECK_TTL ? PROBE_BAD : PROBE_VOID;
     (void)snprintf(probe->evidence, sizeof(probe->evidence), "its check names nothing that could be asked");
 }

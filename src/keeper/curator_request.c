@@ -137,8 +137,8 @@ static const struct instance *find(const struct curator_request *request)
 
 bool curator_may_change(const struct curator_request *request, const struct instance *instance)
 {
-    return instance->record.owner.len == 0 || request->is_admin ||
-           slice_equal(instance->record.owner, request->identity);
+    struct slice owner = instance_details(&instance->record)->owner;
+    return owner.len == 0 || request->is_admin || slice_equal(owner, request->identity);
 }
 
 /* As the timeline of the instance will tell, unless there is no memory for that. */
@@ -215,16 +215,18 @@ static void write_record(struct curator_request *request, bool grants)
     write_parts(request, grants);
 }
 
-static struct instance_record record_of(const struct curator_request *request, const struct instance *instance)
+/* To whom it belongs from now on. */
+static struct slice owner_of(const struct curator_request *request, const struct instance *instance)
 {
-    struct instance_record record = *request->record;
-    record.owner = request->is_admin && instance ? instance->record.owner : request->identity;
-    return record;
+    return request->is_admin && instance ? instance_details(&instance->record)->owner : request->identity;
 }
 
 static void register_anew(struct curator_request *request, const struct instance *instance, int64_t left_ms)
 {
-    const struct instance_record record = record_of(request, instance);
+    struct instance_record record = *request->record;
+    struct instance_details details = *instance_details(&record);
+    details.owner = owner_of(request, instance);
+    record.details = &details;
     instance_record_key(&request->key, request->service, request->id);
     request->value.limit = INSTANCE_RECORD_VALUE_MAX;
     instance_record_write(&request->value, &record);
@@ -260,7 +262,10 @@ static void submit_register(struct curator_request *request)
         answer_now(request, CURATOR_FOREIGN);
         return;
     }
-    const struct instance_record record = record_of(request, instance);
+    struct instance_record record = *request->record;
+    struct instance_details details = *instance_details(&record);
+    details.owner = owner_of(request, instance);
+    record.details = &details;
     bool is_same = instance && !INSTANCE_HAS(instance, HELD) && instance_record_equal(&instance->record, &record) &&
                    is_current(request, instance);
     int64_t left_ms = instance ? touch(request, instance) : 0;

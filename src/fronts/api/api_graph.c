@@ -51,12 +51,12 @@ static void add_edge(struct graph *graph, struct slice from, struct slice to)
 }
 
 /* Instances of a service mostly need the same: one that needs what the one before it did adds nothing. */
-static bool needs_the_same(const struct instance *a, const struct instance *b)
+static bool needs_the_same(const struct instance_details *a, const struct instance_details *b)
 {
-    if (!a || a->record.n_needs != b->record.n_needs)
+    if (!a || a->n_needs != b->n_needs)
         return false;
-    for (unsigned i = 0; i < a->record.n_needs; i++)
-        if (!slice_equal(a->record.needs[i], b->record.needs[i]))
+    for (unsigned i = 0; i < a->n_needs; i++)
+        if (!slice_equal(a->needs[i], b->needs[i]))
             return false;
     return true;
 }
@@ -65,15 +65,16 @@ static bool add_service(void *ctx, const struct directory_service *service)
 {
     struct graph *graph = ctx;
     struct directory_cursor at = {.service = service};
-    const struct instance *before = NULL;
+    const struct instance_details *before = NULL;
     add_node(graph, directory_name(service), service);
-    for (const struct instance *instance; (instance = directory_next(&at)); before = instance) {
-        if (needs_the_same(before, instance))
-            continue;
-        for (unsigned i = 0; graph->result == 0 && i < instance->record.n_needs; i++) {
-            add_edge(graph, directory_name(service), instance->record.needs[i]);
-            add_node(graph, instance->record.needs[i], NULL);
+    for (const struct instance *instance; (instance = directory_next(&at));) {
+        const struct instance_details *details = instance_details(&instance->record);
+        bool is_told = needs_the_same(before, details);
+        for (unsigned i = 0; graph->result == 0 && !is_told && i < details->n_needs; i++) {
+            add_edge(graph, directory_name(service), details->needs[i]);
+            add_node(graph, details->needs[i], NULL);
         }
+        before = details;
     }
     return graph->result == 0;
 }

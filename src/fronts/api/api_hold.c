@@ -210,7 +210,7 @@ static int copy_texts(struct hold *hold, const struct curator_request *request)
     if (r == 0)
         r = arena_copy(&hold->arena, request->id, &hold->id);
     if (r == 0)
-        r = arena_copy(&hold->arena, request->record->session, &hold->session);
+        r = arena_copy(&hold->arena, instance_details(request->record)->session, &hold->session);
     if (r == 0)
         r = arena_copy(&hold->arena, request->origin.actor, &hold->actor);
     return r;
@@ -260,7 +260,7 @@ void api_hold_begin(struct api *api, struct change *change, int64_t grace_ms)
 {
     struct hold *hold = hold_new(api, change, grace_ms);
     const struct instance *instance = hold ? find(hold) : NULL;
-    if (!instance || !slice_equal(instance->record.session, hold->session)) {
+    if (!instance || !slice_equal(instance_details(&instance->record)->session, hold->session)) {
         if (change->exchange && hold)
             api_refuse(change->exchange, 409, NULL, "it was registered, and is somebody else's already");
         else if (change->exchange)

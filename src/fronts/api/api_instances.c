@@ -103,6 +103,12 @@ static void report_check(struct change *change, const struct instance *instance,
         api_respond_revision(change->exchange, 202, catalog_revision(curator_catalog(change->curator)));
 }
 
+static bool has_ttl_check(const struct instance *instance)
+{
+    const struct instance_check *check = instance_details(&instance->record)->check;
+    return check && check->type == INSTANCE_CHECK_TTL;
+}
+
 static void on_check(struct exchange *exchange, struct slice body)
 {
     struct change *change = exchange->state;
@@ -114,7 +120,7 @@ static void on_check(struct exchange *exchange, struct slice body)
         api_refuse(exchange, 400, NULL, "\"passing\": expected true or false");
     else if (!instance)
         api_refuse(exchange, 404, "unknown-instance", "the service has no such instance");
-    else if (!instance->record.check || instance->record.check->type != INSTANCE_CHECK_TTL)
+    else if (!has_ttl_check(instance))
         api_refuse(exchange, 409, NULL, "the instance was not registered with a check of the type \"ttl\"");
     else if (!curator_may_change(&change->request, instance))
         api_refuse(exchange, 403, "not-owner", "the instance belongs to somebody else");

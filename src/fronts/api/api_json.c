@@ -15,12 +15,12 @@ static void write_list(struct json_writer *json, struct slice key, const struct 
     json_writer_end_array(json);
 }
 
-static void write_metadata(struct json_writer *json, const struct instance_record *record)
+static void write_metadata(struct json_writer *json, const struct instance_details *details)
 {
     json_writer_key(json, SLICE_LIT("metadata"));
     json_writer_begin_object(json);
-    for (unsigned i = 0; i < record->n_metadata; i++)
-        json_writer_member_str(json, record->metadata[i].name, record->metadata[i].value);
+    for (unsigned i = 0; i < details->n_metadata; i++)
+        json_writer_member_str(json, details->metadata[i].name, details->metadata[i].value);
     json_writer_end_object(json);
 }
 
@@ -41,20 +41,21 @@ static void write_check(struct json_writer *json, const struct instance_check *c
 
 static void write_record(struct json_writer *json, const struct instance_record *record)
 {
+    const struct instance_details *details = instance_details(record);
     json_writer_member_str(json, SLICE_LIT("address"), record->address);
     json_writer_member_str(json, SLICE_LIT("protocol"), record->protocol);
     json_writer_member_str(json, SLICE_LIT("host"), record->host);
     json_writer_member_i64(json, SLICE_LIT("port"), record->port);
     json_writer_member_i64(json, SLICE_LIT("weight"), record->weight);
-    json_writer_member_filled(json, SLICE_LIT("zone"), record->zone);
-    write_list(json, SLICE_LIT("tags"), record->tags, record->n_tags);
-    write_list(json, SLICE_LIT("needs"), record->needs, record->n_needs);
-    write_metadata(json, record);
-    if (record->check)
-        write_check(json, record->check);
+    json_writer_member_filled(json, SLICE_LIT("zone"), details->zone);
+    write_list(json, SLICE_LIT("tags"), details->tags, details->n_tags);
+    write_list(json, SLICE_LIT("needs"), details->needs, details->n_needs);
+    write_metadata(json, details);
+    if (details->check)
+        write_check(json, details->check);
     json_writer_member_filled(json, SLICE_LIT("origin"), record->origin);
-    json_writer_member_filled(json, SLICE_LIT("owner"), record->owner);
-    json_writer_member_filled(json, SLICE_LIT("session"), record->session);
+    json_writer_member_filled(json, SLICE_LIT("owner"), details->owner);
+    json_writer_member_filled(json, SLICE_LIT("session"), details->session);
 }
 
 static void write_order(struct json_writer *json, struct slice key, const struct instance_order *order)

@@ -17,28 +17,28 @@ static void write_label_name(struct buf *name, struct slice text)
     }
 }
 
-static void write_metadata(struct json_writer *json, const struct instance_record *record)
+static void write_metadata(struct json_writer *json, const struct instance_details *details)
 {
     struct buf name = {0};
-    for (unsigned i = 0; i < record->n_metadata; i++) {
+    for (unsigned i = 0; i < details->n_metadata; i++) {
         buf_reset(&name);
         buf_append_str(&name, "__meta_muster_metadata_");
-        write_label_name(&name, record->metadata[i].name);
+        write_label_name(&name, details->metadata[i].name);
         if (buf_error(&name) == 0)
-            json_writer_member_str(json, buf_slice(&name), record->metadata[i].value);
+            json_writer_member_str(json, buf_slice(&name), details->metadata[i].value);
     }
     buf_deinit(&name);
 }
 
 /* ",a,b,": so that a regular expression finds a tag by its commas. */
-static void write_tags(struct json_writer *json, const struct instance_record *record)
+static void write_tags(struct json_writer *json, const struct instance_details *details)
 {
     struct buf tags = {0};
-    for (unsigned i = 0; i < record->n_tags; i++) {
+    for (unsigned i = 0; i < details->n_tags; i++) {
         buf_append_char(&tags, ',');
-        buf_append(&tags, record->tags[i]);
+        buf_append(&tags, details->tags[i]);
     }
-    if (record->n_tags > 0)
+    if (details->n_tags > 0)
         buf_append_char(&tags, ',');
     if (buf_error(&tags) == 0)
         json_writer_member_str(json, SLICE_LIT("__meta_muster_tags"), buf_slice(&tags));
@@ -57,6 +57,7 @@ static void write_target(struct json_writer *json, const struct instance_record 
 static void write_group(struct json_writer *json, const struct instance *instance)
 {
     const struct instance_record *record = &instance->record;
+    const struct instance_details *details = instance_details(record);
     bool is_offered = instance_offer(instance) == INSTANCE_OFFERED;
     if (record->host.len == 0 || record->port == 0)
         return;
@@ -70,9 +71,9 @@ static void write_group(struct json_writer *json, const struct instance *instanc
     json_writer_member_str(json, SLICE_LIT("__meta_muster_offered"),
                            is_offered ? SLICE_LIT("true") : SLICE_LIT("false"));
     json_writer_member_str(json, SLICE_LIT("__meta_muster_protocol"), record->protocol);
-    json_writer_member_str(json, SLICE_LIT("__meta_muster_zone"), record->zone);
-    write_tags(json, record);
-    write_metadata(json, record);
+    json_writer_member_str(json, SLICE_LIT("__meta_muster_zone"), details->zone);
+    write_tags(json, details);
+    write_metadata(json, details);
     json_writer_end_object(json);
     json_writer_end_object(json);
 }

@@ -40,6 +40,7 @@ static const struct api_member members[] = {
 /* What is to be registered, and how. Lives in the change's arena. */
 struct registration {
     struct instance_record record;
+    struct instance_details details; /* of the record, when it is held */
     struct api *api;
     bool is_held;
     int64_t grace_ms;
@@ -124,6 +125,14 @@ static bool read_record(struct change *change, json_t *object, struct registrati
     return true;
 }
 
+/* What is held has a session: the one that was asked for, or a new one. False: answered. */
+static bool name_session(struct change *change, struct registration *registration)
+{
+    registration->details = *instance_details(&registration->record);
+    registration->record.details = &registration->details;
+    return registration->details.session.len > 0 || api_hold_pick_session(change, &registration->details.session);
+}
+
 static void on_body(struct exchange *exchange, struct slice body)
 {
     struct change *change = exchange->state;
@@ -132,8 +141,7 @@ static void on_body(struct exchange *exchange, struct slice body)
     if (!api_body_read(change, body, members, &object) || !read_how(change, object, registration) ||
         !read_record(change, object, registration))
         return;
-    if (registration->is_held && registration->record.session.len == 0 &&
-        !api_hold_pick_session(change, &registration->record.session))
+    if (registration->is_held && !name_session(change, registration))
         return;
     change->request.record = &registration->record;
     change_submit(change);

@@ -101,6 +101,7 @@ static struct instance_check beat(const struct front_settings *settings)
 
 struct posted {
     struct instance_record record;
+    struct instance_details details;
     struct instance_check check;
     struct hub_object object;
 };
@@ -136,9 +137,10 @@ static void post(struct hub *hub, struct change *change, struct posted *posted)
     posted->record.weight = 1;
     posted->record.protocol = SLICE_LIT("http");
     posted->record.origin = SLICE_LIT("hub");
-    posted->record.needs = posted->object.required;
-    posted->record.n_needs = (uint16_t)posted->object.n_required;
-    posted->record.check = &posted->check;
+    posted->details.needs = posted->object.required;
+    posted->details.n_needs = (uint16_t)posted->object.n_required;
+    posted->details.check = &posted->check;
+    posted->record.details = &posted->details;
     request->record = &posted->record;
 }
 

@@ -54,7 +54,8 @@ static struct dependant *find_dependant(const struct hub_dispatch *dispatch, str
 
 static bool is_dependant(const struct instance *instance)
 {
-    return hub_sees(instance) && instance->record.n_needs > 0 && slice_equal_str(instance->record.origin, "hub");
+    return hub_sees(instance) && instance_details(&instance->record)->n_needs > 0 &&
+           slice_equal_str(instance->record.origin, "hub");
 }
 
 static void clear_needs(struct dependant *dependant)
@@ -68,21 +69,21 @@ static void clear_needs(struct dependant *dependant)
 /* What the instance requires; old topics that it still requires are kept alive meanwhile. 0 or -ENOMEM: as before. */
 static int set_needs(struct dependant *dependant, const struct instance *instance)
 {
-    const struct instance_record *record = &instance->record;
-    struct hub_need *needs = calloc(record->n_needs, sizeof(*needs));
+    const struct instance_details *details = instance_details(&instance->record);
+    struct hub_need *needs = calloc(details->n_needs, sizeof(*needs));
     int r = needs ? 0 : -ENOMEM;
-    for (unsigned i = 0; r == 0 && i < record->n_needs; i++)
-        r = hub_need_init(&needs[i], &dependant->dispatch->topics, dependant->dispatch->directory, record->needs[i],
+    for (unsigned i = 0; r == 0 && i < details->n_needs; i++)
+        r = hub_need_init(&needs[i], &dependant->dispatch->topics, dependant->dispatch->directory, details->needs[i],
                           &dependant->queue);
     if (r < 0) {
-        for (unsigned i = 0; needs && i < record->n_needs; i++)
+        for (unsigned i = 0; needs && i < details->n_needs; i++)
             hub_need_deinit(&needs[i]);
         free(needs);
         return r;
     }
     clear_needs(dependant);
     dependant->needs = needs;
-    dependant->n_needs = record->n_needs;
+    dependant->n_needs = details->n_needs;
     return 0;
 }
 
@@ -125,13 +126,13 @@ static int add_dependant(struct hub_dispatch *dispatch, const struct instance *i
     return 0;
 }
 
-static bool has_needs(const struct dependant *dependant, const struct instance_record *record)
+static bool has_needs(const struct dependant *dependant, const struct instance_details *details)
 {
-    if (dependant->n_needs != record->n_needs)
+    if (dependant->n_needs != details->n_needs)
         return false;
-    for (unsigned i = 0; i < record->n_needs; i++) {
+    for (unsigned i = 0; i < details->n_needs; i++) {
         const struct hub_topic *topic = dependant->needs[i].topic;
-        if (!slice_equal(slice_from(topic->name, topic->name_len), record->needs[i]))
+        if (!slice_equal(slice_from(topic->name, topic->name_len), details->needs[i]))
             return false;
     }
     return true;
@@ -155,7 +156,7 @@ static int sync_dependant(struct hub_dispatch *dispatch, struct slice service, s
         return 0;
     if (!dependant)
         return add_dependant(dispatch, instance, &dependant);
-    return has_needs(dependant, &instance->record) ? 0 : set_needs(dependant, instance);
+    return has_needs(dependant, instance_details(&instance->record)) ? 0 : set_needs(dependant, instance);
 }
 
 /* ------------------------------------------------------------------------------------------------ following */

@@ -94,6 +94,7 @@ struct slice hub_object_addr(const struct instance *instance, char room[HUB_ADDR
 
 void hub_object_write(struct json_writer *json, const struct instance *instance)
 {
+    const struct instance_details *details = instance_details(&instance->record);
     char room[HUB_ADDR_ROOM];
     json_writer_begin_object(json);
     json_writer_member_str(json, SLICE_LIT("Name"), instance->service);
@@ -101,8 +102,8 @@ void hub_object_write(struct json_writer *json, const struct instance *instance)
     json_writer_str(json, hub_object_addr(instance, room));
     json_writer_key(json, SLICE_LIT("RequiredServices"));
     json_writer_begin_array(json);
-    for (unsigned i = 0; i < instance->record.n_needs; i++)
-        json_writer_str(json, instance->record.needs[i]);
+    for (unsigned i = 0; i < details->n_needs; i++)
+        json_writer_str(json, details->needs[i]);
     json_writer_end_array(json);
     json_writer_end_object(json);
 }

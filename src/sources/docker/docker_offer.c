@@ -226,31 +226,31 @@ static int route_of(const struct docker_labels *labels, struct arena *arena, str
 }
 
 static int set_metadata(const struct docker_container *container, const struct docker_labels *labels, uint16_t port,
-                        struct arena *arena, struct instance_record *record, struct err *err)
+                        struct arena *arena, struct instance_details *details, struct err *err)
 {
     struct instance_pair *pairs = arena_alloc(arena, INSTANCE_RECORD_LIST_MAX * sizeof(*pairs));
     struct slice route, name, project = docker_container_label(container, SLICE_LIT("com.docker.compose.project"));
     int r = pairs ? route_of(labels, arena, &route) : -ENOMEM;
     if (r == 0)
-        r = add_metadata(pairs, &record->n_metadata, SLICE_LIT("docker.name"), container->name);
+        r = add_metadata(pairs, &details->n_metadata, SLICE_LIT("docker.name"), container->name);
     if (r == 0)
-        r = add_metadata(pairs, &record->n_metadata, SLICE_LIT("docker.image"), container->image);
+        r = add_metadata(pairs, &details->n_metadata, SLICE_LIT("docker.image"), container->image);
     if (r == 0)
-        r = add_metadata(pairs, &record->n_metadata, SLICE_LIT("docker.project"), project);
+        r = add_metadata(pairs, &details->n_metadata, SLICE_LIT("docker.project"), project);
     if (r == 0)
-        r = add_metadata(pairs, &record->n_metadata, SLICE_LIT("expose"), labels->expose);
+        r = add_metadata(pairs, &details->n_metadata, SLICE_LIT("expose"), labels->expose);
     if (r == 0)
-        r = add_metadata(pairs, &record->n_metadata, SLICE_LIT("gateway.route"), route);
+        r = add_metadata(pairs, &details->n_metadata, SLICE_LIT("gateway.route"), route);
     for (unsigned i = 0; r == 0 && i < container->n_labels; i++)
         if (docker_labels_metadata(container->labels[i].name, port, &name))
-            r = add_metadata(pairs, &record->n_metadata, name, container->labels[i].value);
-    record->metadata = pairs;
+            r = add_metadata(pairs, &details->n_metadata, name, container->labels[i].value);
+    details->metadata = pairs;
     return r == -EINVAL ? err_set(err, r, "more than %d labels muster.meta.*", INSTANCE_RECORD_LIST_MAX) : r;
 }
 
 /* Its own check, or else what the engine says of its health. */
 static int set_check(const struct docker_labels *labels, bool has_health, struct arena *arena,
-                     struct instance_record *record)
+                     struct instance_details *details)
 {
     if (!labels->has_check && !has_health)
         return 0;
@@ -262,7 +262,7 @@ static int set_check(const struct docker_labels *labels, bool has_health, struct
         check->type = INSTANCE_CHECK_TTL;
         check->interval_ms = HEALTH_TTL_MS;
     }
-    record->check = check;
+    details->check = check;
     return 0;
 }
 
@@ -285,22 +285,26 @@ static int set_record(const struct docker_container *container, const struct doc
                       struct err *err)
 {
     struct instance_record *record = &offer->record;
+    struct instance_details *details = arena_alloc(arena, sizeof(*details));
+    if (!details)
+        return -ENOMEM;
+    *details = (struct instance_details){.zone = labels->zone};
     bool takes_own = offer->own.len > 0 && (prefers == DOCKER_ADDRESS_NETWORK || offer->published.len == 0);
     (void)instance_record_set_address(record, takes_own ? offer->own : offer->published);
     record->weight = labels->weight;
     record->origin = SLICE_LIT("docker");
-    record->zone = labels->zone;
+    record->details = details;
     if (labels->protocol.len > 0)
         record->protocol = labels->protocol;
-    int r = print(arena, &record->session, "%s@%.*s", container->id, SLICE_ARG(container->started));
+    int r = print(arena, &details->session, "%s@%.*s", container->id, SLICE_ARG(container->started));
     if (r == 0)
-        r = split_list(labels->tags, arena, &record->tags, &record->n_tags);
+        r = split_list(labels->tags, arena, &details->tags, &details->n_tags);
     if (r == 0)
-        r = split_list(labels->needs, arena, &record->needs, &record->n_needs);
+        r = split_list(labels->needs, arena, &details->needs, &details->n_needs);
     if (r == 0)
-        r = set_metadata(container, labels, port, arena, record, err);
+        r = set_metadata(container, labels, port, arena, details, err);
     if (r == 0)
-        r = set_check(labels, has_health, arena, record);
+        r = set_check(labels, has_health, arena, details);
     return r < 0 ? r : read_again(arena, record, err);
 }
 

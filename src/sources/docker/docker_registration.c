@@ -68,7 +68,8 @@ static int report(struct docker_registration *registration, enum catalog_event_t
 
 static bool has_health(const struct docker_registration *registration)
 {
-    return registration->record.check && registration->record.check->type == INSTANCE_CHECK_TTL;
+    const struct instance_check *check = instance_details(&registration->record)->check;
+    return check && check->type == INSTANCE_CHECK_TTL;
 }
 
 /* What the source and the engine's health check say. 0 or -ENOMEM. */
@@ -176,7 +177,7 @@ static bool is_of_another_run(struct docker_registration *registration, const st
         return false;
     if (read_record(registration) < 0)
         return false;
-    return !slice_equal(instance->record.session, registration->record.session);
+    return !slice_equal(instance_details(&instance->record)->session, instance_details(&registration->record)->session);
 }
 
 static void step(struct docker_registration *registration)

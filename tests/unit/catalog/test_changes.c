@@ -43,10 +43,11 @@ static struct instance *new_instance(size_t metadata_bytes)
 {
     char *text = calloc(1, metadata_bytes + 1);
     const struct instance_pair pair = {SLICE_LIT("x"), slice_from(text, metadata_bytes)};
+    const struct instance_details details = {.metadata = &pair, .n_metadata = 1};
     const struct instance model = {.service = SLICE_LIT("web"),
                                    .id = SLICE_LIT("1"),
                                    .key = SLICE_LIT("/muster/services/web/1"),
-                                   .record = {.metadata = &pair, .n_metadata = 1}};
+                                   .record = {.details = &details}};
     struct instance *instance;
     expect_int(instance_new(&model, &instance), 0);
     free(text);

@@ -15,6 +15,17 @@ static const struct slice needs[] = {{"db", 2}};
 static const struct instance_pair metadata[] = {{{"expose", 6}, {"true", 4}}};
 static const struct instance_check check = {
     .type = INSTANCE_CHECK_HTTP, .target = {"/health", 7}, .interval_ms = 5000, .timeout_ms = 1000, .to_fail = 3};
+static const struct instance_details details = {
+    .zone = {"a-zone", 6},
+    .owner = {"alice", 5},
+    .tags = tags,
+    .needs = needs,
+    .metadata = metadata,
+    .n_tags = ARRAY_LEN(tags),
+    .n_needs = ARRAY_LEN(needs),
+    .n_metadata = ARRAY_LEN(metadata),
+    .check = &check,
+};
 static const struct instance_order drain = {{"alice", 5}, {"new kernel", 10}, 17, 99};
 
 static struct instance full_model(void)
@@ -26,18 +37,10 @@ static struct instance full_model(void)
         .record = {.address = SLICE_LIT("http@10.0.0.7:8080"),
                    .protocol = SLICE_LIT("http"),
                    .host = SLICE_LIT("10.0.0.7"),
-                   .zone = SLICE_LIT("a-zone"),
                    .origin = SLICE_LIT("rest"),
-                   .owner = SLICE_LIT("alice"),
                    .port = 8080,
                    .weight = 1,
-                   .tags = tags,
-                   .needs = needs,
-                   .metadata = metadata,
-                   .n_tags = ARRAY_LEN(tags),
-                   .n_needs = ARRAY_LEN(needs),
-                   .n_metadata = ARRAY_LEN(metadata),
-                   .check = &check},
+                   .details = &details},
         .reasons = 1U << INSTANCE_REASON_DRAINING,
         .drain = &drain,
         .lease = 7,
@@ -54,18 +57,31 @@ static void a_copy_has_everything(void)
     expect_slice(copy->key, "/muster/services/web/w1");
     expect_slice(copy->record.address, "http@10.0.0.7:8080");
     expect_slice(copy->record.host, "10.0.0.7");
-    expect_slice(copy->record.zone, "a-zone");
-    expect_slice(copy->record.session, "");
-    expect_slice(copy->record.tags[1], "canary");
-    expect_slice(copy->record.needs[0], "db");
-    expect_slice(copy->record.metadata[0].value, "true");
-    expect_slice(copy->record.check->target, "/health");
-    expect_int(copy->record.check->interval_ms, 5000);
+    const struct instance_details *its = instance_details(&copy->record);
+    expect_slice(its->zone, "a-zone");
+    expect_slice(its->session, "");
+    expect_slice(its->tags[1], "canary");
+    expect_slice(its->needs[0], "db");
+    expect_slice(its->metadata[0].value, "true");
+    expect_slice(its->check->target, "/health");
+    expect_int(its->check->interval_ms, 5000);
     expect_slice(copy->drain->reason, "new kernel");
     expect_int(copy->drain->until_ms, 99);
     expect_true(copy->maintenance == NULL);
     expect_int(copy->lease, 7);
-    expect_true(copy->record.tags != tags && copy->record.check != &check && copy->drain != &drain);
+    expect_true(its != &details && its->tags != tags && its->check != &check && copy->drain != &drain);
+    instance_unref(copy);
+}
+
+static void details_that_say_nothing_are_not_kept(void)
+{
+    static const struct instance_details nothing;
+    struct instance model = full_model(), *copy;
+    model.record.details = &nothing;
+    expect_int(instance_new(&model, &copy), 0);
+    expect_true(copy->record.details == NULL);
+    expect_slice(instance_details(&copy->record)->zone, "");
+    expect_true(instance_details(&copy->record)->check == NULL);
     instance_unref(copy);
 }
 
@@ -82,7 +98,7 @@ static void repeated_texts_are_kept_once(void)
     expect_true(lies_in(copy->id, copy->key));
     expect_true(lies_in(copy->record.host, copy->record.address));
     expect_true(lies_in(copy->record.protocol, copy->record.address));
-    expect_true(copy->drain->owner.ptr == copy->record.owner.ptr);
+    expect_true(copy->drain->owner.ptr == instance_details(&copy->record)->owner.ptr);
     instance_unref(copy);
 }
 
@@ -132,6 +148,7 @@ static void out_of_memory_is_an_error(void)
 
 static const struct test_case cases[] = {
     {"a copy has everything, and nothing of the model's", a_copy_has_everything},
+    {"details that say nothing are not kept", details_that_say_nothing_are_not_kept},
     {"texts that repeat are kept once", repeated_texts_are_kept_once},
     {"it is freed with its last reference", it_is_freed_with_its_last_reference},
     {"the status is the weightiest reason", status_is_the_weightiest_reason},

@@ -134,9 +134,9 @@ static void metadata_of_naming_is_kept(void)
     struct store_kv kv = leased("s/1", "{\"Addr\":\"10.0.0.7:1\",\"Metadata\":{\"zone\":\"a\",\"n\":1,\"b\":\"c\"}}");
     expect_int(projection_new(NULL, 0, true, &projection, NULL), 0);
     expect_int(projection_apply(projection, &kv, &arena, &projected), 0);
-    expect_int(projected.record.n_metadata, 2);
-    expect_slice(projected.record.metadata[0].name, "zone");
-    expect_slice(projected.record.metadata[1].value, "c");
+    expect_int(instance_details(&projected.record)->n_metadata, 2);
+    expect_slice(instance_details(&projected.record)->metadata[0].name, "zone");
+    expect_slice(instance_details(&projected.record)->metadata[1].value, "c");
     expect_slice(projected.record.origin, "etcd");
     arena_deinit(&arena);
     projection_free(projection);

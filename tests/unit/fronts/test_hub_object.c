@@ -85,8 +85,8 @@ static void an_instance_is_written(void)
         .record = {.address = SLICE_LIT("box:80"), .host = SLICE_LIT("box"), .port = 80, .origin = SLICE_LIT("hub")},
     };
     expect_written(&instance, "{\"Name\":\"web\",\"Addr\":\"box:80\",\"RequiredServices\":[]}");
-    instance.record.needs = needs;
-    instance.record.n_needs = 2;
+    const struct instance_details details = {.needs = needs, .n_needs = 2};
+    instance.record.details = &details;
     expect_written(&instance, "{\"Name\":\"web\",\"Addr\":\"box:80\",\"RequiredServices\":[\"db\",\"log\"]}");
 }
 

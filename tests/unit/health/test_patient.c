@@ -11,10 +11,11 @@
 
 static struct instance *new_instance(const struct instance_check *check, uint32_t reasons, uint64_t incarnation)
 {
+    const struct instance_details details = {.check = check};
     const struct instance model = {
         .service = SLICE_LIT("web"),
         .id = SLICE_LIT("1"),
-        .record = {.check = check},
+        .record = {.details = &details},
         .reasons = reasons,
         .incarnation = incarnation,
     };

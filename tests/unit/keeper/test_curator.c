@@ -155,7 +155,8 @@ static void wrong_registrations_are_refused_with_words(void)
     static char zone[INSTANCE_RECORD_VALUE_MAX];
     memset(zone, 'z', sizeof(zone));
     struct asked endless = kit_registration(&kit, "w1", "http@10.0.0.7:80", 0);
-    endless.record.zone = slice_from(zone, sizeof(zone));
+    const struct instance_details details = {.zone = slice_from(zone, sizeof(zone))};
+    endless.record.details = &details;
     expect_int(kit_ask(&endless), CURATOR_INVALID);
     expect_str(endless.request.err.text, "the record is longer than 65536 bytes");
     curator_kit_deinit(&kit);
@@ -193,7 +194,7 @@ static void owners_alone_change_what_is_theirs(void)
     const struct asked mine = kit_registration(&kit, "w1", "http@10.0.0.7:80", 5000);
     const struct asked other = kit_registration(&kit, "w1", "http@10.0.0.8:80", 5000);
     expect_int(ask_as(mine, "alice", false), CURATOR_OK);
-    expect_slice(kit_find(&kit, "web", "w1")->record.owner, "alice");
+    expect_slice(instance_details(&kit_find(&kit, "web", "w1")->record)->owner, "alice");
     expect_int(ask_as(other, "bob", false), CURATOR_NOT_OWNER);
     expect_int(ask_as(other, "", false), CURATOR_NOT_OWNER);
     expect_int(ask_as(kit_request(&kit, CURATOR_RENEW, "w1"), "bob", false), CURATOR_NOT_OWNER);
@@ -204,7 +205,7 @@ static void owners_alone_change_what_is_theirs(void)
 
     expect_int(ask_as(other, "root", true), CURATOR_OK);
     expect_slice(kit_find(&kit, "web", "w1")->record.address, "http@10.0.0.8:80");
-    expect_slice(kit_find(&kit, "web", "w1")->record.owner, "alice"); /* it stays hers */
+    expect_slice(instance_details(&kit_find(&kit, "web", "w1")->record)->owner, "alice"); /* it stays hers */
     expect_int(ask_as(kit_request(&kit, CURATOR_DEREGISTER, "w1"), "alice", false), CURATOR_OK);
     curator_kit_deinit(&kit);
 }

@@ -215,13 +215,13 @@ static void the_engines_health_is_a_check(void)
     offered->container.health = DOCKER_HEALTH_STARTING;
     (void)judge(offered, &plain, DOCKER_ADDRESS_HOST);
     expect_true(offered->offers.has_health);
-    expect_int(offered->offers.list[0].record.check->type, INSTANCE_CHECK_TTL);
+    expect_int(instance_details(&offered->offers.list[0].record)->check->type, INSTANCE_CHECK_TTL);
     arena_deinit(&offered->arena);
     offered = make("hello", PUBLISHED(8080, 32768), "\"muster.check\":\"none\"");
     offered->container.health = DOCKER_UNHEALTHY;
     (void)judge(offered, &plain, DOCKER_ADDRESS_HOST);
     expect_false(offered->offers.has_health);
-    expect_true(!offered->offers.list[0].record.check);
+    expect_true(!instance_details(&offered->offers.list[0].record)->check);
     arena_deinit(&offered->arena);
 }
 
