@@ -4,11 +4,13 @@
  *
  * The word of a lease is its deadline in nanoseconds with the two lowest bits given to its state, so a deadline is
  * exact to 4 ns:  HIDDEN (granted, not durable yet) -> alive, at some deadline, again and again -> DEAD, for good.
- * Workers move the deadline up, the keeper sets DEAD, both by compare-and-swap on the one word.
+ * Workers move the deadline up, the keeper sets DEAD, both by compare-and-swap on the one word. While it is HIDDEN the
+ * time that it begins with stands in place of a deadline.
  *
  * A lease's timer is armed for the deadline that the keeper saw last. When it fires the keeper looks at the word: moved
  * on, and the timer is armed anew; else the lease joins `due`, where it stays until read_until_ns has passed its
- * deadline (then it is killed) or a late heartbeat that had arrived in time moves it out again.
+ * deadline (then it is killed) or a late heartbeat that had arrived in time moves it out again. It is there by the link
+ * of its timer, which is not armed then: there is a lease for each of many instances.
  */
 #include "store/local/lease.h"
 
@@ -27,14 +29,13 @@ struct lease {
     _Atomic uint64_t word;
     int64_t id;
     int64_t ttl_ms;
-    int64_t left_ms; /* that it begins with */
     struct lease_table *table;
     struct timer timer;
-    struct list keys; /* of versions, by lease_link */
     union {
-        struct list due_link; /* while it is in the table */
-        struct rcu_node rcu;  /* after that */
+        struct list keys;    /* of versions, by lease_link; while it is in the table */
+        struct rcu_node rcu; /* after that */
     };
+    bool is_due; /* timer.link is in table->due */
 };
 
 struct lease_table {
@@ -54,6 +55,11 @@ static nsec_t word_deadline(uint64_t word)
 static uint64_t word_alive(nsec_t deadline_ns)
 {
     return (uint64_t)deadline_ns & ~WORD_STATE;
+}
+
+static uint64_t word_hidden(int64_t left_ms)
+{
+    return word_alive(left_ms * NSEC_PER_MSEC) | WORD_HIDDEN;
 }
 
 static nsec_t ttl_ns(const struct lease *lease)
@@ -127,6 +133,20 @@ int64_t lease_touch(struct lease_table *table, int64_t id, nsec_t now_ns)
 
 /* ------------------------------------------------------------------------------------------------ expiry */
 
+static void due_join(struct lease *lease)
+{
+    list_push_back(&lease->table->due, &lease->timer.link);
+    lease->is_due = true;
+}
+
+/* Harmless on one that is not there. */
+static void due_leave(struct lease *lease)
+{
+    if (lease->is_due)
+        list_remove(&lease->timer.link);
+    lease->is_due = false;
+}
+
 /*
  * The wheel has come to a lease's deadline as it was last seen. A hidden lease has no deadline yet: its grant is being
  * written; it is looked at again after a full TTL.
@@ -143,7 +163,7 @@ static void timer_fired(struct timer *timer)
     else if (word_deadline(word) > table->now_ns)
         wheel_arm(&table->wheel, timer, word_deadline(word));
     else
-        list_push_back(&table->due, &lease->due_link);
+        due_join(lease);
 }
 
 /* Kills a lease whose deadline lies before read_until_ns; false when a heartbeat moved it on. */
@@ -167,15 +187,15 @@ unsigned lease_expire(struct lease_table *table, nsec_t now_ns, nsec_t read_unti
     list_for_each (link, &table->due) {
         if (n_dead == max)
             break;
-        struct lease *lease = container_of(link, struct lease, due_link);
+        struct lease *lease = container_of(link, struct lease, timer.link);
         uint64_t word = atomic_load_explicit(&lease->word, memory_order_acquire);
         if (word & WORD_DEAD) { /* revoked meanwhile */
-            list_remove(link);
+            due_leave(lease);
         } else if (kill_if_due(lease, read_until_ns)) {
-            list_remove(link);
+            due_leave(lease);
             ret_dead[n_dead++] = lease;
         } else if (word_deadline(word) > now_ns) {
-            list_remove(link);
+            due_leave(lease);
             wheel_arm(&table->wheel, &lease->timer, word_deadline(word));
         }
     }
@@ -214,12 +234,11 @@ int lease_grant(struct lease_table *table, int64_t id, int64_t ttl_ms, nsec_t no
     struct lease *lease = calloc(1, sizeof(*lease));
     if (!lease)
         return -ENOMEM;
-    atomic_init(&lease->word, WORD_HIDDEN);
+    atomic_init(&lease->word, word_hidden(ttl_ms));
     lease->id = id ? id : pick_id(table, ttl_ms);
-    lease->ttl_ms = lease->left_ms = ttl_ms;
+    lease->ttl_ms = ttl_ms;
     lease->table = table;
     timer_init(&lease->timer, timer_fired);
-    list_init(&lease->due_link);
     list_init(&lease->keys);
     if (lease_index_insert(&table->index, lease) < 0) {
         free(lease);
@@ -232,15 +251,16 @@ int lease_grant(struct lease_table *table, int64_t id, int64_t ttl_ms, nsec_t no
 
 void lease_set_left(struct lease *lease, int64_t left_ms)
 {
-    ASSERT(atomic_load_explicit(&lease->word, memory_order_relaxed) & WORD_HIDDEN);
-    lease->left_ms = left_ms;
+    ASSERT((atomic_load_explicit(&lease->word, memory_order_relaxed) & WORD_STATE) == WORD_HIDDEN);
+    atomic_store_explicit(&lease->word, word_hidden(left_ms), memory_order_relaxed);
 }
 
 void lease_show(struct lease *lease, nsec_t now_ns)
 {
-    uint64_t hidden = WORD_HIDDEN; /* it may have been revoked since: then it stays dead */
-    atomic_compare_exchange_strong_explicit(&lease->word, &hidden, word_alive(now_ns + lease->left_ms * NSEC_PER_MSEC),
-                                            memory_order_acq_rel, memory_order_acquire);
+    uint64_t word = atomic_load_explicit(&lease->word, memory_order_relaxed);
+    if ((word & WORD_STATE) == WORD_HIDDEN) /* it may have been revoked since, even now: then it stays dead */
+        atomic_compare_exchange_strong_explicit(&lease->word, &word, word_alive(now_ns + word_deadline(word)),
+                                                memory_order_acq_rel, memory_order_acquire);
 }
 
 struct lease *lease_find(struct lease_table *table, int64_t id)
@@ -263,8 +283,8 @@ void lease_remove(struct lease_table *table, struct lease *lease)
 {
     ASSERT(atomic_load_explicit(&lease->word, memory_order_relaxed) & WORD_DEAD);
     ASSERT(list_is_empty(&lease->keys));
+    due_leave(lease);
     wheel_cancel(&table->wheel, &lease->timer);
-    list_remove(&lease->due_link);
     lease_index_remove(&table->index, lease);
     rcu_retire(table->rcu, &lease->rcu, lease_quiet);
 }

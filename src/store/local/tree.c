@@ -38,7 +38,8 @@ static struct tree_node *node_take(struct tree *tree, unsigned height)
     node->link = NULL;
     node->skip = 0;
     node->n = 0;
-    node->height = (uint16_t)height;
+    node->height = (uint8_t)height;
+    node->entered = TREE_SLOTS;
     return node;
 }
 
@@ -143,6 +144,19 @@ static void insert(struct tree_node *node, unsigned slot, const struct store_kv 
     tree_node_digest_slot(node, slot);
 }
 
+/*
+ * How many slots a full node keeps when another is to be put in at `slot`: half, but for keys that arrive in order.
+ * Those would leave half-full nodes behind, so what is behind them moves away, be it far less or far more than half:
+ * they go on filling the node that they came to.
+ */
+static unsigned cut_for(const struct tree_node *node, unsigned slot)
+{
+    const unsigned most = TREE_SLOTS - FEW / 2;
+    if (slot != TREE_SLOTS && slot != node->entered + 1u)
+        return TREE_SLOTS / 2;
+    return slot < most ? slot : most;
+}
+
 /* As insert, splitting the node when it is full; the new right neighbour, or NULL. */
 static struct tree_node *insert_splitting(struct tree *tree, struct tree_node *node, unsigned slot,
                                           const struct store_kv *record, struct tree_node *child)
@@ -152,8 +166,7 @@ static struct tree_node *insert_splitting(struct tree *tree, struct tree_node *n
         return NULL;
     }
 
-    /* Keys that arrive in order would leave half-full nodes behind: then the right one begins nearly empty. */
-    unsigned cut = slot == TREE_SLOTS ? TREE_SLOTS - FEW / 2 : TREE_SLOTS / 2;
+    unsigned cut = cut_for(node, slot);
     struct tree_node *right = node_take(tree, node->height);
     tree_node_append(right, node, cut);
     node->n = (uint16_t)cut;

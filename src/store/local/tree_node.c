@@ -152,6 +152,7 @@ void tree_node_open_slot(struct tree_node *node, unsigned slot)
     memmove(&node->digest[slot + 1], &node->digest[slot], behind * sizeof(node->digest[0]));
     memmove(&node->child[slot + 1], &node->child[slot], behind * sizeof(node->child[0]));
     node->n++;
+    node->entered = (uint8_t)slot;
 }
 
 void tree_node_erase(struct tree_node *node, unsigned slot)

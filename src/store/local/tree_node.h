@@ -25,7 +25,8 @@ struct tree_node {
     struct tree_node *link; /* in the chains of spare and retired nodes */
     uint32_t skip;
     uint16_t n;
-    uint16_t height; /* 0: a leaf */
+    uint8_t height;  /* 0: a leaf */
+    uint8_t entered; /* the slot that was opened last: a hint */
     uint64_t digest[TREE_SLOTS];
     union {
         const struct store_kv *record[TREE_SLOTS]; /* in a leaf */

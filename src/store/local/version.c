@@ -17,7 +17,6 @@ struct version *version_new(const struct store_kv *kv)
         memcpy(version->bytes + kv->key.len, kv->value.ptr, kv->value.len);
     atomic_init(&version->older, NULL);
     version->newer = NULL;
-    version->garbage_next = NULL;
     list_init(&version->lease_link);
     return version;
 }
