@@ -106,8 +106,7 @@ static void carry_over(struct instance *model, const struct instance *former)
     model->registered_ms = former->registered_ms;
     model->changed_ms = former->changed_ms;
     model->revision = former->revision;
-    model->drain = former->drain;
-    model->maintenance = former->maintenance;
+    model->orders = former->orders;
     model->reasons = former->reasons;
     if (!instance_details(&model->record)->check) /* nobody will tell any more */
         model->reasons &= ~(REASON_BIT(STARTING) | REASON_BIT(FAILING));
@@ -124,7 +123,8 @@ static int show_new(struct catalog *catalog, struct roster_entry *entry, struct 
     if (!edit->is_quiet || model->registered_ms == 0)
         model->registered_ms = catalog->time->wall_ms;
     model->reasons = instance_details(&model->record)->check && !edit->is_quiet ? REASON_BIT(STARTING) : 0;
-    orders_apply(entry, model);
+    struct instance_orders orders;
+    orders_apply(entry, model, &orders);
     int r = ttl_prepare(catalog, entry, model);
     if (r == 0)
         r = edit_show(catalog, entry, ROSTER_PRESENT, model, edit);

@@ -63,9 +63,9 @@ static struct slice describe_loss(const struct catalog *catalog, const struct ro
 }
 
 /* One that was lost for a moment: what it has missed. Suspicions have not been renewed meanwhile. */
-static void catch_up(const struct roster_entry *entry, struct instance *model)
+static void catch_up(const struct roster_entry *entry, struct instance *model, struct instance_orders *ret_orders)
 {
-    orders_apply(entry, model);
+    orders_apply(entry, model, ret_orders);
     model->reasons &= ~(REASON_BIT(SUSPECT) | REASON_BIT(FLAPPING));
     if (entry->care->is_flapping)
         model->reasons |= REASON_BIT(FLAPPING);
@@ -77,8 +77,9 @@ static int hold(struct catalog *catalog, struct roster_entry *entry, unsigned n_
     edit.kind = TIMELINE_HELD;
     edit.evidence = describe_loss(catalog, entry->service, n_there, room, sizeof(room));
     struct instance model = *entry->instance;
+    struct instance_orders orders;
     if (entry->state == ROSTER_LOST)
-        catch_up(entry, &model);
+        catch_up(entry, &model, &orders);
     model.reasons |= REASON_BIT(HELD);
     model.lease = 0;
     int r = edit_show(catalog, entry, ROSTER_HELD, &model, &edit);

@@ -23,17 +23,20 @@ static const struct instance_order *terms_for(const struct roster_entry *entry, 
     return own ? own : order_terms(entry->service->orders[type]);
 }
 
-static void set_terms(struct instance *model, enum order_type type, const struct instance_order *terms)
+/* `orders`: what are the model's from now on. */
+static void set_terms(struct instance *model, struct instance_orders *orders, enum order_type type,
+                      const struct instance_order *terms)
 {
     const uint32_t bit = type == ORDER_DRAIN ? REASON_BIT(DRAINING) : REASON_BIT(MAINTENANCE);
-    *(type == ORDER_DRAIN ? &model->drain : &model->maintenance) = terms;
+    *(type == ORDER_DRAIN ? &orders->drain : &orders->maintenance) = terms;
+    model->orders = orders;
     model->reasons = terms ? model->reasons | bit : model->reasons & ~bit;
 }
 
-void orders_apply(const struct roster_entry *entry, struct instance *model)
+void orders_apply(const struct roster_entry *entry, struct instance *model, struct instance_orders *ret_orders)
 {
     for (enum order_type type = 0; type < ORDER_TYPES; type++)
-        set_terms(model, type, terms_for(entry, type));
+        set_terms(model, ret_orders, type, terms_for(entry, type));
 }
 
 /* Sees to it that the entry's instance obeys what is ordered. `by`: the order, or withdrawal, that is new. */
@@ -45,10 +48,11 @@ static int obey(struct catalog *catalog, struct roster_entry *entry, enum order_
         return 0;
     const struct instance *instance = entry->instance;
     const struct instance_order *terms = terms_for(entry, type);
-    if (order_terms_equal(terms, type == ORDER_DRAIN ? instance->drain : instance->maintenance))
+    struct instance_orders orders = *instance_orders(instance);
+    if (order_terms_equal(terms, type == ORDER_DRAIN ? orders.drain : orders.maintenance))
         return 0;
     struct instance model = *instance;
-    set_terms(&model, type, terms);
+    set_terms(&model, &orders, type, terms);
     const struct edit edit = {
         .kind = terms ? begins[type] : ends[type],
         .actor = by->actor,

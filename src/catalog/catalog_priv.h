@@ -106,8 +106,8 @@ void loss_timer_fired(struct timer *timer);
 /* -------- catalog_orders.c */
 
 int orders_step(struct catalog *catalog, const struct catalog_event *event);
-/* What is ordered for an instance of that name, written into the model. */
-void orders_apply(const struct roster_entry *entry, struct instance *model);
+/* What is ordered for an instance of that name, written into the model, whose orders are then *ret_orders. */
+void orders_apply(const struct roster_entry *entry, struct instance *model, struct instance_orders *ret_orders);
 /* One entry of the service hears of its orders. 1: done, 0: all have heard, -ENOMEM. */
 int orders_tell_next(struct catalog *catalog, struct roster_service *service);
 void orders_timer_fired(struct timer *timer);

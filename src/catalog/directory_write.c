@@ -7,7 +7,8 @@
  * period, a chunk with its last reference those to its instances. Chunks are not merged; they go when they are empty,
  * which keeps them filled well enough while instances come and go.
  *
- * Arrays have room in steps of ROOM_STEP, so their room follows from their length and is not kept.
+ * Arrays have room for one, and beyond that in steps of ROOM_STEP, so their room follows from their length and is not
+ * kept.
  */
 #include "catalog/directory_write.h"
 
@@ -22,7 +23,7 @@
 
 static unsigned room_for(unsigned n)
 {
-    return (n + ROOM_STEP - 1) / ROOM_STEP * ROOM_STEP;
+    return n == 1 ? 1 : (n + ROOM_STEP - 1) / ROOM_STEP * ROOM_STEP;
 }
 
 /* ------------------------------------------------------------------------------------------------ chunks */

@@ -74,6 +74,16 @@ static const struct instance_order *pack_order(struct packer *packer, const stru
     return copy;
 }
 
+static const struct instance_orders *pack_orders(struct packer *packer, const struct instance_orders *orders)
+{
+    if (!orders->drain && !orders->maintenance)
+        return NULL;
+    struct instance_orders *copy = pack_object(packer, sizeof(*copy));
+    copy->drain = pack_order(packer, orders->drain);
+    copy->maintenance = pack_order(packer, orders->maintenance);
+    return copy;
+}
+
 static const struct instance_check *pack_check(struct packer *packer, const struct instance_check *check)
 {
     if (!check)
@@ -115,16 +125,17 @@ static void pack_record(struct packer *packer, struct instance_record *record)
     record->details = pack_details(packer, instance_details(record));
 }
 
-static size_t order_objects(const struct instance_order *order)
+static size_t order_objects(const struct instance_orders *orders)
 {
-    return order ? sizeof(*order) : 0;
+    size_t n = (orders->drain ? 1U : 0U) + (orders->maintenance ? 1U : 0U);
+    return n > 0 ? sizeof(*orders) + n * sizeof(*orders->drain) : 0;
 }
 
 /* Bytes of what lies between the struct and its texts. */
 static size_t object_bytes(const struct instance *model)
 {
     const struct instance_details *details = instance_details(&model->record);
-    return order_objects(model->drain) + order_objects(model->maintenance) +
+    return order_objects(instance_orders(model)) +
            (is_empty(details) ? 0 : sizeof(*details)) + (details->check ? sizeof(*details->check) : 0) +
            ((size_t)details->n_tags + details->n_needs) * sizeof(details->tags[0]) +
            details->n_metadata * sizeof(details->metadata[0]);
@@ -140,9 +151,10 @@ static size_t text_bytes(const struct instance *model)
 {
     const struct instance_record *record = &model->record;
     const struct instance_details *details = instance_details(record);
+    const struct instance_orders *orders = instance_orders(model);
     size_t n = model->key.len + model->service.len + model->id.len + record->address.len + record->protocol.len +
                record->host.len + record->origin.len + details->zone.len + details->owner.len + details->session.len +
-               order_texts(model->drain) + order_texts(model->maintenance);
+               order_texts(orders->drain) + order_texts(orders->maintenance);
     if (details->check)
         n += details->check->target.len;
     for (unsigned i = 0; i < details->n_tags; i++)
@@ -170,8 +182,7 @@ static struct instance *pack(const struct instance *model, size_t n_text_bytes, 
     instance->service = pack_text(&packer, model->service);
     instance->id = pack_text(&packer, model->id);
     pack_record(&packer, &instance->record);
-    instance->drain = pack_order(&packer, model->drain);
-    instance->maintenance = pack_order(&packer, model->maintenance);
+    instance->orders = pack_orders(&packer, instance_orders(model));
     ASSERT(packer.objects == packer.first_text);
     *ret_used = (size_t)(packer.texts - packer.first_text);
     ASSERT(*ret_used <= n_text_bytes);
@@ -214,6 +225,12 @@ const struct instance_details *instance_details(const struct instance_record *re
 {
     static const struct instance_details none;
     return record->details ? record->details : &none;
+}
+
+const struct instance_orders *instance_orders(const struct instance *instance)
+{
+    static const struct instance_orders none;
+    return instance->orders ? instance->orders : &none;
 }
 
 enum instance_reason instance_status(const struct instance *instance)

@@ -96,15 +96,20 @@ struct instance_order {
     int64_t since_ms, until_ms; /* wall clock; until 0: without end */
 };
 
+/* Each NULL: none. */
+struct instance_orders {
+    const struct instance_order *drain, *maintenance;
+};
+
 struct instance {
     _Atomic uint32_t refs;
     uint32_t reasons; /* 1 << enum instance_reason */
     struct slice service, id;
     struct slice key; /* the store's key that it stands for */
     struct instance_record record;
-    const struct instance_order *drain, *maintenance; /* NULL: none */
-    int64_t lease;                                    /* of its key; 0: none */
-    int64_t create_revision, mod_revision;            /* of its key */
+    const struct instance_orders *orders;  /* NULL: none. Read them by instance_orders */
+    int64_t lease;                         /* of its key; 0: none */
+    int64_t create_revision, mod_revision; /* of its key */
     int64_t registered_ms;                            /* wall clock: this incarnation */
     int64_t changed_ms;                               /* its last change of status */
     int64_t revision;                                 /* the catalogue's, of its last change */
@@ -123,6 +128,8 @@ void instance_unref(const struct instance *instance);
 
 /* Never NULL: of a record without, those that are all empty. */
 const struct instance_details *instance_details(const struct instance_record *record);
+/* Never NULL. */
+const struct instance_orders *instance_orders(const struct instance *instance);
 
 /* The weightiest of its reasons, or INSTANCE_UP. */
 enum instance_reason instance_status(const struct instance *instance);

@@ -99,15 +99,16 @@ static struct slice evidence_of(const struct explaining *explaining, enum instan
 static void explain_reason(struct explaining *explaining, enum instance_reason reason)
 {
     const struct instance *instance = explaining->instance;
+    const struct instance_orders *orders = instance_orders(instance);
     struct instance alone = *instance;
     struct err why = {0};
     alone.reasons = 1U << reason;
-    if (reason == INSTANCE_REASON_MAINTENANCE && instance->maintenance) {
-        explain_order(explaining, "maintenance", instance->maintenance);
+    if (reason == INSTANCE_REASON_MAINTENANCE && orders->maintenance) {
+        explain_order(explaining, "maintenance", orders->maintenance);
         return;
     }
-    if (reason == INSTANCE_REASON_DRAINING && instance->drain) {
-        explain_order(explaining, "draining", instance->drain);
+    if (reason == INSTANCE_REASON_DRAINING && orders->drain) {
+        explain_order(explaining, "draining", orders->drain);
         return;
     }
     struct slice evidence = evidence_of(explaining, reason);

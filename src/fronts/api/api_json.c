@@ -84,8 +84,8 @@ static void write_status(struct json_writer *json, const struct instance *instan
     json_writer_end_array(json);
     json_writer_member_bool(json, SLICE_LIT("offered"), offer == INSTANCE_OFFERED);
     json_writer_member_bool(json, SLICE_LIT("last_resort"), offer == INSTANCE_LAST_RESORT);
-    write_order(json, SLICE_LIT("drain"), instance->drain);
-    write_order(json, SLICE_LIT("maintenance"), instance->maintenance);
+    write_order(json, SLICE_LIT("drain"), instance_orders(instance)->drain);
+    write_order(json, SLICE_LIT("maintenance"), instance_orders(instance)->maintenance);
 }
 
 void api_json_instance(struct json_writer *json, const struct instance *instance)

@@ -38,9 +38,9 @@ static void a_drain_has_owner_reason_and_deadline(void)
     expect_reasons("web", "1", "draining");
     expect_reasons("web", "2", "up");
     const struct instance *instance = kit_find(&kit, "web", "1");
-    expect_slice(instance->drain->owner, "bob");
-    expect_slice(instance->drain->reason, "upgrade");
-    expect_int(instance->drain->until_ms, until_ms);
+    expect_slice(instance_orders(instance)->drain->owner, "bob");
+    expect_slice(instance_orders(instance)->drain->reason, "upgrade");
+    expect_int(instance_orders(instance)->drain->until_ms, until_ms);
     expect_int(instance_offer(instance), INSTANCE_WITHHELD);
     end();
 }
@@ -56,7 +56,7 @@ static void maintenance_ends_at_its_deadline(void)
     expect_reasons("web", "1", "up");
     expect_str(kit_last(&kit), "5 maintenance ended web/1: its time is over");
     expect_int(kit.n_ended, 1);
-    expect_true(kit_find(&kit, "web", "1")->maintenance == NULL);
+    expect_true(instance_orders(kit_find(&kit, "web", "1"))->maintenance == NULL);
     kit_withdraw(&kit, CATALOG_MAINTAIN, "web", "1", "catalogue"); /* its document has gone */
     expect_int(catalog_revision(kit.catalog), 5);
     end();
@@ -89,7 +89,7 @@ static void an_order_survives_registration_anew(void)
     kit_pass(&kit, 3600 * SECONDS);
     kit_register(&kit, "web", "1", "10.0.0.9:80");
     expect_reasons("web", "1", "draining");
-    expect_slice(kit_find(&kit, "web", "1")->drain->owner, "bob");
+    expect_slice(instance_orders(kit_find(&kit, "web", "1"))->drain->owner, "bob");
     kit_withdraw(&kit, CATALOG_DRAIN, "web", "1", "eve");
     expect_str(kit_last(&kit), "7 drain ended web/1 by eve");
     expect_reasons("web", "1", "up");
@@ -157,13 +157,13 @@ static void an_instances_own_order_goes_first(void)
     begin();
     kit_order(&kit, CATALOG_DRAIN, "web", "", "bob", "all", 0);
     kit_order(&kit, CATALOG_DRAIN, "web", "1", "eve", "this one", 0);
-    expect_slice(kit_find(&kit, "web", "1")->drain->owner, "eve");
+    expect_slice(instance_orders(kit_find(&kit, "web", "1"))->drain->owner, "eve");
     kit_withdraw(&kit, CATALOG_DRAIN, "web", "", "bob");
     expect_reasons("web", "1", "draining");
     expect_reasons("web", "2", "up");
     kit_order(&kit, CATALOG_DRAIN, "web", "", "bob", "all", 0);
     kit_withdraw(&kit, CATALOG_DRAIN, "web", "1", "eve");
-    expect_slice(kit_find(&kit, "web", "1")->drain->owner, "bob");
+    expect_slice(instance_orders(kit_find(&kit, "web", "1"))->drain->owner, "bob");
     expect_str(kit_last(&kit), "9 draining web/1 by eve: all");
     end();
 }

@@ -28,6 +28,8 @@ static const struct instance_details details = {
 };
 static const struct instance_order drain = {{"alice", 5}, {"new kernel", 10}, 17, 99};
 
+static const struct instance_orders orders = {.drain = &drain};
+
 static struct instance full_model(void)
 {
     return (struct instance){
@@ -42,7 +44,7 @@ static struct instance full_model(void)
                    .weight = 1,
                    .details = &details},
         .reasons = 1U << INSTANCE_REASON_DRAINING,
-        .drain = &drain,
+        .orders = &orders,
         .lease = 7,
         .incarnation = 3,
     };
@@ -65,11 +67,11 @@ static void a_copy_has_everything(void)
     expect_slice(its->metadata[0].value, "true");
     expect_slice(its->check->target, "/health");
     expect_int(its->check->interval_ms, 5000);
-    expect_slice(copy->drain->reason, "new kernel");
-    expect_int(copy->drain->until_ms, 99);
-    expect_true(copy->maintenance == NULL);
+    expect_slice(instance_orders(copy)->drain->reason, "new kernel");
+    expect_int(instance_orders(copy)->drain->until_ms, 99);
+    expect_true(instance_orders(copy)->maintenance == NULL);
     expect_int(copy->lease, 7);
-    expect_true(its != &details && its->tags != tags && its->check != &check && copy->drain != &drain);
+    expect_true(its != &details && its->tags != tags && its->check != &check && instance_orders(copy)->drain != &drain);
     instance_unref(copy);
 }
 
@@ -98,7 +100,7 @@ static void repeated_texts_are_kept_once(void)
     expect_true(lies_in(copy->id, copy->key));
     expect_true(lies_in(copy->record.host, copy->record.address));
     expect_true(lies_in(copy->record.protocol, copy->record.address));
-    expect_true(copy->drain->owner.ptr == instance_details(&copy->record)->owner.ptr);
+    expect_true(instance_orders(copy)->drain->owner.ptr == instance_details(&copy->record)->owner.ptr);
     instance_unref(copy);
 }
 

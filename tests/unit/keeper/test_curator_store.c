@@ -47,7 +47,7 @@ static void drains_survive_registrations_and_restarts(void)
     drain = new_order(&kit, "w1", 0);
     expect_int(kit_ask(&drain), CURATOR_OK);
     expect_true(INSTANCE_HAS(kit_find(&kit, "web", "w1"), DRAINING));
-    expect_slice(kit_find(&kit, "web", "w1")->drain->reason, "new kernel");
+    expect_slice(instance_orders(kit_find(&kit, "web", "w1"))->drain->reason, "new kernel");
     kit_register(&kit, "w1", "http@10.0.0.8:80", 0);
     expect_true(INSTANCE_HAS(kit_find(&kit, "web", "w1"), DRAINING));
 
@@ -56,7 +56,7 @@ static void drains_survive_registrations_and_restarts(void)
     curator_kit_stop(&kit);
     curator_kit_start(&kit);
     expect_true(INSTANCE_HAS(kit_find(&kit, "web", "w1"), DRAINING));
-    expect_slice(kit_find(&kit, "web", "w1")->drain->owner, "alice");
+    expect_slice(instance_orders(kit_find(&kit, "web", "w1"))->drain->owner, "alice");
     expect_true(catalog_revision(curator_catalog(kit.curator)) >= revision);
 
     struct asked end = kit_request(&kit, CURATOR_DRAIN, "w1");

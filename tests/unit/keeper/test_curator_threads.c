@@ -207,7 +207,7 @@ static void a_restart_keeps_orders_and_timeline(void)
     start(&bench);
     const struct instance *instance = find(&bench, SLICE_LIT("web"), SLICE_LIT("w1"));
     expect_true(instance && INSTANCE_HAS(instance, DRAINING));
-    expect_slice(instance->drain->reason, "new kernel");
+    expect_slice(instance_orders(instance)->drain->reason, "new kernel");
     expect_true(catalog_revision(curator_catalog(bench.curator)) > revision);
     store_notes(bench.kit.store, count_note, &n_notes);
     expect_int(n_notes, 2);
