@@ -116,12 +116,22 @@ static const struct instance_details *pack_details(struct packer *packer, const 
     return copy;
 }
 
+/* The origins that our own protocols and sources write are kept once for all. */
+static struct slice pack_origin(struct packer *packer, struct slice origin)
+{
+    static const struct slice ours[] = {{"rest", 4}, {"srpc", 4}, {"hub", 3}, {"etcd", 4}, {"docker", 6}};
+    for (unsigned i = 0; i < ARRAY_LEN(ours); i++)
+        if (slice_equal(ours[i], origin))
+            return ours[i];
+    return pack_text(packer, origin);
+}
+
 static void pack_record(struct packer *packer, struct instance_record *record)
 {
     record->address = pack_text(packer, record->address);
     record->protocol = pack_text(packer, record->protocol);
     record->host = pack_text(packer, record->host);
-    record->origin = pack_text(packer, record->origin);
+    record->origin = pack_origin(packer, record->origin);
     record->details = pack_details(packer, instance_details(record));
 }
 
@@ -135,8 +145,8 @@ static size_t order_objects(const struct instance_orders *orders)
 static size_t object_bytes(const struct instance *model)
 {
     const struct instance_details *details = instance_details(&model->record);
-    return order_objects(instance_orders(model)) +
-           (is_empty(details) ? 0 : sizeof(*details)) + (details->check ? sizeof(*details->check) : 0) +
+    return order_objects(instance_orders(model)) + (is_empty(details) ? 0 : sizeof(*details)) +
+           (details->check ? sizeof(*details->check) : 0) +
            ((size_t)details->n_tags + details->n_needs) * sizeof(details->tags[0]) +
            details->n_metadata * sizeof(details->metadata[0]);
 }

@@ -110,10 +110,10 @@ struct instance {
     const struct instance_orders *orders;  /* NULL: none. Read them by instance_orders */
     int64_t lease;                         /* of its key; 0: none */
     int64_t create_revision, mod_revision; /* of its key */
-    int64_t registered_ms;                            /* wall clock: this incarnation */
-    int64_t changed_ms;                               /* its last change of status */
-    int64_t revision;                                 /* the catalogue's, of its last change */
-    uint64_t incarnation;                             /* another process under the same name has another one; never 0 */
+    int64_t registered_ms;                 /* wall clock: this incarnation */
+    int64_t changed_ms;                    /* its last change of status */
+    int64_t revision;                      /* the catalogue's, of its last change */
+    uint64_t incarnation;                  /* another process under the same name has another one; never 0 */
 };
 
 /*

@@ -11,13 +11,13 @@
 #include <stdatomic.h>
 
 struct version {
-    struct store_kv kv;            /* first: readers hold pointers to it. kv.version 0: a tombstone */
-    struct version *_Atomic older; /* NULL: the first one, or what was before is compacted */
-    union {                        /* the keeper's */
+    struct store_kv kv;               /* first: readers hold pointers to it. kv.version 0: a tombstone */
+    struct version *_Atomic older;    /* NULL: the first one, or what was before is compacted */
+    union {                           /* the keeper's */
         struct version *newer;        /* whose `older` is this one */
         struct version *garbage_next; /* of one that is discarded: in a chain of versions to free */
     };
-    struct list lease_link;        /* the keeper's: among the keys of its lease, while it is current */
+    struct list lease_link; /* the keeper's: among the keys of its lease, while it is current */
     char bytes[];
 };
 
