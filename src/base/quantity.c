@@ -34,6 +34,10 @@ int quantity_parse(enum quantity kind, struct slice text, uint64_t *ret_value)
     if (slice_parse_u64(slice_from(text.ptr, n_digits), &number) < 0)
         return -EINVAL;
     struct slice name = slice_skip(text, n_digits);
+    if (number == 0 && slice_is_empty(name)) {
+        *ret_value = 0;
+        return 0;
+    }
     for (size_t i = 0; i < UNITS_MAX && units[kind][i].name; i++) {
         if (slice_equal_str(name, units[kind][i].name))
             return __builtin_mul_overflow(number, units[kind][i].factor, ret_value) ? -EINVAL : 0;

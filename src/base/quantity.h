@@ -12,10 +12,10 @@ enum quantity {
     QUANTITY_DURATION, /* ms, s, m or h; the value is in nanoseconds */
 };
 
-/* Decimal digits and a unit: 0; -EINVAL for anything else, and for what 64 bits do not hold. */
+/* Decimal digits and a unit, which 0 needs not: 0; -EINVAL for anything else, and for what 64 bits do not hold. */
 int quantity_parse(enum quantity kind, struct slice text, uint64_t *ret_value);
 
 #define QUANTITY_TEXT_MAX 32
 
-/* The shortest text that is read as this value; durations are whole milliseconds. */
+/* What is read as this value, in the largest unit that it is a multiple of; durations are whole milliseconds. */
 void quantity_format(enum quantity kind, uint64_t value, char ret_text[QUANTITY_TEXT_MAX]);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the timeline does not know at the start. Its entries are written a moment behind the changes that they are about,
- * so a crash takes the last ones; and what was held is forgotten with the process. Then the timeline has somebody there
- * who is gone, or gone who is there. Each of them gets the entry that is missing, in the words of the store's own note
- * about the removed key, which is as durable as the removal, where there is one.
+ * What the timeline does not know at the start. Its entries are written a moment behind the changes that they are
+ * about, so a crash takes the last ones; and what was held is forgotten with the process. Then the timeline has
+ * somebody there who is gone, or gone who is there. Each of them gets the entry that is missing, in the words of the
+ * store's own note about the removed key, which is as durable as the removal, where there is one.
  *
- * The notes are walked twice, so that of each subject only a hash is kept: once for what the timeline says last of each,
- * once for the names of those that it has there and that are not in the directory.
+ * The notes are walked twice, so that of each subject only a hash is kept: once for what the timeline says last of
+ * each, once for the names of those that it has there and that are not in the directory.
  */
 #include "base/hash.h"
 #include "base/htab.h"

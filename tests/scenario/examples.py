@@ -159,7 +159,7 @@ CASES = [
     ("the script shows all, and leaves nothing behind", the_script_shows_all_and_leaves_nothing),
     ("a caller goes on when instances are killed or leave", a_caller_goes_on_when_instances_die_or_leave),
     ("a caller goes on without the registry", a_caller_goes_on_without_the_registry),
-    ("compose#374: a service is not found before what it needs is there", one_is_not_found_before_what_it_needs_is_there),
+    ("compose#374: a service is not found before what it needs", one_is_not_found_before_what_it_needs_is_there),
 ]
 
 if __name__ == "__main__":

@@ -114,6 +114,14 @@ def other_protocols_see_it_and_it_sees_them():
         tap.expect(count(muster, "/muster/services/web/"), 3)
 
 
+def zero_is_for_ever():
+    with Muster("--set", "srpc.ttl=0") as muster:
+        register(muster, "tcp@h:1")
+        tap.expect(servers(muster), "tcp@h:1")
+        instance = json.loads(muster.get("/api/v1/services/srpc").body)["instances"][0]
+        tap.expect("lease" in instance, False)
+
+
 def what_has_a_comma_is_in_no_list():
     with Muster() as muster:
         register(muster, "tcp@10.0.0.1:1", f"{PATH}/web")
@@ -141,6 +149,7 @@ CASES = [
     ("addresses are registered and listed, sorted", registers_and_lists),
     ("addresses are answered verbatim", addresses_are_answered_verbatim),
     ("a heartbeat keeps an address, silence ends it", heartbeats_keep_and_silence_ends),
+    ("with a time of 0 an address stays for ever", zero_is_for_ever),
     ("bad requests get 500 with words, other methods 405", bad_requests),
     ("HEAD is no method of it", head_is_no_method_of_it),
     ("each name is a registry of its own", names_are_registries_of_their_own),

@@ -24,6 +24,8 @@ static void numbers_with_units_are_read(void)
         {QUANTITY_DURATION, "10s", 10 * NSEC_PER_SEC},
         {QUANTITY_DURATION, "5m", 300 * NSEC_PER_SEC},
         {QUANTITY_DURATION, "24h", 86400 * NSEC_PER_SEC},
+        {QUANTITY_DURATION, "0s", 0},
+        {QUANTITY_DURATION, "0", 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
         uint64_t value;
