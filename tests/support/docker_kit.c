@@ -437,7 +437,8 @@ void kit_expect_truth(struct docker_kit *kit)
         write_time(&session, container->started_ns);
         session.len -= 1; /* the quote at its end; the one at its beginning is left out below */
         if (instance)
-            expect_true(slice_equal(slice_skip(instance->record.session, 13), slice_skip(buf_slice(&session), 14)));
+            expect_true(slice_equal(slice_skip(instance_details(&instance->record)->session, 13),
+                                    slice_skip(buf_slice(&session), 14)));
         buf_deinit(&session);
     }
     const struct directory_service *service =
