@@ -2,6 +2,7 @@
 #include "gateway/chunk.h"
 
 #include "gateway/hosts.h"
+#include "gateway/voice.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -42,28 +43,6 @@ void target_unref(const struct target *target)
     runtime_unref(counted->runtime);
     host_unref(counted->host);
     free(counted);
-}
-
-/* ------------------------------------------------------------------------------------------------ voices */
-
-bool instance_has_voice(const struct instance *instance)
-{
-    const struct instance_details *details = instance_details(&instance->record);
-    for (unsigned i = 0; i < details->n_metadata; i++) {
-        struct slice name = details->metadata[i].name;
-        if (slice_equal_str(name, "expose") || slice_starts_with(name, SLICE_LIT("gateway.")))
-            return true;
-    }
-    return false;
-}
-
-const struct instance *later_voice(const struct instance *a, const struct instance *b)
-{
-    if (!a || !b)
-        return a ? a : b;
-    if (a->registered_ms != b->registered_ms)
-        return a->registered_ms > b->registered_ms ? a : b;
-    return a->create_revision >= b->create_revision ? a : b;
 }
 
 /* ------------------------------------------------------------------------------------------------ chunks */
@@ -108,8 +87,8 @@ static void sum_up(struct plan_chunk *chunk, const struct target *target)
         if ((target->places >> place) & 1U)
             place_sums_add(&chunk->at[place], &own);
     chunk->has_names |= target->host != NULL;
-    if (instance_has_voice(target->instance))
-        chunk->voice = later_voice(chunk->voice, target->instance);
+    if (voice_is(target->instance))
+        chunk->voice = voice_later(chunk->voice, target->instance);
 }
 
 int chunk_new(struct target *const *targets, unsigned n, struct plan_chunk **ret_chunk)

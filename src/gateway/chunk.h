@@ -50,8 +50,3 @@ int target_new(const struct instance *instance, struct runtime *runtime, struct 
 struct target *target_ref(const struct target *target);
 /* Accepts NULL. */
 void target_unref(const struct target *target);
-
-/* Whether its metadata says how requests to the service are to be treated: `expose`, `gateway.…`. */
-bool instance_has_voice(const struct instance *instance);
-/* The one of two, NULL: none, that was registered last. */
-const struct instance *later_voice(const struct instance *a, const struct instance *b);

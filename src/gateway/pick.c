@@ -244,6 +244,8 @@ static struct load load_of(const struct pick_request *request, const struct runt
 /* 1 + requests under way, in 256ths; as of one of mean weight. */
 static uint64_t scaled(const struct hand *hand, uint64_t n_in_flight, uint64_t weight)
 {
+    if (!hand->tier->weight_sums && !hand->has_shares)
+        return 256 + min_size(n_in_flight, LOAD_MAX) * 256;
     uint64_t mean = hand->tier->weight * SHARE_ONE / hand->tier->n;
     return 256 + min_size(n_in_flight, LOAD_MAX) * 256 * mean / weight;
 }
@@ -276,8 +278,38 @@ static const struct target *take(struct hand *hand, const struct target *target)
 
 /* ------------------------------------------------------------------------------------------------ algorithms */
 
+/*
+ * Two different ones, without a look at any other: nearly always both may be taken. True: the hand has them. The second is
+ * drawn from the row of the weights without the first.
+ */
+static bool deal_two(struct hand *hand)
+{
+    const struct plan_tier *tier = hand->tier;
+    if (tier->n < 2 || hand->has_shares)
+        return false;
+    unsigned i, j;
+    if (tier->weight_sums) {
+        i = draw_index(tier, hand->random);
+        uint64_t begin = i > 0 ? tier->weight_sums[i - 1] : 0, own = tier->weight_sums[i] - begin;
+        uint64_t at = random_below(hand->random, tier->weight - own);
+        j = index_at(tier, at < begin ? at : at + own);
+    } else {
+        i = (unsigned)random_below(hand->random, tier->n);
+        j = (unsigned)random_below(hand->random, tier->n - 1);
+        j += j >= i;
+    }
+    const struct target *first = tier->targets[i], *second = tier->targets[j];
+    if (judge(hand->request, first, false) != PICK_TAKEN || judge(hand->request, second, false) != PICK_TAKEN)
+        return false;
+    deal(hand, first, SHARE_ONE);
+    deal(hand, second, SHARE_ONE);
+    return true;
+}
+
 static const struct target *pick_p2c(struct hand *hand)
 {
+    if (deal_two(hand))
+        return better(hand, &hand->cards[0], &hand->cards[1]);
     bool has_all = hand->tier->n <= DEAL_ALL_MAX;
     if (has_all)
         deal_all(hand);
@@ -413,7 +445,10 @@ void pick(const struct plan_service *service, const struct pick_request *request
     *ret_result = (struct pick_result){0};
     if (pick_sticky(service, request, ret_result))
         return;
-    struct hand hand = {.request = request, .random = random, .result = ret_result};
+    struct hand hand; /* most of it is cards, which are not looked at before they are dealt */
+    hand.request = request;
+    hand.random = random;
+    hand.result = ret_result;
     for (unsigned pass = 0; pass < 2; pass++) {
         hand.is_lenient = pass == 1;
         bool has_near = service->near.targets != service->offered.targets;

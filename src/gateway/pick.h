@@ -31,7 +31,7 @@
 #define PICK_DRAWS_MAX 4
 #define PICK_LOOKS_MAX 16
 
-#define PICK_LATENCY_HALF_NS (5 * NSEC_PER_SEC)
+#define PICK_LATENCY_HALF_NS ((nsec_t)1 << 32) /* about 4 s */
 #define PICK_WARM_REQUESTS   100
 
 enum pick_tier { PICK_STICKY, PICK_NEAR, PICK_OFFERED, PICK_RESORT };

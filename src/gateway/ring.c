@@ -29,7 +29,7 @@ unsigned ring_scale(unsigned weight_min, unsigned weight_max)
 
 static unsigned points_of(unsigned weight, unsigned scale)
 {
-    return scale == 0 ? 1 : (weight * RING_POINTS_MAX + scale - 1) / scale;
+    return scale == 0 ? RING_POINTS : (weight * RING_POINTS_MAX + scale - 1) / scale;
 }
 
 /* Points at one place are in order of their names, so that they are so in every process. */
@@ -51,7 +51,7 @@ struct points {
 static unsigned count_points(const struct plan_chunk *chunk, unsigned place, unsigned scale)
 {
     if (scale == 0)
-        return chunk->at[place].n;
+        return RING_POINTS * chunk->at[place].n;
     unsigned n = 0;
     for (unsigned i = 0; i < chunk->n; i++)
         n += (chunk->places[i] >> place) & 1U ? points_of(chunk->weights[i], scale) : 0;

@@ -85,7 +85,7 @@ struct runtime {
 };
 
 /* since_ns of one that was there before the gateway was. */
-#define RUNTIME_LONG_AGO ((nsec_t)-1 << 60)
+#define RUNTIME_LONG_AGO (INT64_MIN / 8)
 
 struct runtime_model {
     struct slice service, id, host;

@@ -4,32 +4,41 @@
  * are made anew with each version, since copying 10,000 pointers takes less time than anything that would save it.
  *
  * Weighted turns: turn t goes to the instance at which (t x stride) mod weight falls in the row of the weights. The
- * stride is prime to the weight, so in any `weight` turns each place comes up once; being near the golden part, it
- * spreads those that come soon after each other as evenly as one number can.
+ * stride is prime to the weight, so in any `weight` turns each place comes up once. It is near the golden part, and there a number
+ * that spreads turns evenly: no instance is ever more than about three turns before or behind its share.
  */
 #include "gateway/tier.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-static uint64_t common_divisor(uint64_t a, uint64_t b)
+#define STRIDE_LOOKS 16
+
+/* How unevenly steps of `stride` spread over `weight`: the largest quotient of their fraction. 0: they have a divisor. */
+static uint64_t unevenness(uint64_t weight, uint64_t stride)
 {
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
+    uint64_t largest = 0;
+    while (stride > 0) {
+        uint64_t quotient = weight / stride, rest = weight % stride;
+        largest = quotient > largest ? quotient : largest;
+        weight = stride;
+        stride = rest;
     }
-    return a;
+    return weight == 1 ? largest : 0;
 }
 
 static uint64_t stride_for(uint64_t weight)
 {
-    uint64_t stride = (uint64_t)((double)weight * 0.6180339887498949);
-    if (stride == 0)
-        stride = 1;
-    while (common_divisor(stride, weight) != 1)
-        stride++;
-    return stride;
+    uint64_t golden = (uint64_t)((double)weight * 0.6180339887498949), best = 1, least = UINT64_MAX;
+    uint64_t first = golden > STRIDE_LOOKS ? golden - STRIDE_LOOKS : 1;
+    for (uint64_t stride = first; stride < weight && stride <= golden + STRIDE_LOOKS; stride++) {
+        uint64_t uneven = unevenness(weight, stride);
+        if (uneven > 0 && uneven < least) {
+            best = stride;
+            least = uneven;
+        }
+    }
+    return best;
 }
 
 static struct place_sums sum_up(const struct plan_service *service, unsigned place)

@@ -10,6 +10,8 @@ void *__real_realloc(void *ptr, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *ptr, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
 
 /* More than any scenario of a unit test allocates: reached only when one never gets through. */
 enum { SWEEP_MAX = 100000 };
@@ -40,6 +42,11 @@ void *__wrap_calloc(size_t n, size_t size)
 void *__wrap_realloc(void *ptr, size_t size)
 {
     return must_fail() ? NULL : __real_realloc(ptr, size);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+    return must_fail() ? NULL : __real_aligned_alloc(align, size);
 }
 
 void fault_alloc_arm(size_t n)

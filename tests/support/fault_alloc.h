@@ -2,9 +2,9 @@
 /*
  * Makes the n-th allocation fail.
  *
- * malloc, calloc and realloc of muster's own code are wrapped at link time (-Wl,--wrap), so nothing in the code under
- * test knows of it, and the sanitizers' allocators stay underneath. Not wrapped are calls from inside shared libraries:
- * this is one reason why muster does not use strdup or asprintf.
+ * malloc, calloc, realloc and aligned_alloc of muster's own code are wrapped at link time (-Wl,--wrap), so nothing in
+ * the code under test knows of it, and the sanitizers' allocators stay underneath. Not wrapped are calls from inside
+ * shared libraries: this is one reason why muster does not use strdup or asprintf.
  *
  * Counting is per thread: an allocation counts only in the thread that armed it, which keeps a sweep repeatable.
  */
