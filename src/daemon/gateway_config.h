@@ -10,8 +10,8 @@
 struct gateway_config;
 
 /*
- * 0; -EINVAL or another -errno with place and key in err; -ENOMEM. Certificates are read. The configuration must outlive
- * the result, which points into it.
+ * 0; -EINVAL or another -errno with place and key in err; -ENOMEM. Certificates are read. The configuration must
+ * outlive the result, which points into it.
  */
 int gateway_config_new(const struct config *config, struct gateway_config **ret_settings, struct err *err);
 void gateway_config_free(struct gateway_config *settings);

@@ -3,7 +3,8 @@
  * Routes: which service a request is for, and how it is treated there.
  *
  * A route is written as one line of text, in the configuration (gateway.routes) or in the metadata of a service's
- * instances (`gateway.route`, several of them as `gateway.route.NAME`, where service= is not allowed and means their own):
+ * instances (`gateway.route`, several of them as `gateway.route.NAME`, where service= is not allowed and means their
+ * own):
  *
  *     [HOST]/PREFIX [service=NAME] [method=GET|HEAD] [header=NAME:VALUE] [POLICY]...
  *
@@ -11,13 +12,14 @@
  *     *.example.com/ service=web sticky=SESSION
  *     /admin/ service=admin method=GET header=x-staff:yes
  *
- * HOST is a name or `*.` and a name, which covers all names that end so; without one, any. Neither the case of a request's
- * host, nor its port, nor a dot at its end matters. A prefix matches whole path elements: /v1 is /v1 and /v1/x, not /v12.
- * POLICY words are those of policy.h. Of the routes that match, the one with the more exact host wins, then the longer
- * prefix, then the one with more conditions, then those of the configuration, then the one written first.
+ * HOST is a name or `*.` and a name, which covers all names that end so; without one, any. Neither the case of a
+ * request's host, nor its port, nor a dot at its end matters. A prefix matches whole path elements: /v1 is /v1 and
+ * /v1/x, not /v12. POLICY words are those of policy.h. Of the routes that match, the one with the more exact host wins,
+ * then the longer prefix, then the one with more conditions, then those of the configuration, then the one written
+ * first.
  *
- * The path is compared by its elements, decoded, with dot segments resolved (wire/uri_path.h), and passed on as it came.
- * A path that could be read in two ways is refused.
+ * The path is compared by its elements, decoded, with dot segments resolved (wire/uri_path.h), and passed on as it
+ * came. A path that could be read in two ways is refused.
  */
 #pragma once
 
@@ -51,7 +53,7 @@ struct route {
  */
 int route_parse(struct slice text, bool is_metadata, struct arena *arena, struct route *ret_route, struct err *err);
 
-/* A compiled set of routes; immutable, read by any thread. The routes are copied, with their texts; each has its cell. */
+/* A compiled set of routes; immutable, read by any thread. Routes are copied, with their texts; each has its cell. */
 int route_table_new(const struct route *routes, unsigned n, struct route_table **ret_table);
 void route_table_free(struct route_table *table); /* accepts NULL */
 
@@ -74,14 +76,15 @@ struct route_match {
 };
 
 /*
- * Where the request goes: by the routes; else by the first element of its path, when that is the name of a service; else
- * to the default service. A route whose method or header does not fit is passed over like one with another path: there is
- * no 405, since a route says which service answers, not what can be done there.
+ * Where the request goes: by the routes; else by the first element of its path, when that is the name of a service;
+ * else to the default service. A route whose method or header does not fit is passed over like one with another path:
+ * there is no 405, since a route says which service answers, not what can be done there.
  *
- * is_local: the listener is on loopback (or a Unix socket), so what is not exposed is served too. To others it is as if it
- * were not there: the next route that matches is taken, or the default service.
+ * is_local: the listener is on loopback (or a Unix socket), so what is not exposed is served too. To others it is as if
+ * it were not there: the next route that matches is taken, or the default service.
  *
- * Worker only, in the turn in which the plan was read; allocates nothing. The match is valid as long as request and plan.
+ * Worker only, in the turn in which the plan was read; allocates nothing. The match is valid as long as request and
+ * plan.
  */
 void route_find(const struct plan *plan, const struct http_request *request, bool is_local,
                 struct route_match *ret_match);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a request to a service. The request's host is walked label by label, from the last on; then, from the most exact
- * host that has routes to the least, its path element by element as far as there are nodes, and back up: the first route
- * that fits is the one.
+ * host that has routes to the least, its path element by element as far as there are nodes, and back up: the first
+ * route that fits is the one.
  */
 #include "gateway/policy.h"
 #include "gateway/route_table.h"

@@ -3,8 +3,8 @@
  * What a route table is, for the files that implement routing; users see route.h.
  *
  * One tree for hosts and paths: from the root down by the labels of hosts, from the last to the first; from each host
- * that has routes down by the elements of prefixes. Children are found in one hash of (parent, name), so a look-up costs
- * a hash per label and element, however many routes there are, and ends where no route goes further.
+ * that has routes down by the elements of prefixes. Children are found in one hash of (parent, name), so a look-up
+ * costs a hash per label and element, however many routes there are, and ends where no route goes further.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The path of a request target, taken apart to route by: its elements, percent-decoded. Empty ones and "." are left out,
- * ".." takes back the one before it, so all spellings of a path give the same elements. The path itself is not changed:
- * it is what is passed on. Pure; allocates nothing.
+ * The path of a request target, taken apart to route by: its elements, percent-decoded. Empty ones and "." are left
+ * out, ".." takes back the one before it, so all spellings of a path give the same elements. The path itself is not
+ * changed: it is what is passed on. Pure; allocates nothing.
  */
 #pragma once
 
@@ -24,9 +24,10 @@ struct uri_path {
 };
 
 /*
- * Looks at the whole path and gives its first elements: at most n_wanted and URI_PATH_ELEMENTS_MAX, and none from the one
- * on with which decoded ones would be more than URI_PATH_DECODED_MAX bytes. They are valid as long as path and *ret_path.
- * 0; -EINVAL with words in *ret_fault for what does not begin with '/', for a '%' without two hex digits, for a '\' or
- * NUL, encoded or not, and an encoded '/' (two readers may see two paths in them), and for ".." above the root.
+ * Looks at the whole path and gives its first elements: at most n_wanted and URI_PATH_ELEMENTS_MAX, and none from the
+ * one on with which decoded ones would be more than URI_PATH_DECODED_MAX bytes. They are valid as long as path and
+ * *ret_path. 0; -EINVAL with words in *ret_fault for what does not begin with '/', for a '%' without two hex digits,
+ * for a '\' or NUL, encoded or not, and an encoded '/' (two readers may see two paths in them), and for ".." above the
+ * root.
  */
 int uri_path_split(struct slice path, unsigned n_wanted, struct uri_path *ret_path, const char **ret_fault);

@@ -58,7 +58,7 @@ def plain_http_is_answered_only_when_allowed():
 
 
 CASES = [
-    ("a client gets the certificate of the name that it asks for", a_client_gets_the_certificate_of_the_name_it_asks_for),
+    ("a client gets the certificate of the name it asks for", a_client_gets_the_certificate_of_the_name_it_asks_for),
     ("curl speaks https to the gateway, HTTP/1.1 and HTTP/2", curl_speaks_https_to_the_gateway),
     ("plain HTTP is answered only when allowed", plain_http_is_answered_only_when_allowed),
 ]
