@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A note or a write is first placed behind those that are there, which may fail, and counted once the change that it
+ * belongs to is made, which may not.
+ */
 #include "catalog/updates.h"
 
 #include "base/array.h"

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * getopt_long takes the options from between the words, by a table made of those that all commands have and the
+ * command's own.
+ */
 #include "cli/words.h"
 
 #include "base/assert.h"

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options that are not usable do not fail the constructor, which could not say why: they are remembered, and each call
+ * fails with the reason. A call that waits is a task like all others, only waited for, so heartbeats and streams go on
+ * meanwhile.
+ */
 #include "client/client.h"
 
 #include "base/util.h"

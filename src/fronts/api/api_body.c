@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads a body by its table of members, and refuses what is not in it: a member that was misspelt would else silently
+ * not be done.
+ */
 #include "fronts/api/api_body.h"
 
 #include "base/suggest.h"

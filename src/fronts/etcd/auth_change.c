@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The call may end at any time: then a password that is being hashed ends the change, and what the store has in hand is
+ * published all the same when it was written. Whether the caller may is checked at each try, against the state that the
+ * change is made on.
+ */
 #include "fronts/etcd/auth_change.h"
 
 #include "base/utf8.h"
