@@ -25,12 +25,14 @@ packages_of() {
     esac
 }
 
-# Lines of "package file": the package is there when this file of it is. What is only compared with, and llhttp, whose
-# package would bring Node.js along.
+# Lines of "package file": the package is there when this file of it is. What is only compared with, an engine of
+# containers that a test starts by itself, and llhttp, whose package would bring Node.js along.
 peers_of() {
     case $1 in
     test)
-        printf '%s\n' "etcd-client usr/bin/etcdctl" "etcd-server usr/bin/etcd" \
+        printf '%s\n' "busybox-static bin/busybox" "containerd usr/bin/containerd" "docker.io usr/sbin/dockerd" \
+            "iptables usr/sbin/iptables" "libdevmapper1.02.1 usr/share/doc/libdevmapper1.02.1/copyright" \
+            "runc usr/sbin/runc" "etcd-client usr/bin/etcdctl" "etcd-server usr/bin/etcd" \
             "node-llhttp usr/share/llhttp/llhttp.c" "prometheus usr/bin/promtool" \
             "python3-etcd3 usr/lib/python3/dist-packages/etcd3/__init__.py" \
             "python3-tenacity usr/lib/python3/dist-packages/tenacity/__init__.py"

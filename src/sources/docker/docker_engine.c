@@ -218,8 +218,10 @@ static void on_event(void *ctx, const struct docker_event *event)
     if (engine->state != DOCKER_ENGINE_FOLLOWS)
         return;
     note_success(engine);
-    if (event->time_ns > engine->heard_ns)
+    if (event->time_ns > engine->heard_ns) {
         engine->heard_ns = event->time_ns;
+        engine->n_brief = 0;
+    }
     if (event->kind == DOCKER_EVENT_BAD)
         docker_engine_list(engine); /* whatever it was, the list shows it */
     else

@@ -72,7 +72,7 @@ struct docker_engine {
     bool has_listed, was_there;    /* since it was connected; since on_lost */
     enum docker_engine_state told; /* which the log has been told last */
     nsec_t entered_ns;             /* when it began to follow, or poll */
-    unsigned n_brief;              /* streams of events in a row that ended at once */
+    unsigned n_brief;              /* streams in a row that ended at once and told nothing new */
     char api[16];                  /* the version that we speak with it: "1.41" */
     /* events */
     struct pool *pool; /* connections without time-outs */

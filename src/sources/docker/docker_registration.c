@@ -132,9 +132,9 @@ static void on_done(struct curator_request *request)
     registration->is_written &= !may_be_later;
 }
 
-static void submit(struct docker_registration *registration, enum curator_request_type type)
+static void submit(struct docker_registration *registration, enum curator_request_type type, const char *why)
 {
-    set_words(registration->cause, registration->words);
+    set_words(registration->cause, why);
     registration->state = DOCKER_REGISTRATION_WRITES;
     registration->request = (struct curator_request){
         .type = type,
@@ -166,7 +166,7 @@ static void write_record(struct docker_registration *registration)
         return;
     }
     registration->is_written = true; /* until it is refused, or something else is wanted */
-    submit(registration, CURATOR_REGISTER);
+    submit(registration, CURATOR_REGISTER, registration->words);
 }
 
 /* ------------------------------------------------------------------------------------------------ the step */
@@ -187,13 +187,13 @@ static void step(struct docker_registration *registration)
     const struct instance *instance = find(registration);
     if (!registration->is_wanted) {
         if (instance)
-            submit(registration, CURATOR_DEREGISTER);
+            submit(registration, CURATOR_DEREGISTER, registration->words);
         else
             loop_defer(registration->registrar->loop, &registration->gone);
         return;
     }
     if (instance && is_of_another_run(registration, instance))
-        submit(registration, CURATOR_DEREGISTER);
+        submit(registration, CURATOR_DEREGISTER, "that run of its container has ended");
     else if (!instance || !registration->is_written || INSTANCE_HAS(instance, HELD))
         write_record(registration);
     else if (tell(registration, instance) < 0)

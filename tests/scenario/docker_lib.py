@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Docker engines for scenarios: a made-up one, whose containers are a table and which fails as it is told, and a real
+one of this machine; and what both are asked for.
+
+A made-up container is {"id", "name", "image", "labels", "port", "running", "paused", "health", "started"}.
+"""
+
+import contextlib
+import ctypes
+import datetime
+import fcntl
+import http.client
+import http.server
+import io
+import json
+import os
+import pathlib
+import shutil
+import socket
+import socketserver
+import ssl
+import struct
+import subprocess
+import tarfile
+import threading
+import time
+
+from api_lib import get
+from lib import ROOT, SECONDS, tap
+
+SHORT = 12  # of an id, as in the names of instances
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=SECONDS)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+# ---- a made-up engine
+
+
+class FakeEngine:
+    """Speaks the Engine API on a Unix socket, or with TLS on a TCP port."""
+
+    def __init__(self, path=None, tls=None):
+        self.path, self.tls = path, tls
+        self.lock = threading.Condition()
+        self.containers, self.events, self.asked = {}, [], []
+        self.events_status, self.delay, self.garbage = 200, 0, None
+        self.streams = set()
+        self.server = None
+        self.start()
+
+    def start(self):
+        engine = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError, OSError):
+                    engine.answer(self)
+
+            def address_string(self):
+                return "test"
+
+            def log_message(self, *_):
+                pass
+
+        family = socketserver.ThreadingUnixStreamServer if self.path else socketserver.ThreadingTCPServer
+        family.daemon_threads = True
+        family.request_queue_size = 128
+        if self.path:
+            self.path.unlink(missing_ok=True)
+        self.server = family(str(self.path) if self.path else ("127.0.0.1", 0), Handler)
+        if self.tls:
+            self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self):
+        """As if it had been killed: nobody takes connections any more, and those that are open break."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.cut()
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+    def cut(self):
+        """Ends all streams of events."""
+        with self.lock:
+            for stream in self.streams:
+                with contextlib.suppress(OSError):
+                    stream.shutdown(socket.SHUT_RDWR)
+            self.streams.clear()
+            self.lock.notify_all()
+
+    # answers
+
+    def answer(self, handler):
+        path, _, query = handler.path.partition("?")
+        path = "/" + path.split("/", 2)[2] if path.startswith("/v1.") else path
+        with self.lock:
+            self.asked.append(handler.path)
+        if self.delay:
+            time.sleep(self.delay)  # a slow engine: what is tested is that nothing depends on its being fast
+        if path == "/events":
+            self.tell(handler, query)
+            return
+        status, body = 200, None
+        with self.lock:
+            if path == "/version":
+                body = {"ApiVersion": "1.43", "MinAPIVersion": "1.12"}
+            elif path == "/containers/json":
+                body = [{"Id": one["id"]} for one in self.containers.values() if one["running"]]
+            else:
+                one = self.containers.get(path.split("/")[2][:SHORT])
+                status, body = (200, describe(one)) if one else (404, {"message": "No such container"})
+        text = json.dumps(body).encode()
+        if self.garbage:
+            text = self.garbage(text)
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text)
+
+    def tell(self, handler, query):
+        if self.events_status != 200:
+            handler.send_response(self.events_status)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.flush()
+        stream = handler.connection
+        since = [word.split("=")[1] for word in query.split("&") if word.startswith("since=")]
+        with self.lock:
+            self.streams.add(stream)
+            if since:
+                first = int(float(since[0].split(".")[0])) * 10**9 + int(since[0].split(".")[1])
+                at = next((i for i, event in enumerate(self.events) if event["timeNano"] >= first), len(self.events))
+            else:
+                at = len(self.events)
+            while stream in self.streams:
+                for event in self.events[at:]:
+                    text = (json.dumps(event) + "\n").encode()
+                    handler.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
+                handler.wfile.flush()
+                at = len(self.events)
+                self.lock.wait()
+
+    # what happens
+
+    def happens(self, one, action, **attributes):
+        event = {
+            "Type": "container",
+            "Action": action,
+            "Actor": {"ID": one["id"], "Attributes": {"name": one["name"], **attributes}},
+            "timeNano": time.time_ns(),
+        }
+        self.events.append(event)
+        self.lock.notify_all()
+
+    def run(self, number, port, image="hello:latest", labels=None, health=None):
+        """Starts container `number`, which publishes that port; gives its short id."""
+        with self.lock:
+            short = f"{number:0{SHORT}x}"
+            one = self.containers.setdefault(short, {"id": short + "0" * 52, "name": f"c{number}", "image": image})
+            one.update(labels=labels or {}, port=port, running=True, paused=False, health=health)
+            one["started"] = datetime.datetime.now(datetime.timezone.utc).isoformat()
+            self.happens(one, "start")
+        return short
+
+    def signal(self, short, number):
+        with self.lock:
+            self.happens(self.containers[short], "kill", signal=str(number))
+
+    def die(self, short, code, quietly=False):
+        with self.lock:
+            one = self.containers[short]
+            one["running"] = False
+            if not quietly:
+                self.happens(one, "die", exitCode=str(code))
+
+    def remove(self, short):
+        with self.lock:
+            self.happens(self.containers.pop(short), "destroy")
+
+    def ids(self):
+        with self.lock:
+            return sorted(short for short, one in self.containers.items() if one["running"])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.stop()
+
+
+def describe(one):
+    """The engine's description of a made-up container."""
+    state = {
+        "Status": "running" if one["running"] else "exited",
+        "Running": one["running"],
+        "Paused": one["paused"],
+        "ExitCode": 0,
+        "StartedAt": one["started"],
+    }
+    if one["health"]:
+        state["Health"] = {"Status": one["health"], "Log": []}
+    ports = {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": str(one["port"])}]} if one["running"] else {}
+    return {
+        "Id": one["id"],
+        "Name": "/" + one["name"],
+        "State": state,
+        "Config": {"Image": one["image"], "Labels": one["labels"]},
+        "NetworkSettings": {"Ports": ports, "Networks": {}},
+    }
+
+
+def server_tls(cert, key, ca):
+    """For an engine that wants to know who asks."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    context.load_verify_locations(ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+# ---- the engine of this machine
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def own_network():
+    """Puts this process, and those that it starts, into a network of their own, with a loopback; with mounts of their
+    own, so that none is left on the machine."""
+    private = 1 << 14 | 1 << 18  # MS_REC, MS_PRIVATE
+    if LIBC.unshare(0x40020000) != 0 or LIBC.mount(b"none", b"/", None, private, None) != 0:  # CLONE_NEWNET, NEWNS
+        raise tap.Skip(f"no network of our own: {os.strerror(ctypes.get_errno())}")
+    with socket.socket() as any_socket:
+        up = struct.pack("16sh14x", b"lo", 1 | 64)  # IFF_UP, IFF_RUNNING
+        fcntl.ioctl(any_socket, 0x8914, up)  # SIOCSIFFLAGS
+
+
+def static_busybox():
+    for path in (shutil.which("busybox"), ROOT / "build/tools/bin/busybox"):
+        if path and os.path.exists(path) and b"/ld-linux" not in pathlib.Path(path).read_bytes()[:4096]:
+            return path
+    raise tap.Skip("there is no busybox that is linked statically")
+
+
+class RealEngine:
+    """Debian's docker.io on folders and a socket of its own, in this process's network."""
+
+    def __init__(self, folder):
+        if os.geteuid() != 0:
+            raise tap.Skip("an engine can only be started by root")
+        if not shutil.which("dockerd"):
+            raise tap.Skip("there is no dockerd")
+        self.folder, self.path, self.log_path = folder, folder / "docker.sock", folder / "log"
+        self.process = None
+        self.start()
+
+    def start(self):
+        words = ["dockerd", "-H", f"unix://{self.path}", "--data-root", self.folder / "data"]
+        words += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid", "--storage-driver", "vfs"]
+        words += ["--iptables=false", "--ip6tables=false", "--bip", "10.201.0.1/24", "--live-restore"]
+        libraries = [ROOT / "build/tools/lib", ROOT / "build/tools/usr/lib"]
+        found = [str(path) for folder in libraries for path in folder.glob("*-linux-gnu")]
+        env = {**os.environ, "LD_LIBRARY_PATH": ":".join(found)}
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+        deadline = time.monotonic() + SECONDS
+        while not self.is_there():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                lines = self.log_path.read_text().splitlines()
+                self.end()
+                raise tap.Skip(f"dockerd does not start here: {lines[-1] if lines else 'it says nothing'}")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.05)
+
+    def is_there(self):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.ask("GET", "/_ping")[0] == 200
+        return False
+
+    def ask(self, method, path, body=None, kind="application/json"):
+        """Gives status and JSON, or the bytes where there is none."""
+        connection = UnixConnection(self.path)
+        with contextlib.closing(connection):
+            data = body if isinstance(body, bytes) or body is None else json.dumps(body)
+            connection.request(method, path, data, {"Content-Type": kind} if data is not None else {})
+            answer = connection.getresponse()
+            text = answer.read()
+        is_json = answer.getheader("content-type", "").startswith("application/json")
+        return answer.status, json.loads(text) if is_json and text and path != "/images/create" else text
+
+    def do(self, method, path, body=None, allowed=(200, 201, 204, 304)):
+        status, answer = self.ask(method, path, body)
+        if status not in allowed:
+            raise AssertionError(f"{method} {path}: {status} {answer}")
+        return answer
+
+    def make_image(self, name="hello"):
+        """Of a busybox and nothing else."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(static_busybox(), "bin/busybox")
+        status, answer = self.ask("POST", f"/images/create?fromSrc=-&repo={name}", archive.getvalue(), "application/x-tar")
+        tap.expect(status, 200)
+        return answer
+
+    def create(self, name, *, command=("/bin/busybox", "httpd", "-f", "-p", "8080"), labels=None, **settings):
+        """A container that publishes port 8080; gives its short id."""
+        host = {"PortBindings": {"8080/tcp": [{"HostPort": ""}]}, **settings.pop("HostConfig", {})}
+        body = {"Image": "hello", "Cmd": list(command), "Labels": labels or {}, "ExposedPorts": {"8080/tcp": {}}}
+        answer = self.do("POST", f"/containers/create?name={name}", {**body, "HostConfig": host, **settings})
+        return answer["Id"][:SHORT]
+
+    def run(self, name, **settings):
+        short = self.create(name, **settings)
+        self.do("POST", f"/containers/{short}/start")
+        return short
+
+    def post(self, short, verb, allowed=(200, 204, 304)):
+        self.do("POST", f"/containers/{short}/{verb}", allowed=allowed)
+
+    def remove(self, short):
+        self.do("DELETE", f"/containers/{short}?force=1", allowed=(204, 404))
+
+    def describe(self, short):
+        return self.do("GET", f"/containers/{short}/json")
+
+    def ids(self):
+        return sorted(one["Id"][:SHORT] for one in self.do("GET", "/containers/json") if one["State"] != "restarting")
+
+    def restart(self):
+        """The engine ends and starts again; its containers live on."""
+        self.process.terminate()
+        self.process.wait(SECONDS)
+        self.start()
+
+    def end(self):
+        """With all its containers."""
+        with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
+            for one in self.do("GET", "/containers/json?all=1"):
+                self.remove(one["Id"])
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(SECONDS)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(SECONDS)
+        for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
+            place = line.split()[1]
+            if place.startswith(str(self.folder)):
+                LIBC.umount2(place.encode(), 2)  # MNT_DETACH
+
+
+class Relay:
+    """Stands between muster and an engine, and cuts what goes through it."""
+
+    def __init__(self, path, engine_path):
+        self.path, self.engine_path = path, engine_path
+        self.pairs, self.lock = set(), threading.Lock()
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(str(path))
+        self.server.listen(128)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.server.accept()
+                far = socket.socket(socket.AF_UNIX)
+                try:
+                    far.connect(str(self.engine_path))
+                except OSError:
+                    near.close()
+                    far.close()
+                    continue
+                with self.lock:
+                    self.pairs.add((near, far))
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self.copy, args=(source, sink, (near, far)), daemon=True).start()
+
+    def copy(self, source, sink, pair):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                sink.sendall(piece)
+        for end in pair:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        with self.lock:
+            self.pairs.discard(pair)
+
+    def cut(self):
+        with self.lock:
+            for pair in self.pairs:
+                for end in pair:
+                    with contextlib.suppress(OSError):
+                        end.shutdown(socket.SHUT_RDWR)
+
+
+# ---- what the catalogue has
+
+
+def catalogue(muster, service="hello"):
+    """Short ids and statuses of the instances of a service."""
+    answer = get(muster, f"/api/v1/services/{service}")
+    instances = answer.json["instances"] if answer.status == 200 else []
+    return {instance["id"].split(":")[0]: instance["status"] for instance in instances}
+
+
+def timeline(muster, service="hello"):
+    """What happened, oldest first: "registered: c1: start"."""
+    entries = get(muster, f"/api/v1/timeline?service={service}&limit=1000").json["entries"]
+    return [f"{entry['kind']}: {entry.get('evidence', '')}" for entry in reversed(entries)]
+
+
+def source(muster):
+    """What the status says of the Docker source."""
+    return next(one for one in get(muster, "/api/v1/status").json["sources"] if one["name"] == "docker")
