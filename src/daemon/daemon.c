@@ -12,6 +12,7 @@
 #include "daemon/data_dir.h"
 #include "daemon/endpoints.h"
 #include "daemon/fronts.h"
+#include "daemon/gateway_config.h"
 #include "daemon/keepalive.h"
 #include "daemon/notify.h"
 #include "daemon/pidfile.h"
@@ -58,6 +59,8 @@ struct daemon {
     struct scout *scout;     /* the same */
     struct health *health;   /* the same */
     struct sources sources;  /* none, the same */
+    struct planner *planner; /* NULL: no gateway, or no catalogue to go by */
+    struct gateway *gateway; /* the same */
     struct store *store;     /* the keeper's, or the trace in front of it; NULL: the role needs none */
     struct listener_tls tls;
     struct system system;
@@ -201,6 +204,44 @@ static int open_sources(struct daemon *daemon, struct err *err)
                         daemon->log, daemon->metrics, err);
 }
 
+static void list_worker_loops(const struct daemon *daemon, struct loop *ret_loops[WORKERS_MAX])
+{
+    unsigned n = worker_group_size(daemon->group);
+    ASSERT(n <= WORKERS_MAX);
+    for (unsigned i = 0; i < n; i++)
+        ret_loops[i] = worker_loop(worker_group_get(daemon->group, i));
+}
+
+static int open_gateway(struct daemon *daemon, struct err *err)
+{
+    struct gateway_config *settings CLEANUP(gateway_config_freep) = NULL;
+    if (!daemon->curator || daemon->config->role == ROLE_REGISTRY)
+        return 0;
+    int r = gateway_config_new(daemon->config, &settings, err);
+    if (r < 0)
+        return r;
+    const struct planner_options planner = {
+        .curator = daemon->curator,
+        .rcu = &daemon->rcu,
+        .log = daemon->log,
+        .n_workers = worker_group_size(daemon->group),
+        .settings = gateway_config_settings(settings),
+    };
+    r = planner_new(&planner, &daemon->planner, err);
+    if (r < 0)
+        return r;
+    struct loop *loops[WORKERS_MAX];
+    list_worker_loops(daemon, loops);
+    const struct gateway_options gateway = {
+        .planner = daemon->planner,
+        .curator = daemon->curator,
+        .log = daemon->log,
+        .n_workers = worker_group_size(daemon->group),
+        .loops = loops,
+    };
+    return gateway_new(&gateway, &daemon->gateway);
+}
+
 static void fill_settings(const struct config *config, struct front_settings *ret_settings)
 {
     *ret_settings = (struct front_settings){
@@ -227,15 +268,48 @@ static int open_fronts(struct daemon *daemon, struct err *err)
     return fronts_new(&env, &daemon->fronts, err);
 }
 
+static int start_part(void *ctx, unsigned worker, struct loop *loop)
+{
+    const struct daemon *daemon = ctx;
+    return daemon->gateway ? gateway_start_worker(daemon->gateway, worker, loop) : 0;
+}
+
+static void stop_part(void *ctx, unsigned worker)
+{
+    const struct daemon *daemon = ctx;
+    if (daemon->gateway)
+        gateway_stop_worker(daemon->gateway, worker);
+}
+
+static const struct stations_part part = {start_part, stop_part};
+
+/* A gateway without a registry in its process has nothing to go by. */
+static void refuse_request(void *ctx, struct exchange *exchange)
+{
+    (void)ctx;
+    exchange_respond_text(exchange, 503, "this process keeps no registry to go by (its role is \"gateway\")\n");
+}
+
+static struct exchange_handler handler_of(void *ctx, unsigned worker, enum endpoint_kind kind)
+{
+    const struct daemon *daemon = ctx;
+    if (kind == ENDPOINT_REGISTRY || kind == ENDPOINT_REGISTRY_UNIX)
+        return router_handler(fronts_router(daemon->fronts));
+    if (!daemon->gateway)
+        return (struct exchange_handler){refuse_request, NULL};
+    return gateway_handler(daemon->gateway, worker, kind == ENDPOINT_GATEWAY_LOCAL);
+}
+
 static int open_stations(struct daemon *daemon)
 {
-    const struct exchange_handler registry = router_handler(fronts_router(daemon->fronts));
     struct stations_options options = {
         .main_loop = daemon->loop,
         .group = daemon->group,
         .endpoints = daemon->endpoints,
         .metrics = daemon->http_metrics,
-        .handlers = {registry, registry, {gateway_on_request, NULL}},
+        .part = &part,
+        .handler = handler_of,
+        .ctx = daemon,
     };
     server_options_fill(daemon->config, &daemon->tls, options.servers);
     return stations_new(&options, &daemon->stations);
@@ -300,6 +374,8 @@ static int open_parts(struct daemon *daemon, struct err *err)
         r = open_health(daemon, err);
     if (r == 0)
         r = open_sources(daemon, err);
+    if (r == 0)
+        r = open_gateway(daemon, err);
     if (r == 0)
         r = open_fronts(daemon, err);
     if (r == 0)
@@ -409,24 +485,24 @@ static void tell_ready(struct daemon *daemon)
  */
 static int start_keeping(struct daemon *daemon, struct err *err)
 {
-    unsigned n = worker_group_size(daemon->group);
     struct loop *loops[WORKERS_MAX];
-    ASSERT(n <= WORKERS_MAX);
     if (!daemon->keeper)
         return 0;
-    for (unsigned i = 0; i < n; i++)
-        loops[i] = worker_loop(worker_group_get(daemon->group, i));
-    int r = keeper_start(daemon->keeper, loops, n, err);
+    list_worker_loops(daemon, loops);
+    int r = keeper_start(daemon->keeper, loops, worker_group_size(daemon->group), err);
     if (r < 0)
         return r;
     daemon->is_keeping = true;
-    return curator_start(daemon->curator, err);
+    r = curator_start(daemon->curator, err);
+    return r < 0 || !daemon->planner ? r : planner_start(daemon->planner, err);
 }
 
 static void stop_keeping(struct daemon *daemon)
 {
     if (!daemon->is_keeping)
         return;
+    if (daemon->planner)
+        planner_stop(daemon->planner);
     curator_stop(daemon->curator);
     scout_stop(daemon->scout);
     keeper_stop(daemon->keeper);
@@ -478,6 +554,8 @@ void daemon_close(struct daemon *daemon)
     worker_group_free(daemon->group);
     store_trace_free(daemon->trace);
     sources_close(&daemon->sources);
+    gateway_free(daemon->gateway);
+    planner_free(daemon->planner);
     health_free(daemon->health);
     scout_free(daemon->scout);
     curator_free(daemon->curator);

@@ -24,6 +24,13 @@ void endpoints_describe(struct endpoints *endpoints, const struct config *config
         endpoints->shown[i].protocols = protocols_of(endpoints->items[i].kind, config);
 }
 
+static enum endpoint_kind kind_at(enum endpoint_kind kind, const struct addr *addr)
+{
+    if (kind == ENDPOINT_REGISTRY)
+        return addr->any.sa_family == AF_UNIX ? ENDPOINT_REGISTRY_UNIX : kind;
+    return addr_is_loopback(addr) ? ENDPOINT_GATEWAY_LOCAL : kind;
+}
+
 /* Opens the addresses of one list; `kind` is that of its TCP addresses. */
 static int open_list(struct endpoints *endpoints, const struct config *config, const struct config_list *list,
                      const char *path, enum endpoint_kind kind, unsigned n_workers, struct err *err)
@@ -33,9 +40,7 @@ static int open_list(struct endpoints *endpoints, const struct config *config, c
         struct addr addr;
         int r = addr_parse(slice_from_str(list->items[i]), &addr, err);
         ASSERT(r == 0); /* the configuration has checked it */
-        endpoint->kind = kind;
-        if (kind == ENDPOINT_REGISTRY && addr.any.sa_family == AF_UNIX)
-            endpoint->kind = ENDPOINT_REGISTRY_UNIX;
+        endpoint->kind = kind_at(kind, &addr);
         r = listener_open(&addr, n_workers, &listen_options, &endpoint->listener, err);
         if (r < 0) {
             char where[128];

@@ -12,7 +12,8 @@
 enum endpoint_kind {
     ENDPOINT_REGISTRY,
     ENDPOINT_REGISTRY_UNIX, /* without TLS in any case: the permissions of the socket's file guard it */
-    ENDPOINT_GATEWAY,
+    ENDPOINT_GATEWAY,       /* which other machines may reach */
+    ENDPOINT_GATEWAY_LOCAL, /* loopback and Unix sockets: every service is served there */
     ENDPOINT_KINDS_
 };
 

@@ -24,6 +24,7 @@ struct station {
     struct worker *worker;
     struct http_server *servers[ENDPOINT_KINDS_]; /* NULL: there is no endpoint of the kind */
     struct door *doors;                           /* one for each endpoint */
+    bool has_part;                                /* options.part was started */
     unsigned n_draining;                          /* servers that still have connections */
     _Atomic uint64_t n_turned_away;               /* written by the worker, read by any */
     struct mail drain_mail;                       /* main thread to station */
@@ -95,6 +96,19 @@ static void station_stop(void *ctx, struct worker *worker)
         http_server_free(station->servers[kind]);
         station->servers[kind] = NULL;
     }
+    if (station->has_part)
+        stations->options.part->stop(stations->options.ctx, worker_index(worker));
+    station->has_part = false;
+}
+
+static int start_part(struct station *station)
+{
+    const struct stations_options *options = &station->all->options;
+    if (!options->part)
+        return 0;
+    int r = options->part->start(options->ctx, worker_index(station->worker), worker_loop(station->worker));
+    station->has_part = r == 0;
+    return r;
 }
 
 static int make_servers(struct station *station)
@@ -103,8 +117,10 @@ static int make_servers(struct station *station)
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++) {
         if (!endpoints_have(options->endpoints, (enum endpoint_kind)kind))
             continue;
-        int r = http_server_new(worker_loop(station->worker), &options->servers[kind], &options->handlers[kind],
-                                options->metrics, worker_index(station->worker), &station->servers[kind]);
+        unsigned index = worker_index(station->worker);
+        const struct exchange_handler handler = options->handler(options->ctx, index, (enum endpoint_kind)kind);
+        int r = http_server_new(worker_loop(station->worker), &options->servers[kind], &handler, options->metrics,
+                                index, &station->servers[kind]);
         if (r < 0)
             return r;
         http_server_on_closed(station->servers[kind], on_closed, station);
@@ -116,7 +132,9 @@ static int station_start(void *ctx, struct worker *worker)
 {
     struct stations *stations = ctx;
     struct station *station = &stations->items[worker_index(worker)];
-    int r = make_servers(station);
+    int r = start_part(station);
+    if (r == 0)
+        r = make_servers(station);
     if (r == 0)
         r = open_doors(station);
     if (r < 0)

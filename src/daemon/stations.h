@@ -14,12 +14,23 @@
 
 struct stations;
 
+/*
+ * What each worker runs beside its servers: started before them and stopped after them, on its thread. start: 0 or
+ * -errno; what failed to start is not stopped.
+ */
+struct stations_part {
+    int (*start)(void *ctx, unsigned worker, struct loop *loop);
+    void (*stop)(void *ctx, unsigned worker);
+};
+
 struct stations_options {
     struct loop *main_loop;
     struct worker_group *group; /* not yet started */
     const struct endpoints *endpoints;
     struct http_metrics *metrics;
-    struct exchange_handler handlers[ENDPOINT_KINDS_];
+    const struct stations_part *part; /* NULL: none */
+    struct exchange_handler (*handler)(void *ctx, unsigned worker, enum endpoint_kind kind);
+    void *ctx; /* of the part and the handlers */
     struct http_server_options servers[ENDPOINT_KINDS_];
 };
 

@@ -1,15 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gateway's name in Via tells it from every other gateway, so that a loop is found and a chain of gateways is none:
+ * it ends in digits of its own, drawn at the start.
+ */
 #include "gateway/gateway.h"
 
-#include "base/util.h"
+#include "gateway/gateway_worker.h"
+#include "gateway/relay.h"
 
-#define SHOWN_BYTES_MAX 256
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-void gateway_on_request(void *ctx, struct exchange *exchange)
+enum { DOOR_OPEN, DOOR_LOCAL, DOORS };
+
+struct station {
+    struct gateway_worker worker;
+    struct gateway_door doors[DOORS];
+};
+
+struct gateway {
+    struct gateway_options options;
+    char name[64];
+    struct station stations[];
+};
+
+int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway)
 {
-    (void)ctx;
-    const struct http_request *request = exchange->request;
-    struct slice host = {request->authority.ptr, min_size(request->authority.len, SHOWN_BYTES_MAX)};
-    struct slice path = {request->path.ptr, min_size(request->path.len, SHOWN_BYTES_MAX)};
-    exchange_respond_text(exchange, 404, "no route for %.*s%.*s\n", SLICE_ARG(host), SLICE_ARG(path));
+    uint32_t digits;
+    int r = random_system(&digits, sizeof(digits));
+    if (r < 0)
+        return r;
+    struct gateway *gateway = calloc(1, sizeof(*gateway) + options->n_workers * sizeof(gateway->stations[0]));
+    if (!gateway)
+        return -ENOMEM;
+    gateway->options = *options;
+    (void)snprintf(gateway->name, sizeof(gateway->name), "muster-%08x", digits);
+    for (unsigned i = 0; i < options->n_workers; i++)
+        gateway_worker_listen(&gateway->stations[i].worker, options->planner, options->loops[i]);
+    *ret_gateway = gateway;
+    return 0;
+}
+
+void gateway_free(struct gateway *gateway)
+{
+    if (!gateway)
+        return;
+    for (unsigned i = 0; i < gateway->options.n_workers; i++)
+        gateway_worker_unlisten(&gateway->stations[i].worker);
+    free(gateway);
+}
+
+int gateway_start_worker(struct gateway *gateway, unsigned worker, struct loop *loop)
+{
+    struct station *station = &gateway->stations[worker];
+    for (unsigned i = 0; i < DOORS; i++)
+        station->doors[i] = (struct gateway_door){&station->worker, i == DOOR_LOCAL};
+    return gateway_worker_init(&station->worker, gateway, worker, loop, slice_from_str(gateway->name));
+}
+
+void gateway_stop_worker(struct gateway *gateway, unsigned worker)
+{
+    gateway_worker_deinit(&gateway->stations[worker].worker);
+}
+
+static void on_request(void *ctx, struct exchange *exchange)
+{
+    const struct gateway_door *door = ctx;
+    relay_take(door->worker, exchange, door->is_local);
+}
+
+struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local)
+{
+    return (struct exchange_handler){on_request, &gateway->stations[worker].doors[is_local ? DOOR_LOCAL : DOOR_OPEN]};
+}
+
+struct planner *gateway_planner(const struct gateway *gateway)
+{
+    return gateway->options.planner;
+}
+
+int gateway_report(const struct gateway *gateway, const struct catalog_event *event)
+{
+    return curator_report(gateway->options.curator, event);
 }

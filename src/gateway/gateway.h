@@ -1,11 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gateway: takes HTTP traffic to the instances of services. Requests that no route covers are answered with 404;
- * so far there are no routes.
+ * The gateway: takes HTTP traffic to the instances of services, by the plan (plan.h). Each worker has a part of its own
+ * with its connections to instances; what workers know of each other is in the runtimes and cells of the plan.
  */
 #pragma once
 
+#include "gateway/planner.h"
 #include "http/exchange.h"
 
-/* What is behind the gateway's listeners. Any worker. */
-void gateway_on_request(void *ctx, struct exchange *exchange);
+struct gateway;
+
+struct gateway_options {
+    struct planner *planner;
+    struct curator *curator; /* who is told of instances that fail */
+    struct log *log;
+    unsigned n_workers;
+    struct loop *const *loops; /* of the workers; read by gateway_new only */
+};
+
+/* Before the planner is started. 0 or -errno. */
+int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway);
+/* The planner is stopped and no worker runs. Accepts NULL. */
+void gateway_free(struct gateway *gateway);
+
+/*
+ * Before the servers of a worker are made, and after they are gone; on the worker's thread. 0 or -errno. What is stopped
+ * has no exchange left.
+ */
+int gateway_start_worker(struct gateway *gateway, unsigned worker, struct loop *loop);
+void gateway_stop_worker(struct gateway *gateway, unsigned worker);
+
+/* What is behind the gateway's listeners on that worker. is_local: those of loopback and Unix sockets. */
+struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local);
+
+/* -- for the files of the gateway -- */
+
+struct planner *gateway_planner(const struct gateway *gateway);
+/* curator_report. */
+int gateway_report(const struct gateway *gateway, const struct catalog_event *event);

@@ -132,3 +132,35 @@ void runtime_clear(struct runtime *runtime, enum runtime_trouble trouble)
     ASSERT(trouble != RUNTIME_GONE);
     atomic_fetch_and_explicit(&runtime->trouble, ~(uint32_t)trouble, memory_order_relaxed);
 }
+
+static void add(_Atomic uint64_t *count, uint64_t n)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static unsigned bucket_of(uint64_t us)
+{
+    unsigned bucket = 0;
+    while (bucket + 1 < RUNTIME_LATENCY_BUCKETS && us > (uint64_t)1 << (RUNTIME_LATENCY_SHIFT + bucket))
+        bucket++;
+    return bucket;
+}
+
+/* It rises faster than it falls: who has become slow is to be noticed soon. */
+static uint64_t moved(uint64_t average_us, uint64_t us)
+{
+    if (average_us == 0)
+        return us;
+    return us > average_us ? average_us + (us - average_us) / 4 : average_us - (average_us - us) / 8;
+}
+
+void runtime_observe(struct runtime_slot *slot, nsec_t took_ns, nsec_t now_ns)
+{
+    uint64_t us = took_ns > 0 ? (uint64_t)(took_ns / NSEC_PER_USEC) : 0;
+    uint64_t average_us = moved(atomic_load_explicit(&slot->latency_us, memory_order_relaxed), us > 0 ? us : 1);
+    atomic_store_explicit(&slot->latency_us, average_us < UINT32_MAX ? (uint32_t)average_us : UINT32_MAX,
+                          memory_order_relaxed);
+    atomic_store_explicit(&slot->latency_at_ns, now_ns, memory_order_relaxed);
+    add(&slot->latency[bucket_of(us)], 1);
+    add(&slot->latency_sum_us, us);
+}

@@ -45,12 +45,14 @@ struct runtime_slot {
     _Atomic uint64_t latency_sum_us;
 
     /* the worker's alone */
-    struct pool_place *place; /* its connections; NULL: none yet */
-    struct list waiting;      /* attempts that wait for their first byte, the oldest in front */
-    struct list answering;    /* attempts whose answer is passed on */
-    struct list waiting_link; /* in the list of the worker's slots in which something waits */
-    struct list open_link;    /* in the list of its slots with a place */
-    unsigned n_failures;      /* in a row */
+    struct pool_place *place;  /* its connections; NULL: none yet */
+    struct list waiting;       /* attempts that wait for their first byte, the oldest in front */
+    struct list answering;     /* attempts whose answer is passed on */
+    struct list waiting_link;  /* in the list of the worker's slots in which something waits */
+    struct list open_link;     /* in the list of its slots with a place */
+    unsigned n_failures;       /* in a row */
+    unsigned n_reuse_failures; /* in a row: connections that were used before and broke without an answer */
+    nsec_t reuse_again_ns;     /* after too many of them: not before that */
     struct runtime *runtime;
 };
 
@@ -104,6 +106,9 @@ void runtime_unref(struct runtime *runtime);
 
 /* The calling worker's slot, made when there is none. NULL: out of memory. */
 struct runtime_slot *runtime_slot(struct runtime *runtime, unsigned worker);
+
+/* A first byte has come after so long: latency, its histogram, when it was. The slot's own worker. */
+void runtime_observe(struct runtime_slot *slot, nsec_t took_ns, nsec_t now_ns);
 
 /* Over all workers. */
 uint32_t runtime_n_in_flight(const struct runtime *runtime);

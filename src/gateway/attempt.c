@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One try of a request at one instance.
+ *
+ * Which connection it may use: a request that can be repeated takes the one used last. One that cannot takes none that
+ * might be closed just now: only where the instance is known to answer on used connections, and only one that was in
+ * use a moment ago; otherwise a new one.
+ */
+#include "gateway/relay.h"
+
+#include "base/assert.h"
+#include "base/util.h"
+#include "gateway/suspicion.h"
+
+#include <errno.h>
+
+/* How long a connection may have been idle to carry what must not be sent twice. */
+#define YOUNG_NS (2 * NSEC_PER_SEC)
+
+static void add32(_Atomic uint32_t *count, uint32_t n)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void add64(_Atomic uint64_t *count, uint64_t n)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void count_begin(struct attempt *attempt)
+{
+    struct runtime_slot *slot = attempt->slot;
+    add32(&slot->n_in_flight, 1);
+    add64(&slot->n_requests, 1);
+    if (attempt->relay->was_hedged)
+        add64(&slot->n_hedges, 1);
+    else if (attempt->relay->n_tried > 1)
+        add64(&slot->n_retries, 1);
+}
+
+/* When the oldest that waits there was sent, for all workers to see. */
+static void tell_oldest(struct runtime_slot *slot)
+{
+    nsec_t oldest_ns = 0;
+    if (!list_is_empty(&slot->waiting))
+        oldest_ns = container_of(slot->waiting.next, struct attempt, link)->sent_ns;
+    atomic_store_explicit(&slot->oldest_ns, oldest_ns, memory_order_relaxed);
+    if (oldest_ns == 0)
+        list_remove(&slot->waiting_link);
+}
+
+/* All of the request is sent: from here on it is the instance that is waited for. */
+static void wait_for_answer(struct attempt *attempt)
+{
+    struct gateway_worker *worker = attempt->relay->worker;
+    struct runtime_slot *slot = attempt->slot;
+    bool is_first = list_is_empty(&slot->waiting);
+    attempt->sent_ns = loop_now(worker->loop);
+    list_push_back(&slot->waiting, &attempt->link);
+    if (is_first) {
+        tell_oldest(slot);
+        list_push_back(&worker->waiting, &slot->waiting_link);
+    }
+    gateway_worker_watch(worker);
+}
+
+/* The longest that a connection may have been idle for this request; 0: only a new one will do. */
+static nsec_t idle_max(const struct attempt *attempt)
+{
+    const struct relay *relay = attempt->relay;
+    const struct runtime_slot *slot = attempt->slot;
+    const struct retry_facts facts = relay_facts(relay, attempt);
+    nsec_t life_ns = atomic_load_explicit(&slot->runtime->idle_life_ns, memory_order_relaxed);
+    nsec_t max_ns = life_ns == NSEC_NEVER ? NSEC_NEVER : life_ns / 5 * 4;
+    if (relay->wants_fresh)
+        return 0;
+    if (retry_may_repeat(&facts))
+        return slot->reuse_again_ns > loop_now(relay->worker->loop) ? 0 : max_ns;
+    if (!atomic_load_explicit(&slot->runtime->reuse_proven, memory_order_relaxed))
+        return 0;
+    return max_ns < YOUNG_NS ? max_ns : YOUNG_NS;
+}
+
+/* All that there is of the body goes with the head if it is all there will be; else behind it. */
+static void send_request(struct attempt *attempt, struct client_connection *connection)
+{
+    struct relay *relay = attempt->relay;
+    struct slice body = buf_slice(&relay->kept);
+    bool is_chunked = relay->framing != HTTP_BODY_LENGTH && relay->framing != HTTP_BODY_NONE;
+    bool is_one_piece = !is_chunked && body.len == relay->content_length;
+    const struct client_request request = {
+        .method = slice_from_str(http_method_name(relay->method)),
+        .written = buf_slice(&relay->head),
+        .body = is_one_piece ? body : (struct slice){0},
+        .streamed = !is_one_piece && relay->framing != HTTP_BODY_NONE,
+        .content_length = is_chunked ? EXCHANGE_LENGTH_UNKNOWN : relay->content_length,
+        .may_switch = relay->may_switch,
+    };
+    relay->wants_fresh = false;
+    attempt->state = ATTEMPT_WAIT;
+    attempt->is_writing = request.streamed;
+    client_call_start(connection, &attempt->call, &request);
+    add64(attempt->call.reused ? &attempt->slot->n_reused : &attempt->slot->n_connects, 1);
+    attempt_write(attempt, request.streamed ? body : (struct slice){0});
+    if (!request.streamed)
+        wait_for_answer(attempt);
+    else if (relay->is_whole)
+        attempt_write_end(attempt, NULL, 0);
+}
+
+static void on_connection(struct pool_wait *wait, int result, struct client_connection *connection)
+{
+    struct attempt *attempt = container_of(wait, struct attempt, wait);
+    struct relay *relay = attempt->relay;
+    if (result < 0) {
+        add64(&attempt->slot->n_connect_failures, 1);
+        attempt_fail(attempt, cause_of_errno(result, false), result == -ETIMEDOUT);
+        relay_move(relay);
+        return;
+    }
+    send_request(attempt, connection);
+    relay_hold_client(relay);
+}
+
+void attempt_start(struct attempt *attempt, const struct target *target, const struct gateway_settings *settings)
+{
+    struct relay *relay = attempt->relay;
+    struct runtime *runtime = target->runtime;
+    struct client_connection *connection;
+    ASSERT(attempt->state == ATTEMPT_REST && relay->n_tried < RELAY_TRIES_MAX);
+    relay->tried[relay->n_tried++] = runtime;
+    attempt->timed_out = attempt->is_writing = attempt->is_full = false;
+    attempt->sent_ns = 0;
+    attempt->call = (struct client_call){.events = &relay_answer_events};
+    attempt->wait = (struct pool_wait){.on_ready = on_connection};
+    attempt->slot = gateway_worker_open(relay->worker, runtime, settings);
+    if (!attempt->slot) {
+        attempt->state = ATTEMPT_FAILED;
+        attempt->cause = CAUSE_INTERNAL;
+        return;
+    }
+    count_begin(attempt);
+    attempt->state = ATTEMPT_CONNECT;
+    const struct pool_want want = {.idle_max_ns = idle_max(attempt)};
+    int r = pool_place_get(attempt->slot->place, &want, &attempt->wait, &connection);
+    if (r == 0)
+        send_request(attempt, connection);
+    else if (r < 0)
+        attempt_fail(attempt, cause_of_errno(r, false), false);
+}
+
+void attempt_write(struct attempt *attempt, struct slice bytes)
+{
+    if (!attempt->is_writing || bytes.len == 0)
+        return;
+    add64(&attempt->slot->n_bytes_out, bytes.len);
+    attempt->is_full = client_call_write(&attempt->call, bytes) == EXCHANGE_FULL;
+}
+
+void attempt_write_end(struct attempt *attempt, const struct header *trailers, unsigned n_trailers)
+{
+    if (!attempt->is_writing)
+        return;
+    attempt->is_writing = false;
+    client_call_end(&attempt->call, trailers, n_trailers);
+    if (attempt->state == ATTEMPT_WAIT)
+        wait_for_answer(attempt);
+}
+
+/* It is counted no more. */
+static void leave(struct attempt *attempt)
+{
+    struct runtime_slot *slot = attempt->slot;
+    attempt->is_writing = false;
+    if (attempt->state == ATTEMPT_CONNECT)
+        pool_cancel(&attempt->wait);
+    else
+        client_call_cancel(&attempt->call);
+    bool was_waiting = attempt->state == ATTEMPT_WAIT && list_is_linked(&attempt->link);
+    list_remove(&attempt->link);
+    if (was_waiting)
+        tell_oldest(slot);
+    add32(&slot->n_in_flight, (uint32_t)-1);
+    attempt->slot = NULL;
+}
+
+/* Ids come from registrations: what could end a quoted string is shown as '?'. */
+static void remember_failure(struct attempt *attempt)
+{
+    struct relay *relay = attempt->relay;
+    struct slice id = attempt->slot->runtime->id;
+    size_t n = min_size(id.len, sizeof(relay->failed.id) - 1);
+    for (size_t i = 0; i < n; i++) {
+        char c = id.ptr[i];
+        relay->failed.id[i] = c < ' ' || c > '~' || c == '"' || c == '\\' ? '?' : c;
+    }
+    relay->failed.id[n] = 0;
+    relay->failed.is_set = true;
+    relay->failed.was_sent = attempt->call.sent;
+    relay->failed.was_sent_whole = attempt->call.sent_whole;
+}
+
+void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out)
+{
+    ASSERT(attempt->state == ATTEMPT_CONNECT || attempt->state == ATTEMPT_WAIT);
+    struct gateway_worker *worker = attempt->relay->worker;
+    struct runtime_slot *slot = attempt->slot;
+    remember_failure(attempt);
+    bool is_stale = attempt->call.reused && !attempt->call.responded && !timed_out;
+    if (is_stale)
+        suspicion_of_reuse(worker, slot);
+    else
+        suspicion_of_failure(worker, slot, cause);
+    leave(attempt);
+    attempt->state = ATTEMPT_FAILED;
+    attempt->cause = cause;
+    attempt->timed_out = timed_out;
+}
+
+void attempt_cancel(struct attempt *attempt)
+{
+    if (attempt->state != ATTEMPT_REST && attempt->state != ATTEMPT_FAILED)
+        leave(attempt);
+    attempt->state = ATTEMPT_REST;
+}
+
+void attempt_end(struct attempt *attempt)
+{
+    ASSERT(attempt->state == ATTEMPT_ANSWER);
+    leave(attempt);
+    attempt->state = ATTEMPT_REST;
+}
+
+void attempt_answered(struct attempt *attempt, unsigned status)
+{
+    ASSERT(attempt->state == ATTEMPT_WAIT);
+    struct runtime_slot *slot = attempt->slot;
+    struct gateway_worker *worker = attempt->relay->worker;
+    nsec_t now_ns = loop_now(worker->loop);
+    attempt->state = ATTEMPT_ANSWER;
+    if (attempt->sent_ns > 0) {
+        list_remove(&attempt->link);
+        tell_oldest(slot);
+        runtime_observe(slot, now_ns - attempt->sent_ns, now_ns);
+    }
+    list_push_back(&slot->answering, &attempt->link);
+    add64(&slot->by_class[status / 100 < ARRAY_LEN(slot->by_class) ? status / 100 : 0], 1);
+    slot->n_reuse_failures = 0;
+    if (attempt->call.reused && !atomic_load_explicit(&slot->runtime->reuse_proven, memory_order_relaxed))
+        atomic_store_explicit(&slot->runtime->reuse_proven, true, memory_order_relaxed);
+    suspicion_of_answer(worker, slot);
+}

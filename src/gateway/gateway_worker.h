@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gateway's part on one worker: its connections to instances, the requests that wait for something, and the watch
+ * over those that wait for an instance. Shared by the files of the gateway that run on workers; others use gateway.h.
+ *
+ * Everything here belongs to the worker's thread.
+ */
+#pragma once
+
+#include "base/random.h"
+#include "base/slab.h"
+#include "gateway/gateway.h"
+#include "http/pool.h"
+
+/* How often the watch looks while something waits. */
+#define WORKER_WATCH_NS (20 * NSEC_PER_MSEC)
+
+/* Bytes of request bodies that one worker keeps for the case that they must be sent again. */
+#define WORKER_KEPT_MAX ((size_t)64 * 1024 * 1024)
+
+struct gateway_worker {
+    struct gateway *gateway;
+    unsigned index;
+    struct loop *loop;
+    struct pool *pool;
+    struct random random;
+    struct slab relays;
+    struct planner_listener listener;
+    struct list parked;  /* relays that wait for an instance to come, the oldest in front */
+    struct list queued;  /* that wait for their turn at a service which is full, the oldest in front */
+    struct list waiting; /* runtime_slot.waiting_link: slots in which attempts wait for their first byte */
+    struct list open;    /* runtime_slot.open_link: slots with connections */
+    unsigned n_parked;
+    size_t n_kept;      /* bytes: WORKER_KEPT_MAX */
+    bool has_news;      /* the plan has changed since the open slots were looked through */
+    struct timer watch; /* armed while there is something to watch */
+    struct slice name;  /* the gateway's, in Via */
+};
+
+struct gateway_door {
+    struct gateway_worker *worker;
+    bool is_local;
+};
+
+/* Hears of plans. On the thread that makes the planner: before it is started, and after it was stopped. */
+void gateway_worker_listen(struct gateway_worker *worker, struct planner *planner, struct loop *loop);
+void gateway_worker_unlisten(struct gateway_worker *worker);
+
+/* On its own thread. 0 or -errno. name: as it stands in Via; outlives the worker. */
+int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, unsigned index, struct loop *loop,
+                        struct slice name);
+/* The same; no exchange is left. */
+void gateway_worker_deinit(struct gateway_worker *worker);
+
+/* Sees to it that the watch runs. */
+void gateway_worker_watch(struct gateway_worker *worker);
+
+/* Requests of that service that wait for their turn here. */
+unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const struct plan_cell *cell);
+
+/* A place of a full service has become free: those who wait try. */
+void gateway_worker_next(struct gateway_worker *worker);
+
+/*
+ * The worker's slot of that instance, open: with a place for its connections. NULL: out of memory. It stays open, and
+ * holds the runtime, until the instance is gone and nothing is under way there.
+ */
+struct runtime_slot *gateway_worker_open(struct gateway_worker *worker, struct runtime *runtime,
+                                         const struct gateway_settings *settings);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The inside of a request on its way through the gateway: relay.c moves it, attempt.c is one try at one instance,
+ * relay_answer.c passes the answer on. Others see relay_take only.
+ */
+#pragma once
+
+#include "gateway/cause.h"
+#include "gateway/forward.h"
+#include "gateway/gateway_worker.h"
+#include "gateway/pick.h"
+#include "gateway/retry.h"
+#include "gateway/route.h"
+
+/*
+ * The life of a request; relay.c moves it:
+ *
+ *     GATHER -> SEEK           the first of its body has come, or the turn is over
+ *     SEEK -> QUEUED -> SEEK   the service is full
+ *     SEEK -> PARKED -> SEEK   nobody is there at the moment
+ *     SEEK -> ASK -> SEEK      an attempt, and another one if it failed and may be repeated
+ *     ASK -> ANSWER -> OVER    an instance answers
+ *     ASK -> TUNNEL            it switches to another protocol
+ *     any -> OVER              the gateway answers by itself, or the client has gone
+ */
+enum relay_state {
+    RELAY_GATHER,
+    RELAY_SEEK,
+    RELAY_QUEUED,
+    RELAY_PARKED,
+    RELAY_ASK,
+    RELAY_ANSWER,
+    RELAY_TUNNEL,
+    RELAY_OVER, /* nothing more is done for it; on_close comes */
+};
+
+/*
+ *     REST -> CONNECT -> WAIT -> ANSWER -> REST
+ *             CONNECT, WAIT -> FAILED -> REST     relay.c has looked at why
+ */
+enum attempt_state {
+    ATTEMPT_REST,
+    ATTEMPT_CONNECT, /* for a connection */
+    ATTEMPT_WAIT,    /* the request leaves or has left; for the first byte of the answer */
+    ATTEMPT_ANSWER,
+    ATTEMPT_FAILED,
+};
+
+struct attempt {
+    struct relay *relay;
+    struct runtime_slot *slot; /* not in ATTEMPT_REST */
+    struct client_call call;
+    struct pool_wait wait;
+    struct list link; /* in slot->waiting, once the request is sent whole, or in slot->answering */
+    nsec_t sent_ns;   /* when the last of the request was sent; 0: it was not yet */
+    enum attempt_state state;
+    enum cause cause; /* ATTEMPT_FAILED */
+    bool timed_out;   /* the same: the connection did not break */
+    bool is_writing;  /* the instance still takes the request's body */
+    bool is_full;     /* the same, but no more of it now */
+    struct pick_result pick;
+};
+
+/* The first attempt, and the one that overtakes it when it hangs. */
+#define RELAY_ATTEMPTS 2
+
+/* How often a request is sent at all, whatever the reason. */
+#define RELAY_TRIES_MAX PICK_TRIED_MAX
+
+/* Of a request's body, for another try. */
+#define RELAY_KEEP_MAX ((size_t)64 * 1024)
+
+struct relay {
+    struct exchange *exchange;
+    struct gateway_worker *worker;
+    struct plan_cell *cell; /* held (plan_hold) */
+    enum relay_state state;
+    enum cause cause; /* why it ended otherwise than by an answer */
+    struct list link; /* in worker->parked or ->queued */
+    struct loop_task gathered;
+    nsec_t begin_ns;
+    nsec_t timeout_ns;    /* for an answer to begin, once all of the request is there */
+    nsec_t deadline_ns;   /* the moment; NSEC_NEVER while the client still sends */
+    nsec_t wait_until_ns; /* RELAY_QUEUED, RELAY_PARKED */
+
+    /* what was asked */
+    struct buf head; /* as it is sent to instances */
+    struct forward_id id;
+    enum http_method method;
+    enum http_framing framing;
+    uint64_t content_length;
+    enum retry_contract contract;
+    enum balance balance;
+    nsec_t slow_start_ns;
+    uint64_t key; /* of BALANCE_HASH */
+    uint64_t body_bytes_max;
+    unsigned n_in_flight_max, n_queued_max;
+    bool has_key : 1; /* key is set */
+    bool has_idempotency_key : 1;
+    bool may_hedge : 1;
+    bool may_switch : 1;       /* the client asks for an upgrade */
+    bool counts_in_flight : 1; /* it has taken a place of n_in_flight_max */
+    char *sticky;              /* the cookie's name, NUL, the instance that the client was with; NULL: none */
+
+    /* its body */
+    struct buf kept;    /* what came of it, while is_kept */
+    struct slice fresh; /* the piece that is just coming, when it is not in `kept` yet */
+    uint64_t n_received;
+    bool is_kept : 1;
+    bool is_whole : 1; /* all of the body has come */
+    bool is_paused : 1;
+
+    /* its attempts */
+    struct attempt attempts[RELAY_ATTEMPTS];
+    struct attempt *answering;
+    struct {
+        bool is_set, was_sent, was_sent_whole;
+        char id[64]; /* the instance's, shown as far as it fits */
+    } failed;        /* the last attempt that did */
+    unsigned n_tried;
+    const struct runtime *tried[RELAY_TRIES_MAX];
+    bool wants_fresh : 1; /* the next attempt needs a new connection */
+    bool was_hedged : 1;
+    bool was_parked : 1;
+
+    /* its answer */
+    unsigned status;
+    uint64_t n_sent; /* bytes of the answer's body */
+    nsec_t first_byte_ns;
+    struct tunnel_result tunnelled;
+    bool is_ended : 1; /* exchange_end was called, or the exchange answered whole */
+};
+
+/* A request that has just come: on_request of the gateway's listeners. */
+void relay_take(struct gateway_worker *worker, struct exchange *exchange, bool is_local);
+
+/* Something has happened to it. */
+void relay_move(struct relay *relay);
+
+/* The gateway answers by itself, if no answer has begun; else the answer breaks off. */
+void relay_fail(struct relay *relay, enum cause cause);
+
+/* What is known of an attempt, for retry.h. */
+struct retry_facts relay_facts(const struct relay *relay, const struct attempt *attempt);
+
+/* The body is not sent again: an answer has begun. */
+void relay_forget_body(struct relay *relay);
+
+/* Stops the client where no instance takes more of the body, or lets him go on. */
+void relay_hold_client(struct relay *relay);
+
+/* Sends it to a second instance as well, which the caller has paid for; nothing happens when there is none. */
+void relay_hedge(struct relay *relay);
+
+/* -- attempt.c -- */
+
+/* To `target`, with what there is of the body. Ends in ATTEMPT_CONNECT, _WAIT or _FAILED. */
+void attempt_start(struct attempt *attempt, const struct target *target, const struct gateway_settings *settings);
+
+/* A piece of the body, or its end. */
+void attempt_write(struct attempt *attempt, struct slice bytes);
+void attempt_write_end(struct attempt *attempt, const struct header *trailers, unsigned n_trailers);
+
+/* Ends it as failed, or without a word. Both give its place in the counts back. */
+void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out);
+void attempt_cancel(struct attempt *attempt);
+/* Its answer begins: it waits no more. */
+void attempt_answered(struct attempt *attempt, unsigned status);
+/* The answer has been passed on. */
+void attempt_end(struct attempt *attempt);
+
+/* -- relay_answer.c -- */
+
+extern const struct client_events relay_answer_events;
+
+/* The gateway's own answer. */
+void relay_answer_cause(struct relay *relay, enum cause cause);
