@@ -46,15 +46,18 @@ static bool is_same_incarnation(const struct instance *a, const struct instance 
 
 /* ------------------------------------------------------------------------------------------------ conflicts */
 
-/* "rest 10.0.0.7:51334" and ":51335" are one: clients have a connection of its own for each registration. */
+/* "rest 10.0.0.7:51334 as alice" and ":51335 …" are one: clients have a connection for each registration. */
 static uint32_t writer_of(struct slice actor)
 {
-    size_t len = actor.len;
+    if (slice_is_empty(actor))
+        return 0;
+    const char *as = memmem(actor.ptr, actor.len, " as ", 4);
+    size_t end = as ? (size_t)(as - actor.ptr) : actor.len, len = end;
     while (len > 0 && actor.ptr[len - 1] >= '0' && actor.ptr[len - 1] <= '9')
         len--;
-    if (len > 0 && actor.ptr[len - 1] == ':')
-        actor.len = len - 1;
-    return actor.len ? crc32c(0, actor) | 1 : 0;
+    bool has_port = len > 0 && actor.ptr[len - 1] == ':';
+    uint32_t crc = crc32c(0, slice_from(actor.ptr, has_port ? len - 1 : end));
+    return crc32c(crc, slice_skip(actor, end)) | 1;
 }
 
 /* Whether two write it by turns: he wrote it, another one did, and now he does again. */

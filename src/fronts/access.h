@@ -28,6 +28,7 @@ struct access {
     unsigned (*check)(void *ctx, const struct exchange *exchange, enum access_touch touch, struct slice key,
                       struct slice end);
     void *ctx;
+    struct slice (*user)(void *ctx, const struct exchange *exchange);
     bool (*is_on)(void *ctx); /* auth is enabled: otherwise everything is free to everybody, and nobody is root */
 };
 
@@ -39,6 +40,12 @@ static inline unsigned access_check(const struct access *access, const struct ex
                                     enum access_touch touch, struct slice key, struct slice end)
 {
     return access && access->check ? access->check(access->ctx, exchange, touch, key, end) : 0;
+}
+
+/* The user who asks; "": nobody is, or auth is off. Valid until the end of the turn. As access_check. */
+static inline struct slice access_user(const struct access *access, const struct exchange *exchange)
+{
+    return access && access->user ? access->user(access->ctx, exchange) : (struct slice){0};
 }
 
 /* Whether it is root who asks: whoever else owns something, root may change it. As access_check. */

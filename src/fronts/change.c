@@ -55,19 +55,25 @@ void *change_alloc(struct change *change, size_t n_bytes)
     return memory;
 }
 
-static void name_actor(struct change *change, const char *protocol)
+static void name_actor(struct change *change, const struct access *access, const char *protocol)
 {
     struct curator_request *request = &change->request;
-    char text[64 + ADDR_TEXT_MAX], peer[ADDR_TEXT_MAX];
-    struct slice peer_text = peer_format(exchange_peer(change->exchange), peer);
-    int n = snprintf(text, sizeof(text), "%s %.*s", protocol, SLICE_ARG(peer_text));
-    ASSERT(n > 0 && (size_t)n < sizeof(text));
-    request->origin.actor = change_copy(change, slice_from(text, (size_t)n));
+    struct buf text = {0};
+    char peer[ADDR_TEXT_MAX];
     request->identity = change_copy(change, tls_peer_name(exchange_stream(change->exchange)));
+    struct slice who = request->identity.len > 0 ? request->identity : access_user(access, change->exchange);
+    buf_append_str(&text, protocol);
+    buf_append_char(&text, ' ');
+    buf_append(&text, peer_format(exchange_peer(change->exchange), peer));
+    buf_append_str(&text, who.len > 0 ? " as " : "");
+    buf_append(&text, who);
+    request->origin.actor = change_copy(change, buf_slice(&text));
+    change->is_out_of_memory |= buf_error(&text) < 0;
+    buf_deinit(&text);
 }
 
-struct change *change_new(struct curator *curator, struct exchange *exchange, const char *protocol,
-                          change_answer_fn answer)
+struct change *change_new(struct curator *curator, struct exchange *exchange, const struct access *access,
+                          const char *protocol, change_answer_fn answer)
 {
     struct change *change = calloc(1, sizeof(*change));
     if (!change) {
@@ -80,7 +86,7 @@ struct change *change_new(struct curator *curator, struct exchange *exchange, co
     change->is_done = true; /* nothing is under way yet */
     change->request.loop = exchange_loop(exchange);
     change->request.done = on_done;
-    name_actor(change, protocol);
+    name_actor(change, access, protocol);
     exchange->state = change;
     exchange->app = &app;
     return change;

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "fronts/access.h"
 #include "http/exchange.h"
 #include "keeper/curator.h"
 
@@ -31,9 +32,12 @@ struct change {
     bool is_done, is_closed, is_kept;
 };
 
-/* Takes the exchange's app and state. `protocol` begins the actor's name: "srpc 10.0.0.7:51334". */
-struct change *change_new(struct curator *curator, struct exchange *exchange, const char *protocol,
-                          change_answer_fn answer);
+/*
+ * Takes the exchange's app and state. `protocol` begins the actor's name: "srpc 10.0.0.7:51334", or "… as alice" where
+ * a certificate or a token says who it is. access: NULL after on_request; then a token says nothing.
+ */
+struct change *change_new(struct curator *curator, struct exchange *exchange, const struct access *access,
+                          const char *protocol, change_answer_fn answer);
 
 /* Both live as long as the change; empty or NULL when out of memory, which change_submit finds out. */
 struct slice change_copy(struct change *change, struct slice bytes);

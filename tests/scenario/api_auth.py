@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from api_lib import call, instance_path
-from lib import SECONDS, Muster, folder, make_certificate, tap
+from lib import SECONDS, Muster, folder, make_certificate, tap, wait_for
 
 
 def b64(text):
@@ -71,8 +71,17 @@ def nothing_is_shown_or_changed_without_leave():
         mine = call(muster, "PUT", instance_path("mine", "one"), {"address": "a:1"}, alice)
         gone = call(muster, "DELETE", instance_path("mine", "one"), headers=alice)
         tap.expect((mine.status, gone.status), (201, 200))
+        actor = actor_of("mine", lambda query: call(muster, "GET", query, headers=root).json)
+        tap.expect((actor.split(" ")[0], actor.split(" as ")[1]), ("rest", "alice"))
         tap.expect(call(muster, "GET", "/api/v1/graph", headers=root).status, 200)
         tap.expect(call(muster, "DELETE", instance_path("web", "one"), headers=root).status, 200)
+
+
+def actor_of(service, get):
+    """Who made the last entry of the service's timeline, once there is one."""
+    query = f"/api/v1/timeline?service={service}&limit=1"
+    wait_for(lambda: len(get(query)["entries"]), 1)
+    return get(query)["entries"][0]["actor"]
 
 
 def owners():
@@ -101,6 +110,7 @@ def owners():
             record = {"address": "a:1", "check": {"type": "ttl", "interval_ms": 60000}}
             tap.expect(ask("alice", "PUT", path, record)["was_new"], True)
             tap.expect(ask("mallory", "GET", path)["owner"], "alice")
+            tap.expect(actor_of("web", lambda query: ask(None, "GET", query)).split(" as ")[1], "alice")
             for name in ("mallory", None):
                 for method, rest, body in OTHERS:
                     told = ask(name, method, path + rest, body)

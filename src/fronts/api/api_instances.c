@@ -160,7 +160,7 @@ void api_answer_change(struct change *change)
 
 struct change *api_change(struct api_call *call, change_answer_fn answer)
 {
-    struct change *change = change_new(call->api->curator, call->exchange, "rest", answer);
+    struct change *change = change_new(call->api->curator, call->exchange, call->api->access, "rest", answer);
     if (!change)
         return NULL;
     change->request.service = change_copy(change, call->service);

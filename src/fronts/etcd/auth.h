@@ -102,5 +102,6 @@ const struct store_guard *auth_guard_init(struct auth_guard *guard, const struct
 
 /* For the other front ends: struct access. */
 bool auth_access_is_on(void *ctx);
+struct slice auth_access_user(void *ctx, const struct exchange *exchange);
 unsigned auth_access_check(void *ctx, const struct exchange *exchange, enum access_touch touch, struct slice key,
                            struct slice end);

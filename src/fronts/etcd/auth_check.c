@@ -131,6 +131,14 @@ bool auth_access_is_on(void *ctx)
     return auth_is_on(ctx);
 }
 
+struct slice auth_access_user(void *ctx, const struct exchange *exchange)
+{
+    struct auth *auth = ctx;
+    const struct auth_user *user =
+        auth_is_on(auth) ? auth_model_find_session(auth_model(auth), auth_identify(auth, exchange)) : NULL;
+    return user ? user->name : (struct slice){0};
+}
+
 unsigned auth_access_check(void *ctx, const struct exchange *exchange, enum access_touch touch, struct slice key,
                            struct slice end)
 {

@@ -165,7 +165,7 @@ static int open_store(struct etcd *etcd, const struct front_env *env, struct err
         return err_set_errno(err, -ENOMEM, "etcd");
     int r = auth_init(&etcd->auth, env, err);
     if (r == 0 && env->access)
-        *env->access = (struct access){auth_access_check, &etcd->auth, auth_access_is_on};
+        *env->access = (struct access){auth_access_check, &etcd->auth, auth_access_user, auth_access_is_on};
     return r;
 }
 

@@ -161,7 +161,7 @@ static void on_body(struct exchange *exchange, struct slice body, change_answer_
 {
     struct hub *hub = exchange->state;
     struct err err = {0};
-    struct change *change = change_new(hub->curator, exchange, "hub", answer);
+    struct change *change = change_new(hub->curator, exchange, NULL, "hub", answer);
     struct posted *posted = change ? change_alloc(change, sizeof(*posted)) : NULL;
     if (!change)
         return;

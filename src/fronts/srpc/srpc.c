@@ -63,7 +63,7 @@ static void answer_registration(struct change *change)
 
 static void register_address(struct srpc *srpc, struct exchange *exchange, struct slice service, struct slice address)
 {
-    struct change *change = change_new(srpc->curator, exchange, "srpc", answer_registration);
+    struct change *change = change_new(srpc->curator, exchange, srpc->access, "srpc", answer_registration);
     if (!change)
         return;
     struct curator_request *request = &change->request;
