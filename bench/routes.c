@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Nanoseconds to find where a request goes, by the number of routes; requests go over all of them, in no order. Rounds
- * of all sizes are interleaved, the best one counts. The look-up of services stands for the planner's: one hash.
+ * of all sizes are interleaved, the best one counts.
  */
 #include "base/random.h"
-#include "gateway/route.h"
-
-#include "base/hash.h"
-#include "base/htab.h"
 #include "base/util.h"
+#include "gateway/cells.h"
+#include "gateway/route.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,44 +14,29 @@
 
 enum { N_ROUNDS = 15, N_FINDS = 20000, N_REQUESTS = 4096, N_SERVICES = 1000 };
 
-struct service {
-    struct plan_cell cell; /* first: what is found is one */
-    struct plan_service now;
-    struct htab_node by_name;
-    char name[32];
-};
-
-static struct htab services;
-static const struct hash_key hash_key = {1, 2};
-
-struct plan_cell *plan_find(const struct plan *plan, struct slice name)
-{
-    (void)plan;
-    htab_for_each_match (node, &services, hash_bytes(&hash_key, name)) {
-        struct service *service = container_of(node, struct service, by_name);
-        if (slice_equal(service->cell.name, name))
-            return &service->cell;
-    }
-    return NULL;
-}
-
 static void must(int r)
 {
     if (r < 0)
         abort();
 }
 
-static struct service *add_services(void)
+static struct plan_cell *cells[N_SERVICES];
+
+static struct plan_cells *make_services(void)
 {
-    struct service *all = calloc(N_SERVICES, sizeof(*all));
-    must(all ? 0 : -1);
+    static struct plan_service services[N_SERVICES];
+    static const struct hash_key key = {1, 2};
+    struct plan_cells *table;
+    must(cells_new(&key, N_SERVICES, &table));
     for (unsigned i = 0; i < N_SERVICES; i++) {
-        snprintf(all[i].name, sizeof(all[i].name), "service-%u", i);
-        all[i].cell.name = slice_from_str(all[i].name);
-        atomic_store(&all[i].cell.current, &all[i].now);
-        must(htab_insert(&services, &all[i].by_name, hash_bytes(&hash_key, all[i].cell.name)));
+        char name[32];
+        int n = snprintf(name, sizeof(name), "service-%u", i);
+        must(cell_new(&key, slice_from(name, (size_t)n), 1, &cells[i]));
+        atomic_store(&cells[i]->current, &services[i]);
+        must(cells_add(table, cells[i]) ? 0 : -1);
+        plan_cell_unref(cells[i]);
     }
-    return all;
+    return table;
 }
 
 struct field {
@@ -72,7 +55,7 @@ static struct http_fields no_fields;
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are the rows below */
 
-static void make_routes(struct field *field, struct service *all)
+static void make_routes(struct field *field)
 {
     struct arena arena = {0};
     struct route *routes = calloc(field->n_routes + 1, sizeof(*routes));
@@ -81,7 +64,7 @@ static void make_routes(struct field *field, struct service *all)
         char text[160];
         snprintf(text, sizeof(text), field->route, i);
         must(route_parse(slice_from_str(text), false, &arena, &routes[i], NULL));
-        routes[i].cell = &all[i % 10].cell;
+        routes[i].cell = cells[i % 10];
     }
     must(route_table_new(routes, field->n_routes, &field->plan.routes));
     arena_deinit(&arena);
@@ -140,7 +123,7 @@ int main(void)
     static const unsigned sizes[] = {10, 100, 1000, 10000};
     struct random random;
     random_init(&random, 1);
-    struct service *all = add_services();
+    struct plan_cells *table = make_services();
     printf("%-12s %8s %8s\n", "requests", "routes", "ns");
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         unsigned n_sizes = fields[i].route ? ARRAY_LEN(sizes) : 1;
@@ -150,7 +133,8 @@ int main(void)
             sized[k] = fields[i];
             sized[k].n_routes = fields[i].route ? sizes[k] : 0;
             sized[k].best_ns = 1e9;
-            make_routes(&sized[k], all);
+            sized[k].plan.cells = table;
+            make_routes(&sized[k]);
             make_requests(&sized[k], &random);
         }
         for (unsigned round = 0; round < N_ROUNDS * n_sizes; round++)
@@ -161,5 +145,8 @@ int main(void)
         }
         free(sized);
     }
+    cells_free(table);
+    for (unsigned i = 0; i < N_SERVICES; i++)
+        free(cells[i]);
     return EXIT_SUCCESS;
 }

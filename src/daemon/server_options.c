@@ -59,14 +59,15 @@ static int load_at(const struct config *config, const struct config_tls *tls, co
 
 int server_options_load_tls(const struct config *config, struct listener_tls *ret_tls, struct err *err)
 {
-    struct listener_tls tls CLEANUP(listener_tls_deinit) = {0};
+    struct listener_tls tls = {0};
     int r = load_at(config, &config->tls, "tls.cert", &tls.registry, err);
     if (r == 0)
         r = load_at(config, &config->gateway.tls, "gateway.tls.cert", &tls.gateway, err);
-    if (r < 0)
+    if (r < 0) {
+        listener_tls_deinit(&tls);
         return r;
+    }
     *ret_tls = tls;
-    tls = (struct listener_tls){0};
     return 0;
 }
 

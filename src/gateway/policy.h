@@ -28,7 +28,7 @@ enum policy_word {
 };
 
 /*
- * Sets what `word` says ("balance", "timeout", …). Slices are parts of `value`. 0 and the bit in *set; POLICY_UNKNOWN:
+ * Sets what `word` says ("balance", "timeout"). Slices are parts of `value`. 0 and the bit in *set; POLICY_UNKNOWN:
  * no such word; -EINVAL with what was wrong and expected (the word itself is not in it). On failure nothing changes.
  */
 enum { POLICY_UNKNOWN = 1 };

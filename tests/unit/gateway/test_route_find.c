@@ -3,7 +3,7 @@
  * route_find against plans that are made by hand: tables of requests, and random ones compared with the plainest way to
  * choose among routes.
  */
-#include "gateway/policy.h"
+#include "gateway/cells.h"
 #include "gateway/route.h"
 
 #include "support/test.h"
@@ -15,40 +15,36 @@
 
 /* A plan of a few services. */
 struct kit {
-    struct plan plan; /* first: plan_find gets back to the kit */
+    struct plan plan;
+    struct plan_cells *table;
     struct arena arena;
     unsigned n_services;
-    struct plan_cell cells[SERVICES_MAX];
+    struct plan_cell *cells[SERVICES_MAX]; /* the table's */
     struct plan_service *services[SERVICES_MAX];
     unsigned n_routes;
     struct route routes[64];
     struct http_fields fields;
 };
 
-/* Stands for the planner's. */
-struct plan_cell *plan_find(const struct plan *plan, struct slice service)
-{
-    struct kit *kit = (struct kit *)(uintptr_t)plan;
-    for (unsigned i = 0; i < kit->n_services; i++) {
-        if (slice_equal(kit->cells[i].name, service))
-            return &kit->cells[i];
-    }
-    return NULL;
-}
+static const struct hash_key hash_key = {1, 2};
 
 static struct plan_cell *kit_service(struct kit *kit, const char *name, bool is_exposed)
 {
-    struct plan_cell *cell = &kit->cells[kit->n_services];
-    expect_true(kit->n_services < SERVICES_MAX);
-    cell->name = slice_from_str(name);
+    struct plan_cell *cell;
     struct plan_service *service = calloc(1, sizeof(*service));
-    expect_true(service != NULL);
+    expect_true(service != NULL && kit->n_services < SERVICES_MAX);
+    expect_int(cell_new(&hash_key, slice_from_str(name), 1, &cell), 0);
     service->cell = cell;
     service->is_exposed = is_exposed;
     service->policy.timeout_ns = NSEC_PER_SEC;
-    kit->services[kit->n_services++] = service;
     atomic_store(&cell->current, service);
-    return cell;
+    if (!kit->table)
+        expect_int(cells_new(&hash_key, SERVICES_MAX, &kit->table), 0);
+    kit->plan.cells = kit->table;
+    expect_true(cells_add(kit->table, cell));
+    plan_cell_unref(cell);
+    kit->services[kit->n_services] = service;
+    return kit->cells[kit->n_services++] = cell;
 }
 
 /* `owner`: whose metadata it is from; NULL: from the configuration. */
@@ -72,8 +68,11 @@ static void kit_free(struct kit *kit)
 {
     route_table_free(kit->plan.routes);
     arena_deinit(&kit->arena);
-    for (unsigned i = 0; i < kit->n_services; i++)
+    cells_free(kit->table);
+    for (unsigned i = 0; i < kit->n_services; i++) {
         free(kit->services[i]);
+        free(kit->cells[i]);
+    }
 }
 
 static void kit_header(struct kit *kit, const char *name, const char *value)
@@ -322,7 +321,7 @@ static void absolute_targets_are_passed_on_in_origin_form(void)
 {
     struct kit kit = {0};
     kit_service(&kit, "shop", false);
-    kit.plan.default_cell = &kit.cells[0];
+    kit.plan.default_cell = kit.cells[0];
     kit_route(&kit, "/v1 service=shop strip", NULL);
     kit_build(&kit);
     static const struct {
@@ -353,7 +352,7 @@ static void an_asterisk_is_for_options(void)
     struct kit kit = {0};
     kit_service(&kit, "host", false);
     kit_service(&kit, "rest", false);
-    kit.plan.default_cell = &kit.cells[1];
+    kit.plan.default_cell = kit.cells[1];
     kit_route(&kit, "a.example.com/ service=host strip", NULL);
     kit_route(&kit, "/x service=host", NULL);
     kit_build(&kit);
@@ -370,15 +369,13 @@ static void an_asterisk_is_for_options(void)
 }
 
 /* A random choice of few words, so that routes and requests meet. */
-static void make_path(uint64_t *random, char *text, const char *const *words, unsigned n_words)
+static void make_path(uint64_t *random, char text[64], const char *const *words, unsigned n_words)
 {
-    text[0] = '\0';
-    for (uint64_t n = test_random(random) % 4; n > 0; n--) {
-        strcat(text, "/");
-        strcat(text, words[test_random(random) % n_words]);
-    }
-    if (text[0] == '\0' || test_random(random) % 4 == 0)
-        strcat(text, "/");
+    size_t len = 0;
+    for (uint64_t left = test_random(random) % 4; left > 0; left--)
+        len += (size_t)snprintf(text + len, 64 - len, "/%s", words[test_random(random) % n_words]);
+    if (len == 0 || test_random(random) % 4 == 0)
+        snprintf(text + len, 64 - len, "/");
 }
 
 static const char *const hosts[] = {"", "a.b", "b", "x.a.b", "*.b", "*.a.b", "c"};
@@ -398,7 +395,7 @@ static void make_route(struct kit *kit, uint64_t *random)
     snprintf(text, sizeof(text), "%s%s%s%s%s%s", hosts[test_random(random) % ARRAY_LEN(hosts)], path, named,
              methods[test_random(random) % 4], headers[test_random(random) % 4],
              test_random(random) % 2 ? " strip" : "");
-    kit_route(kit, text, is_metadata ? &kit->cells[service] : NULL);
+    kit_route(kit, text, is_metadata ? kit->cells[service] : NULL);
 }
 
 static bool host_fits(const struct route *route, struct slice host)
@@ -507,7 +504,7 @@ static void random_routes_agree_with_the_plain_way(void)
         kit_service(kit, "s1", test_random(&random) % 2);
         kit_service(kit, "s2", true);
         if (test_random(&random) % 2)
-            kit->plan.default_cell = &kit->cells[0];
+            kit->plan.default_cell = kit->cells[0];
         for (uint64_t n = test_random(&random) % 40; n > 0; n--)
             make_route(kit, &random);
         kit_build(kit);
