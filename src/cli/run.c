@@ -179,17 +179,20 @@ static int advance(struct running *running)
     return 0;
 }
 
-/* An order of somebody else's is for longer than this program's life: it is not replaced, nor ended. */
-static bool is_drained_by_others(const struct running *running, const char *id)
+/*
+ * An order of somebody else's is for longer than this program's life: it is not replaced, nor ended. And a registry
+ * that does not answer is not asked twice: the program waits for its signal.
+ */
+static bool may_drain(const struct running *running, const char *id)
 {
     struct muster_explanation *explanation;
-    bool is_drained = false;
+    bool is_free = true;
     if (muster_explain(running->client, running->name, id, &explanation) != MUSTER_OK)
         return false;
     for (size_t i = 0; i < explanation->n_steps; i++)
-        is_drained = is_drained || strcmp(explanation->steps[i].step, "draining") == 0;
+        is_free = is_free && strcmp(explanation->steps[i].step, "draining") != 0;
     muster_explanation_free(explanation);
-    return is_drained;
+    return is_free;
 }
 
 static void leave(struct running *running, int number)
@@ -203,9 +206,9 @@ static void leave(struct running *running, int number)
     say(running, "draining");
     /* With an end, should we be killed before we can end it. */
     const char *id = muster_registration_id(running->registration);
-    running->is_drained = !is_drained_by_others(running, id) &&
-                          muster_order(running->client, MUSTER_DRAIN, running->name, id, "the program was told to end",
-                                       running->drain_ms + 60000) == MUSTER_OK;
+    running->is_drained =
+        may_drain(running, id) && muster_order(running->client, MUSTER_DRAIN, running->name, id,
+                                               "the program was told to end", running->drain_ms + 60000) == MUSTER_OK;
 }
 
 /* ------------------------------------------------------------------------------------------------ signals */
