@@ -338,8 +338,8 @@ static void on_signal(void *ctx, int signo)
         shutdown_ask(&daemon->shutdown, daemon->config->drain.delay, daemon->config->drain.timeout);
         return;
     }
-    const struct reload reload = {daemon->arguments, daemon->environment, daemon->log, daemon->endpoints,
-                                  daemon->stations};
+    const struct reload reload = {daemon->arguments, daemon->environment, daemon->log,
+                                  daemon->endpoints, daemon->stations,    daemon->planner};
     notify_send(&daemon->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                 (long long)(loop_now(daemon->loop) / NSEC_PER_USEC));
     reload_config(&reload, &daemon->config);

@@ -3,6 +3,7 @@
 
 #include "base/util.h"
 #include "daemon/config_keys.h"
+#include "daemon/gateway_config.h"
 #include "daemon/server_options.h"
 
 /* Gives the fresh config the old values of what cannot change, so that the next reload says so again. */
@@ -21,11 +22,23 @@ static void keep_fixed(const struct reload *reload, struct config *old, struct c
     }
 }
 
+static int apply_gateway(const struct reload *reload, const struct config *fresh, struct err *err)
+{
+    struct gateway_config *settings CLEANUP(gateway_config_freep) = NULL;
+    if (!reload->planner)
+        return 0;
+    int r = gateway_config_new(fresh, &settings, err);
+    return r < 0 ? r : planner_set_settings(reload->planner, gateway_config_settings(settings), err);
+}
+
 static int apply(const struct reload *reload, const struct config *fresh, struct err *err)
 {
     struct listener_tls tls CLEANUP(listener_tls_deinit) = {0};
     struct http_server_options servers[ENDPOINT_KINDS_];
     int r = server_options_load_tls(fresh, &tls, err);
+    if (r < 0)
+        return r;
+    r = apply_gateway(reload, fresh, err);
     if (r < 0)
         return r;
     server_options_fill(fresh, &tls, servers);

@@ -8,6 +8,7 @@
 #include "daemon/config.h"
 #include "daemon/endpoints.h"
 #include "daemon/stations.h"
+#include "gateway/planner.h"
 
 struct reload {
     const struct arguments *arguments;
@@ -15,6 +16,7 @@ struct reload {
     struct log *log;
     struct endpoints *endpoints;
     struct stations *stations;
+    struct planner *planner; /* NULL: there is no gateway */
 };
 
 /*

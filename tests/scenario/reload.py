@@ -7,7 +7,7 @@ import signal
 import ssl
 import sys
 
-from lib import Muster, ask, folder, make_certificate, receive_to_end, tap
+from lib import Muster, ask, folder, make_certificate, receive_to_end, tap, wait_for
 
 
 def reload(muster):
@@ -29,6 +29,24 @@ def deadlines_change():
             with muster.connect() as slow:
                 slow.sendall(b"GET /livez HTTP/1.1\r\n")
                 tap.expect(receive_to_end(slow).startswith(b"HTTP/1.1 408 "), True)
+
+
+def routes_change_and_connections_go_on():
+    with folder() as place:
+        path = place / "muster.yaml"
+        path.write_text("gateway:\n  routes: /v1 service=nobody\n")
+        with Muster("--config", str(path)) as muster, muster.connect("gateway") as connection:
+
+            def statuses():
+                return [ask(connection, f"GET /v{n} HTTP/1.1\r\nHost: x\r\n\r\n").status for n in (1, 2)]
+
+            tap.expect(statuses(), [503, 404])  # routed, but nobody is there
+            path.write_text("gateway:\n  routes: /v2 service=nobody\n")
+            tap.expect('msg="setting changed" key=gateway.routes' in reload(muster), True)
+            wait_for(statuses, [404, 503])
+            path.write_text("gateway:\n  routes: /v1 service=nobody wrong\n")
+            tap.expect("wrong" in reload(muster), True)
+            tap.expect(statuses(), [404, 503])
 
 
 def the_level_of_the_log_changes():
@@ -103,6 +121,7 @@ def certificates_are_read_again():
 
 CASES = [
     ("deadlines change", deadlines_change),
+    ("routes change, and connections go on", routes_change_and_connections_go_on),
     ("the log's level changes", the_level_of_the_log_changes),
     ("what cannot change is said, each time", what_cannot_change_is_said_each_time),
     ("a broken file changes nothing", a_broken_file_changes_nothing),
