@@ -27,7 +27,7 @@ struct plan_chunk {
     /* the planner's */
     bool has_names;      /* addresses that are resolved */
     uint64_t hosts_seen; /* the state of the resolved names that it is made of */
-    uint64_t mark;       /* scratch, for telling two versions apart */
+    unsigned mark;       /* scratch, for telling two versions apart (ring.c) */
 };
 
 /* Of none. */

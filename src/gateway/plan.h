@@ -33,6 +33,7 @@ struct target {
     _Atomic uint32_t refs;
     uint16_t weight;                 /* 0: gets nothing, and is in no tier */
     uint8_t places;                  /* enum target_place; 0: it is withheld */
+    uint8_t mark;                    /* the planner's scratch (ring.c); the rest never changes */
     const struct instance *instance; /* a reference */
     struct runtime *runtime;         /* a reference */
     struct host *host;               /* a reference, the planner's (hosts.h); NULL: its address is no name */

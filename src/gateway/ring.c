@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The next circle is made from the one before by a single pass: the points of chunks that went are left out, those of
- * chunks that came are put in, all others are copied as they lie. Which went and which came is told by marks.
+ * The next circle is made from the one before by a single pass: the points of targets that went are left out, those of
+ * targets that came are put in, all others are copied as they lie. Which went and which came is told by marks, first on
+ * chunks, then on the targets of those that are not in both versions.
  */
 #include "gateway/ring.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+enum mark { MARK_NONE, MARK_OLD, MARK_NEW, MARK_BOTH };
 
 /* Of two numbers a third that looks like neither (the finaliser of MurmurHash3). */
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -58,29 +61,33 @@ static unsigned count_points(const struct plan_chunk *chunk, unsigned place, uns
     return n;
 }
 
-static void add_points(struct points *list, const struct plan_chunk *chunk, unsigned place, unsigned scale)
+/* Of those targets that are in both versions none, if `mark` says that they have marks. */
+static void add_points(struct points *list, const struct plan_chunk *chunk, unsigned place, unsigned scale,
+                       enum mark mark)
 {
     for (unsigned i = 0; i < chunk->n; i++) {
-        if (!((chunk->places[i] >> place) & 1U))
-            continue;
         const struct target *target = chunk->targets[i];
+        bool is_meant = (chunk->places[i] >> place) & 1U;
+        if (!is_meant || (mark != MARK_NONE && target->mark == MARK_BOTH))
+            continue;
         for (unsigned k = 0; k < points_of(chunk->weights[i], scale); k++)
             list->points[list->n++] = (struct plan_point){mix(target->runtime->hash, k), target};
     }
 }
 
-/* Of the chunks of `source` that do not have the mark, in order. 0 or -ENOMEM. */
-static int collect(const struct ring_source *source, unsigned scale, uint64_t mark, struct points *ret_list)
+/* Of the chunks of `source` that have the mark, in order; MARK_NONE: of all. 0 or -ENOMEM. */
+static int collect(const struct ring_source *source, unsigned scale, enum mark mark, struct points *ret_list)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < source->n_chunks; i++)
-        n += source->chunks[i]->mark == mark ? 0 : count_points(source->chunks[i], source->place, scale);
+        if (mark == MARK_NONE || source->chunks[i]->mark == mark)
+            n += count_points(source->chunks[i], source->place, scale);
     struct points list = {.points = malloc((n + 1) * sizeof(list.points[0]))};
     if (!list.points)
         return -ENOMEM;
     for (unsigned i = 0; i < source->n_chunks; i++)
-        if (source->chunks[i]->mark != mark)
-            add_points(&list, source->chunks[i], source->place, scale);
+        if (mark == MARK_NONE || source->chunks[i]->mark == mark)
+            add_points(&list, source->chunks[i], source->place, scale, mark);
     qsort(list.points, list.n, sizeof(list.points[0]), compare_points);
     *ret_list = list;
     return 0;
@@ -89,7 +96,7 @@ static int collect(const struct ring_source *source, unsigned scale, uint64_t ma
 int ring_new(const struct ring_source *source, struct plan_tier *tier)
 {
     struct points all;
-    int r = collect(source, tier->points_scale, UINT64_MAX, &all);
+    int r = collect(source, tier->points_scale, MARK_NONE, &all);
     if (r < 0)
         return r;
     tier->points = all.points;
@@ -97,10 +104,31 @@ int ring_new(const struct ring_source *source, struct plan_tier *tier)
     return 0;
 }
 
-static void mark_all(const struct ring_source *source, uint64_t mark)
+/* A chunk of the new version is in the old one, or has just been made; so no mark of former times is in the way. */
+static void mark_chunks(const struct ring_source *old, const struct ring_source *new)
 {
-    for (unsigned i = 0; i < source->n_chunks; i++)
-        source->chunks[i]->mark = mark;
+    for (unsigned i = 0; i < old->n_chunks; i++)
+        old->chunks[i]->mark = MARK_OLD;
+    for (unsigned i = 0; i < new->n_chunks; i++)
+        new->chunks[i]->mark = new->chunks[i]->mark == MARK_OLD ? MARK_BOTH : MARK_NEW;
+}
+
+static void mark_target(const struct target *target, enum mark mark)
+{
+    ((struct target *)(uintptr_t)target)->mark = (uint8_t)mark;
+}
+
+/* The same with targets, of the chunks that are not in both. */
+static void mark_targets(const struct ring_source *old, const struct ring_source *new)
+{
+    for (unsigned i = 0; i < old->n_chunks; i++)
+        for (unsigned j = 0; old->chunks[i]->mark == MARK_OLD && j < old->chunks[i]->n; j++)
+            mark_target(old->chunks[i]->targets[j], MARK_OLD);
+    for (unsigned i = 0; i < new->n_chunks; i++)
+        for (unsigned j = 0; new->chunks[i]->mark == MARK_NEW &&j < new->chunks[i]->n; j++) {
+            const struct target *target = new->chunks[i]->targets[j];
+            mark_target(target, target->mark == MARK_OLD ? MARK_BOTH : MARK_NEW);
+        }
 }
 
 static void copy_run(struct points *list, const struct plan_point *from, const struct plan_point *to)
@@ -150,12 +178,11 @@ int ring_new_from(const struct ring_source *source, const struct ring_source *ol
                   const struct plan_tier *old_tier, struct plan_tier *tier)
 {
     struct points gone = {0}, come = {0}, all = {0};
-    mark_all(old_source, 1);
-    mark_all(source, 2); /* what is in both versions too */
-    int r = collect(old_source, tier->points_scale, 2, &gone);
-    mark_all(old_source, 1);
+    mark_chunks(old_source, source);
+    mark_targets(old_source, source);
+    int r = collect(old_source, tier->points_scale, MARK_OLD, &gone);
     if (r == 0)
-        r = collect(source, tier->points_scale, 1, &come);
+        r = collect(source, tier->points_scale, MARK_NEW, &come);
     if (r == 0) {
         all.points = malloc((old_tier->n_points + come.n + 1) * sizeof(all.points[0]));
         r = all.points ? 0 : -ENOMEM;
