@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the gateway of this process tells front ends about itself. Read-only; any thread may ask, at any time while the
+ * workers run.
+ */
+#pragma once
+
+#include "base/slice.h"
+#include "base/time.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+/* -- who holds an instance: the requests that are under way there -- */
+
+/* More are counted, not listed. */
+#define GATEWAY_HOLDERS_MAX 1000
+
+struct gateway_holder {
+    struct slice client, target, request_id; /* "192.0.2.7:1234", "GET /orders/42" */
+    const char *state;                       /* "connecting", "waiting", "answering", "tunnel"; static */
+    nsec_t age_ns;
+};
+
+/*
+ * A question, asked of all workers, since what is under way is known to them alone. From the call on until `done` it
+ * belongs to the gateway.
+ */
+struct gateway_holders {
+    /* the asker's */
+    struct slice service, id; /* valid until `done` */
+    struct loop *loop;        /* where `done` is called, never from inside the call */
+    void (*done)(struct gateway_holders *holders);
+
+    /* the answer; what it points to is valid during `done` */
+    uint64_t n_in_flight; /* all of them */
+    unsigned n;           /* those that are listed, the oldest first */
+    const struct gateway_holder *list;
+};
+
+/* -- */
+
+struct gateway_view {
+    void *ctx;
+    /* 0 or -ENOMEM: then `done` does not come. */
+    int (*ask_holders)(void *ctx, struct gateway_holders *holders);
+};
