@@ -26,6 +26,7 @@ int metrics_new(unsigned n_slots, struct metrics **ret_metrics)
     metrics->n_slots = n_slots;
     pthread_mutex_init(&metrics->lock, NULL);
     list_init(&metrics->families);
+    list_init(&metrics->collectors);
     *ret_metrics = metrics;
     return 0;
 }
@@ -67,6 +68,8 @@ void metrics_free(struct metrics *metrics)
         return;
     list_for_each (node, &metrics->families)
         family_free(container_of(node, struct metrics_family, link));
+    list_for_each (node, &metrics->collectors)
+        free(container_of(node, struct metrics_collector, link));
     struct metrics_block *next;
     for (struct metrics_block *block = metrics->blocks; block; block = next) {
         next = block->next;
@@ -101,7 +104,7 @@ static bool is_label_name(const char *name)
     return is_name(name, false) && strncmp(name, "__", 2) != 0 && strcmp(name, "le") != 0;
 }
 
-static bool is_valid(const struct metrics_desc *desc, enum metrics_type type)
+bool metrics_is_valid(const struct metrics_desc *desc, enum metrics_type type)
 {
     if (!is_name(desc->name, true) || ends_with(desc->name, "_total") != (type == METRICS_COUNTER))
         return false;
@@ -133,17 +136,22 @@ static void put_label_value(struct buf *buf, struct slice value)
     }
 }
 
+void metrics_put_labels(struct buf *buf, const struct metrics_label *labels, size_t n_labels)
+{
+    for (size_t i = 0; i < n_labels; i++) {
+        (void)buf_printf(buf, "%s%s=\"", i > 0 ? "," : "", labels[i].name);
+        put_label_value(buf, labels[i].value);
+        (void)buf_append_char(buf, '"');
+    }
+}
+
 static struct metrics_series *series_new(const struct metrics_desc *desc)
 {
     CLEANUP(series_freep) struct metrics_series *series = calloc(1, sizeof(*series));
     if (!series)
         return NULL;
     list_init(&series->link);
-    for (size_t i = 0; i < desc->n_labels; i++) {
-        (void)buf_printf(&series->labels, "%s%s=\"", i > 0 ? "," : "", desc->labels[i].name);
-        put_label_value(&series->labels, desc->labels[i].value);
-        (void)buf_append_char(&series->labels, '"');
-    }
+    metrics_put_labels(&series->labels, desc->labels, desc->n_labels);
     return buf_error(&series->labels) ? NULL : TAKE(series);
 }
 
@@ -251,7 +259,7 @@ static int add_series(struct metrics *metrics, const struct metrics_desc *desc, 
 static int register_series(struct metrics *metrics, const struct metrics_desc *desc, const struct metrics_kind *kind,
                            struct metrics_source source, const struct metrics_series **ret_series)
 {
-    if (!is_valid(desc, kind->type))
+    if (!metrics_is_valid(desc, kind->type))
         return -EINVAL;
     CLEANUP(series_freep) struct metrics_series *series = series_new(desc);
     if (!series)
@@ -329,5 +337,19 @@ int metrics_register_histogram(struct metrics *metrics, const struct metrics_des
         .bounds = series->family->kind.bounds,
         .n_bounds = n_bounds,
     };
+    return 0;
+}
+
+int metrics_register_collector(struct metrics *metrics, void (*fn)(void *ctx, struct metrics_page *page), void *ctx)
+{
+    struct metrics_collector *collector = calloc(1, sizeof(*collector));
+    if (!collector)
+        return -ENOMEM;
+    list_init(&collector->link);
+    collector->fn = fn;
+    collector->ctx = ctx;
+    pthread_mutex_lock(&metrics->lock);
+    list_push_back(&metrics->collectors, &collector->link);
+    pthread_mutex_unlock(&metrics->lock);
     return 0;
 }

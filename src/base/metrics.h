@@ -122,5 +122,27 @@ static inline void metrics_histogram_observe(const struct metrics_histogram *his
     metrics_cell_add(histogram->cells, histogram->n_bounds + 1, slot, value);
 }
 
+/*
+ * Families whose members come and go, such as those of services: fn is called by each rendering, in its thread and under
+ * the registry's lock, and writes what there is at the moment. Nothing of it is kept. Names are checked as above, by
+ * assertion; it is for the collector to write no name that is registered, and no labels twice.
+ */
+struct metrics_page;
+int metrics_register_collector(struct metrics *metrics, void (*fn)(void *ctx, struct metrics_page *page), void *ctx);
+
+/* For collectors: begins a family; then its samples, each with its labels. Types are those of the text format. */
+enum metrics_type { METRICS_COUNTER, METRICS_GAUGE, METRICS_HISTOGRAM };
+void metrics_page_family(struct metrics_page *page, const char *name, enum metrics_type type, const char *help);
+void metrics_page_sample(struct metrics_page *page, const struct metrics_label *labels, size_t n_labels,
+                         uint64_t value);
+/* Counts are those of each bucket alone, n_bounds + 1 of them; bounds and sum are in nanoseconds, shown in seconds. */
+struct metrics_buckets {
+    const uint64_t *bounds_ns, *counts;
+    size_t n_bounds;
+    uint64_t sum_ns;
+};
+void metrics_page_histogram(struct metrics_page *page, const struct metrics_label *labels, size_t n_labels,
+                            const struct metrics_buckets *buckets);
+
 /* Appends all metrics. 0, or the error of buf. */
 int metrics_render(struct metrics *metrics, struct buf *buf);

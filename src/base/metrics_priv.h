@@ -9,12 +9,6 @@
 
 #include <pthread.h>
 
-enum metrics_type {
-    METRICS_COUNTER,
-    METRICS_GAUGE,
-    METRICS_HISTOGRAM,
-};
-
 /* What all metrics of a family have in common, beside the name. */
 struct metrics_kind {
     enum metrics_type type;
@@ -47,6 +41,24 @@ struct metrics_series {
     struct metrics_source source;
 };
 
+/* Somebody who writes families of his own into each rendering. */
+struct metrics_collector {
+    struct list link; /* in metrics->collectors */
+    void (*fn)(void *ctx, struct metrics_page *page);
+    void *ctx;
+};
+
+struct metrics_page {
+    struct buf *buf;
+    const char *name; /* of the family that was begun */
+    enum metrics_type type;
+    struct buf labels; /* of the sample that is written */
+};
+
+/* What stands between the braces; in metrics.c. */
+void metrics_put_labels(struct buf *buf, const struct metrics_label *labels, size_t n_labels);
+bool metrics_is_valid(const struct metrics_desc *desc, enum metrics_type type);
+
 /* The cells of METRICS_SLOT_CELLS metrics: for each slot a row. */
 struct metrics_block {
     struct metrics_block *next;
@@ -59,5 +71,6 @@ struct metrics {
     unsigned n_slots;
     pthread_mutex_t lock; /* for all below; the cells are written without it */
     struct list families; /* in the order of registration */
+    struct list collectors;
     struct metrics_block *blocks;
 };

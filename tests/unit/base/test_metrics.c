@@ -133,6 +133,45 @@ static void a_histogram_cumulates_its_buckets(void)
     metrics_free(metrics);
 }
 
+static void write_services(void *ctx, struct metrics_page *page)
+{
+    const uint64_t *n_calls = ctx;
+    const struct metrics_label labels[] = {{"service", SLICE_LIT("a\"b")}, {"code", SLICE_LIT("2xx")}};
+    const uint64_t bounds_ns[] = {NSEC_PER_MSEC, NSEC_PER_SEC}, counts[] = {1, 2, 3};
+    metrics_page_family(page, "calls_total", METRICS_COUNTER, "Calls.");
+    for (unsigned i = 0; i < *n_calls; i++)
+        metrics_page_sample(page, labels, i + 1, i + 7);
+    metrics_page_family(page, "took_seconds", METRICS_HISTOGRAM, "Took.");
+    metrics_page_histogram(page, labels, 1, &(struct metrics_buckets){bounds_ns, counts, 2, 1500 * NSEC_PER_MSEC});
+}
+
+static void collectors_write_what_there_is_at_the_moment(void)
+{
+    struct metrics *metrics = new_metrics();
+    uint64_t n_calls = 2;
+    struct metrics_counter counter;
+    expect_int(metrics_register_collector(metrics, write_services, &n_calls), 0);
+    expect_int(metrics_register_counter(metrics, &requests, &counter), 0);
+    static const char took[] = "# HELP took_seconds Took.\n"
+                               "# TYPE took_seconds histogram\n"
+                               "took_seconds_bucket{service=\"a\\\"b\",le=\"0.001\"} 1\n"
+                               "took_seconds_bucket{service=\"a\\\"b\",le=\"1\"} 3\n"
+                               "took_seconds_bucket{service=\"a\\\"b\",le=\"+Inf\"} 6\n"
+                               "took_seconds_sum{service=\"a\\\"b\"} 1.5\n"
+                               "took_seconds_count{service=\"a\\\"b\"} 6\n";
+    const char *head = "# HELP muster_requests_total Requests answered.\n# TYPE muster_requests_total counter\n"
+                       "muster_requests_total 0\n"
+                       "# HELP calls_total Calls.\n# TYPE calls_total counter\n";
+    char page[2048];
+    (void)snprintf(page, sizeof(page), "%s%s%s", head,
+                   "calls_total{service=\"a\\\"b\"} 7\ncalls_total{service=\"a\\\"b\",code=\"2xx\"} 8\n", took);
+    expect_page(metrics, page);
+    n_calls = 0; /* they have gone, and nothing of them is left */
+    (void)snprintf(page, sizeof(page), "%s%s", head, took);
+    expect_page(metrics, page);
+    metrics_free(metrics);
+}
+
 static void a_histogram_has_labels_too(void)
 {
     struct metrics *metrics = new_metrics();
@@ -314,7 +353,10 @@ static int register_and_render(void *arg)
     if (r < 0)
         return r;
     struct buf buf = {0};
+    uint64_t n_calls = 2;
     r = register_all(metrics);
+    if (r == 0)
+        r = metrics_register_collector(metrics, write_services, &n_calls);
     /* Whatever failed, what is there can be written. */
     int rendered = metrics_render(metrics, &buf);
     buf_deinit(&buf);
@@ -349,6 +391,7 @@ static const struct test_case cases[] = {
     {"a family is written together, whenever its metrics came", a_family_is_written_together},
     {"a histogram cumulates its buckets", a_histogram_cumulates_its_buckets},
     {"a histogram has labels, too", a_histogram_has_labels_too},
+    {"collectors write what there is at the moment", collectors_write_what_there_is_at_the_moment},
     {"help and label values are escaped", text_is_escaped},
     {"bad names are refused", bad_names_are_refused},
     {"a second of the same, or one of another kind, is refused", a_second_of_the_same_is_refused},
