@@ -152,7 +152,8 @@ def what_a_muster_that_was_killed_left():
 
 def an_engine_by_tls():
     with folder() as path:
-        certs = {name: make_certificate(path, name, ca=ca) for name, ca in (("ca", None), ("engine", "ca"), ("cert", "ca"))}
+        signed = (("ca", None), ("engine", "ca"), ("cert", "ca"))
+        certs = {name: make_certificate(path, name, ca=ca) for name, ca in signed}
         for name in ("ca", "cert", "key"):
             kind = "key" if name == "key" else "crt"
             (path / f"{'cert' if name == 'key' else name}.{kind}").rename(path / f"{name}.pem")
@@ -195,12 +196,12 @@ def many_come_and_go_at_random():
 CASES = [
     ("containers come and go, each change in the engine's words", containers_come_and_go),
     ("a stream of events that is cut goes on where it was", a_stream_that_is_cut_goes_on_where_it_was),
-    ("a lost engine is waited for, its containers are suspects", a_lost_engine_is_waited_for),
+    ("traefik#13549: a lost engine is waited for, its containers are suspects", a_lost_engine_is_waited_for),
     ("an engine that comes later is found", an_engine_that_comes_later_is_found),
     ("where events are refused the list is read often", where_events_are_refused_it_is_polled),
     ("a slow engine's answers are not taken for news", a_slow_engine),
     ("garbage removes nobody", garbage_removes_nobody),
-    ("what no event told is mended, and told as drift", what_no_event_told_is_mended_and_told),
+    ("registrator#325: what no event told is mended, and told as drift", what_no_event_told_is_mended_and_told),
     ("what a muster that was killed left is brought in line", what_a_muster_that_was_killed_left),
     ("an engine by TLS, as Docker's own variables say", an_engine_by_tls),
     ("a host that is none is told", a_host_that_is_none_is_told),

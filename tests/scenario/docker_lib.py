@@ -317,7 +317,8 @@ class RealEngine:
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             tar.add(static_busybox(), "bin/busybox")
-        status, answer = self.ask("POST", f"/images/create?fromSrc=-&repo={name}", archive.getvalue(), "application/x-tar")
+        path = f"/images/create?fromSrc=-&repo={name}"
+        status, answer = self.ask("POST", path, archive.getvalue(), "application/x-tar")
         tap.expect(status, 200)
         return answer
 

@@ -213,10 +213,10 @@ def fifty_churn_while_streams_are_cut():
 
 CASES = [
     ("from `docker run` to `docker kill`", from_run_to_kill),
-    ("`docker stop` takes it out before it is gone", stop_takes_it_out_before_it_is_gone),
+    ("traefik#7886: `docker stop` takes it out before it is gone", stop_takes_it_out_before_it_is_gone),
     ("a process that is killed", a_process_that_is_killed),
     ("pause, rename, restart", pause_and_restart),
-    ("HEALTHCHECK is its status", a_health_check),
+    ("registrator#578: HEALTHCHECK is its status", a_health_check),
     ("a crash loop leaves nothing behind", a_crash_loop),
     ("its address follows its networks", networks),
     ("the engine restarts, its containers live on", the_engine_restarts),

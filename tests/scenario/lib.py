@@ -29,7 +29,7 @@ SECONDS = 20  # nothing that works takes so long
 
 
 def environment(**extra):
-    """The environment of the programs under test: ours without what would configure them, and no machine's containers."""
+    """The environment of the programs under test: ours without what would configure them; no containers of ours."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MUSTER_", "DOCKER_"))}
     return {**clean, "MUSTER_SOURCES_DOCKER_MODE": "off", **extra}
 

@@ -58,5 +58,5 @@ void docker_get_stats(const struct docker *docker, struct docker_stats *ret_stat
 /* "unix:///var/run/docker.sock": whom it follows. As long as it lives; any thread. */
 struct slice docker_host(const struct docker *docker);
 
-/* muster_docker_up, _containers, _instances, _last_success_seconds, _events_total, _drift_total. 0 or the registry's error. */
+/* All muster_docker_*: docs/docker.md. 0 or the registry's error. */
 int docker_register_metrics(struct docker *docker, struct metrics *metrics);

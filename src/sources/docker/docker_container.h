@@ -2,7 +2,7 @@
 /*
  * A container as the engine describes it (GET /containers/{id}/json), as far as it matters here. Pure.
  *
- * Lenient about what is missing, since engines differ; strict about what is there: a port is a number, a text is a text.
+ * Lenient about what is missing, since engines differ; strict about what is there: a port is a number, a text a text.
  */
 #pragma once
 
@@ -58,7 +58,7 @@ struct docker_container {
 int docker_container_parse(struct slice json, struct arena *arena, struct docker_container *ret_container,
                            struct err *err);
 
-/* The value of a label; its pointer is NULL when there is none. */
+/* The value of a label; empty when there is none. */
 struct slice docker_container_label(const struct docker_container *container, struct slice name);
 
 /*

@@ -381,7 +381,8 @@ static void poll_again(struct docker_engine *engine)
 static void on_timer(struct timer *timer)
 {
     struct docker_engine *engine = container_of(timer, struct docker_engine, timer);
-    switch (engine->state) {
+    const enum docker_engine_state state = engine->state;
+    switch (state) {
     case DOCKER_ENGINE_WAITS:
         greet(engine);
         return;

@@ -324,13 +324,10 @@ int docker_labels_read(const struct docker_container *container, uint16_t port, 
 int docker_labels_enable(const struct docker_container *container, enum docker_enable *ret_enable, struct err *err)
 {
     struct slice value = docker_container_label(container, SLICE_LIT("muster.enable"));
-    bool truth;
-    *ret_enable = DOCKER_ENABLE_UNSAID;
-    if (!value.ptr)
-        return 0;
-    if (read_bool(value, &truth) < 0)
+    bool truth = false;
+    if (value.len > 0 && read_bool(value, &truth) < 0)
         return err_set(err, -EINVAL, "label muster.enable: expected true or false");
-    *ret_enable = truth ? DOCKER_ENABLED : DOCKER_DISABLED;
+    *ret_enable = value.len == 0 ? DOCKER_ENABLE_UNSAID : truth ? DOCKER_ENABLED : DOCKER_DISABLED;
     return 0;
 }
 

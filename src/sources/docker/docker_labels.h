@@ -31,8 +31,8 @@ enum docker_enable { DOCKER_ENABLE_UNSAID, DOCKER_ENABLED, DOCKER_DISABLED };
 int docker_labels_enable(const struct docker_container *container, enum docker_enable *ret_enable, struct err *err);
 
 /*
- * The ports that the labels choose: those in `muster.port`, and those with labels of their own; exposed or not, in no order, at
- * most `max`. 0, or -EINVAL with words.
+ * The ports that the labels choose, at most `max`, in no order: those in `muster.port`, and those with labels of their
+ * own; exposed or not. 0, or -EINVAL with words.
  */
 int docker_labels_ports(const struct docker_container *container, uint16_t *ret_ports, unsigned max, unsigned *ret_n,
                         struct err *err);

@@ -57,7 +57,7 @@ static bool has_label(const struct docker_container *container, const struct doc
 
 static int is_wanted(const struct docker_container *container, const struct docker_rules *rules, struct err *err)
 {
-    enum docker_enable enable;
+    enum docker_enable enable = DOCKER_ENABLE_UNSAID;
     int r = docker_labels_enable(container, &enable, err);
     if (r < 0)
         return r;
@@ -82,7 +82,7 @@ static int compare_ports(const void *a, const void *b)
 /* Those that the labels choose; else those that are published; else, when it is enabled, those that are exposed. */
 static int choose_ports(const struct docker_container *container, struct chosen *chosen, struct err *err)
 {
-    enum docker_enable enable;
+    enum docker_enable enable = DOCKER_ENABLE_UNSAID;
     int r = docker_labels_ports(container, chosen->ports, DOCKER_PORTS_MAX, &chosen->n, err);
     if (r == 0)
         r = docker_labels_enable(container, &enable, err);

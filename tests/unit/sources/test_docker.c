@@ -507,9 +507,9 @@ static void the_catalogue_is_the_engines_list_at_each_quiet_moment(void)
 }
 
 static const struct test_case cases[] = {
-    {"from `docker run` to `docker stop`", from_run_to_stop},
+    {"traefik#7886: from `docker run` to `docker stop`", from_run_to_stop},
     {"each change has the engine's words", each_change_has_the_engines_words},
-    {"its health check is its status", its_health_check_is_its_status},
+    {"registrator#578: its health check is its status", its_health_check_is_its_status},
     {"who ignores the signal is taken back", who_ignores_the_signal_is_taken_back},
     {"a restart is another incarnation", a_restart_is_another_incarnation},
     {"an event of an earlier run ends nothing", an_event_of_an_earlier_run_ends_nothing},
@@ -517,11 +517,11 @@ static const struct test_case cases[] = {
     {"the address that answers is used", the_address_that_answers},
     {"an address that another container has now", an_address_that_another_has_now},
     {"after a cut it goes on from the last event", it_goes_on_from_the_last_event},
-    {"a lost engine makes suspects", a_lost_engine_makes_suspects},
+    {"traefik#13549: a lost engine makes suspects", a_lost_engine_makes_suspects},
     {"an engine that is not there yet", an_engine_that_is_not_there_yet},
     {"where no events are to be had", where_no_events_are_to_be_had},
     {"events that end at once", events_that_end_at_once},
-    {"what no event told is drift", what_no_event_told_is_drift},
+    {"registrator#325: what no event told is drift", what_no_event_told_is_drift},
     {"who was deregistered by others comes back", who_was_deregistered_by_others_comes_back},
     {"answers that are cut change nothing", answers_that_are_cut},
     {"versions are negotiated", versions_are_negotiated},

@@ -79,7 +79,7 @@ static void what_is_no_event(void)
         "{\"Type\":\"container\",\"Action\":\"die\"}",
         "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":\"short\"}}",
         "{\"Type\":\"container\",\"Action\":\"die\",\"Actor\":{\"ID\":\"not hexadecimal\"}}",
-        "{\"Type\":\"container\",\"Action\":3,\"Actor\":{\"ID\":\"" ID "\"}}",
+        "{\"Type\":\"container\",\"Action\":3,\"Actor\":{\"ID\":\"0123456789abcdef\"}}",
     };
     struct docker_event event;
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++)
