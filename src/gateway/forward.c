@@ -169,11 +169,19 @@ static void note(struct found *found, enum http_field_id id, unsigned index)
     *where = (int)index;
 }
 
+/* X-Forwarded-User and whatever else somebody reads. */
+static bool is_some_identity(struct slice name)
+{
+    static const struct slice prefix = SLICE_LIT("x-forwarded-");
+    return name.len > prefix.len && (name.ptr[0] | ' ') == 'x' &&
+           slice_equal_nocase(slice_from(name.ptr, prefix.len), prefix);
+}
+
 static bool is_dropped(const struct http_field *field, bool is_trusted)
 {
     if (field->id == HTTP_FIELD_OTHER)
-        return is_alias(field->name);
-    return is_identity(field->id) && !is_trusted;
+        return is_alias(field->name) || (!is_trusted && is_some_identity(field->name));
+    return !is_trusted && is_identity(field->id);
 }
 
 static void look_at_fields(const struct http_request *request, bool is_trusted, struct forward *forward,

@@ -173,5 +173,8 @@ void attempt_end(struct attempt *attempt);
 
 extern const struct client_events relay_answer_events;
 
+/* What the gateway says of itself, to OPTIONS that were to come no further. */
+void relay_answer_options(struct relay *relay);
+
 /* The gateway's own answer. */
 void relay_answer_cause(struct relay *relay, enum cause cause);

@@ -201,6 +201,17 @@ static struct slice proxy_status(const struct relay *relay, enum cause cause, ch
     return slice_from(room, n < 0 ? 0 : min_size((size_t)n, size - 1));
 }
 
+#define METHODS SLICE_LIT("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")
+
+void relay_answer_options(struct relay *relay)
+{
+    const struct header allow = {SLICE_LIT("allow"), METHODS};
+    relay->status = 200;
+    relay->state = RELAY_OVER;
+    relay->is_ended = true;
+    exchange_respond(relay->exchange, relay->status, &allow, 1, (struct slice){0});
+}
+
 void relay_answer_cause(struct relay *relay, enum cause cause)
 {
     unsigned status = cause_status(cause);
@@ -217,6 +228,6 @@ void relay_answer_cause(struct relay *relay, enum cause cause)
     if (relay->id.len > 0)
         headers[n++] = (struct header){SLICE_LIT("x-request-id"), id_of(relay)};
     if (cause == CAUSE_BAD_METHOD)
-        headers[n++] = (struct header){SLICE_LIT("allow"), SLICE_LIT("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")};
+        headers[n++] = (struct header){SLICE_LIT("allow"), METHODS};
     exchange_respond(relay->exchange, status, headers, n, cause_text(cause));
 }

@@ -107,11 +107,11 @@ static void what_a_stranger_says_of_himself_is_dropped(void)
 {
     struct passage passage;
     passage_init(&passage, "203.0.113.9");
-    const char *out =
-        pass(&passage, "GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n"
-                       "X-Real-IP: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n"
-                       "X-Forwarded-Prefix: /x\r\nX-Forwarded-Port: 1\r\nX-Request-ID: mine\r\n"
-                       "X_Forwarded_For: 1.1.1.1\r\nX_Other: stays\r\n\r\n");
+    const char *out = pass(
+        &passage, "GET / HTTP/1.1\r\nHost: shop\r\nX-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n"
+                  "X-Real-IP: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n"
+                  "X-Forwarded-Prefix: /x\r\nX-Forwarded-User: evil\r\nX-Forwarded-Port: 1\r\nX-Request-ID: mine\r\n"
+                  "X_Forwarded_For: 1.1.1.1\r\nX_Other: stays\r\n\r\n");
     expect_lacks(out, "1.1.1.1");
     expect_lacks(out, "evil");
     expect_lacks(out, "mine");
