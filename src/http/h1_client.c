@@ -34,12 +34,13 @@ void h1_client_room_init(struct h1_client_room *room, struct loop *loop, const s
 {
     room->loop = loop;
     room->options = *options;
-    room->head = (struct buf){0};
+    room->gatherer = NULL;
+    room->gathered = (struct buf){0};
 }
 
 void h1_client_room_deinit(struct h1_client_room *room)
 {
-    buf_deinit(&room->head);
+    buf_deinit(&room->gathered);
 }
 
 struct h1_client *h1_client_of(struct client_connection *connection)
@@ -55,16 +56,21 @@ void h1_client_tick_later(struct h1_client *client)
 
 /* -- the end of a call -- */
 
-/* With a length the last promised byte ends a request, whether the user has said so yet or not. */
-static bool request_is_whole(const struct h1_client *client)
+bool h1_client_request_is_whole(const struct h1_client *client)
 {
     return client->request_done || (!client->chunked && client->request_left == 0);
+}
+
+/* All that was written is in the system's hands. */
+static bool owes_nothing(const struct h1_client *client)
+{
+    return outq_is_empty(&client->queue) && client->room->gatherer != client;
 }
 
 void h1_client_note_sent(struct h1_client *client)
 {
     client->call->sent = true;
-    client->call->sent_whole = request_is_whole(client) && outq_is_empty(&client->queue);
+    client->call->sent_whole = h1_client_request_is_whole(client) && owes_nothing(client);
 }
 
 /* Whether another call may be made on this connection. The one place where that is decided. */
@@ -72,7 +78,7 @@ static bool may_be_reused(const struct h1_client *client)
 {
     return client->state == H1_CLIENT_DONE && client->result == 0 && !client->cancelled && client->keep_alive &&
            !client->asked_to_close &&                                   /* both sides want it */
-           request_is_whole(client) && outq_is_empty(&client->queue) && /* the server is not owed anything */
+           h1_client_request_is_whole(client) && owes_nothing(client) && /* the server is not owed anything */
            client->body.framing != HTTP_BODY_STREAM &&                  /* the end of the body was not the end */
            !client->held &&                                             /* no bytes behind the response */
            !(client->stream->bits & (STREAM_PEER_DONE | STREAM_FAILED));
@@ -91,6 +97,7 @@ static void finish(struct h1_client *client)
     struct client_call *call = TAKE(client->call);
     int result = client->result;
     bool reusable = may_be_reused(client) && is_quiet(client);
+    h1_client_drop_gathered(client);
     client->state = H1_CLIENT_IDLE;
     client->cancelled = false;
     client->connection.idle_since_ns = loop_now(client->room->loop);
@@ -169,7 +176,7 @@ static bool take_switch(struct h1_client *client, const struct http_response *re
 {
     if (!client->may_switch)
         return fault(client, &(struct http1_fault){502, "101 Switching Protocols, which nobody had asked for"});
-    if (!request_is_whole(client) || !outq_is_empty(&client->queue))
+    if (!h1_client_request_is_whole(client) || !owes_nothing(client))
         return fault(client, &(struct http1_fault){502, "101 Switching Protocols in the middle of the request"});
     client->room->response = *response;
     client->switched = true;
@@ -296,8 +303,9 @@ static bool step(struct h1_client *client, struct input *in)
 
 static void flush(struct h1_client *client)
 {
+    h1_client_flush_gathered(client);
     size_t n_before = outq_size(&client->queue);
-    if (n_before == 0)
+    if (n_before == 0 || !(client->stream->bits & STREAM_WRITABLE))
         return;
     int r = outq_flush(&client->queue, client->stream);
     if (r < 0)
@@ -365,6 +373,7 @@ static void tick(struct h1_client *client)
     input_begin(&in, client->stream, (struct slice){0}, client->held, client->searched);
     while (step(client, &in))
         continue;
+    h1_client_flush_gathered(client); /* what callbacks wrote */
     if (client->switched) {
         client->in_tick = false;
         hand_over(client, in.bytes);

@@ -20,13 +20,16 @@ struct h1_client_options {
 
 void h1_client_options_init(struct h1_client_options *options); /* the defaults */
 
-/* What the connections of one loop share: options, and room for one head at a time. */
+struct h1_client;
+
+/* What the connections of one loop share: options, and room for one head at a time, that comes or that goes. */
 struct h1_client_room {
     struct loop *loop;
     struct h1_client_options options;
     struct http_fields fields;
     struct http_response response; /* of the 101 that is being handed over */
-    struct buf head;
+    struct h1_client *gatherer; /* whose bytes are in `gathered`; NULL: nobody's */
+    struct buf gathered;
 };
 
 void h1_client_room_init(struct h1_client_room *room, struct loop *loop, const struct h1_client_options *options);

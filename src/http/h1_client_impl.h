@@ -50,6 +50,13 @@ struct h1_client *h1_client_of(struct client_connection *connection);
 /* Moves the deadline to where it belongs in the present state. */
 void h1_client_move_deadline(struct h1_client *client);
 
+/* With a length the last promised byte ends a request, whether the user has said so yet or not. */
+bool h1_client_request_is_whole(const struct h1_client *client);
+
+/* Sends, or forgets, what the connection has gathered of its request; harmless when it is nothing. */
+void h1_client_flush_gathered(struct h1_client *client);
+void h1_client_drop_gathered(struct h1_client *client);
+
 /* The system took something of the request. */
 void h1_client_note_sent(struct h1_client *client);
 

@@ -2,14 +2,21 @@
 /*
  * Sends requests on an HTTP/1 client connection.
  *
+ * What belongs together leaves in one send: the head of a request and small pieces of its body are gathered in a room
+ * that the connections of a loop share, until the request is whole, the room is full, another connection needs it, or
+ * the turn is over.
+ *
  * A failure to send does not end a call by itself: the server may have answered before it closed, so what it said is
  * read first, and the failure is found at the end of that, by the tick.
  */
 #include "base/assert.h"
 #include "http/h1_client_impl.h"
+#include "wire/scan.h"
 
 #include <errno.h>
-#include <stdio.h>
+
+/* Pieces of this size and more are not copied. */
+enum { GATHER_PIECE_MAX = 16 * 1024, GATHER_BYTES = 16 * 1024 };
 
 static const struct slice crlf = SLICE_LIT("\r\n");
 
@@ -20,21 +27,81 @@ static void fail(struct h1_client *client, int error)
     h1_client_tick_later(client);
 }
 
-/* Sends behind what waits; notes whether the system took something. A failure is found by the tick that reads. */
-static void send_pieces(struct h1_client *client, const struct iovec *iov, int n_iov)
+/*
+ * Sends what the connection has gathered, then `bytes`, behind what waits; notes whether the system took something. A
+ * failure is found by the tick that reads.
+ */
+static void send_out(struct h1_client *client, struct slice bytes)
 {
-    bool was_empty = outq_is_empty(&client->queue);
-    size_t n_bytes = outq_size(&client->queue);
-    for (int i = 0; i < n_iov; i++)
-        n_bytes += iov[i].iov_len;
-    int r = outq_sendv(&client->queue, client->stream, iov, n_iov);
-    if (r < 0) {
-        fail(client, r);
-    } else if (outq_size(&client->queue) < n_bytes) {
-        h1_client_note_sent(client);
+    struct h1_client_room *room = client->room;
+    struct iovec iov[2];
+    int n_iov = 0;
+    size_t n_bytes = outq_size(&client->queue) + bytes.len;
+    if (room->gatherer == client) {
+        iov[n_iov++] = (struct iovec){room->gathered.ptr, room->gathered.len};
+        n_bytes += room->gathered.len;
     }
+    if (bytes.len > 0)
+        iov[n_iov++] = (struct iovec){(void *)(uintptr_t)bytes.ptr, bytes.len};
+    bool was_empty = outq_is_empty(&client->queue);
+    h1_client_drop_gathered(client);
+    if (n_iov == 0 || client->result < 0)
+        return;
+    int r = outq_sendv(&client->queue, client->stream, iov, n_iov);
+    if (r < 0)
+        fail(client, r);
+    else if (outq_size(&client->queue) < n_bytes)
+        h1_client_note_sent(client);
     if (was_empty)
         h1_client_move_deadline(client);
+}
+
+void h1_client_flush_gathered(struct h1_client *client)
+{
+    if (client->room->gatherer == client)
+        send_out(client, (struct slice){0});
+}
+
+void h1_client_drop_gathered(struct h1_client *client)
+{
+    if (client->room->gatherer == client)
+        client->room->gatherer = NULL;
+}
+
+/* The room, to append to; the end of the turn sends what nothing else has sent. */
+static struct buf *gather(struct h1_client *client)
+{
+    struct h1_client_room *room = client->room;
+    if (room->gatherer && room->gatherer != client)
+        h1_client_flush_gathered(room->gatherer);
+    if (!room->gatherer) {
+        room->gatherer = client;
+        buf_reset(&room->gathered);
+    }
+    return &room->gathered;
+}
+
+/* Nothing else will be appended now: is it to be sent? */
+static void gathered(struct h1_client *client)
+{
+    size_t n_max = min_size(GATHER_BYTES, client->room->options.send_high_bytes);
+    bool is_due = h1_client_request_is_whole(client) || client->room->gathered.len > n_max;
+    if (buf_error(&client->room->gathered) < 0) {
+        h1_client_drop_gathered(client);
+        fail(client, -ENOMEM);
+    } else if (is_due || !outq_is_empty(&client->queue)) {
+        send_out(client, (struct slice){0});
+    } else {
+        h1_client_tick_later(client);
+    }
+}
+
+static void put_body(struct h1_client *client, struct slice bytes)
+{
+    if (bytes.len >= GATHER_PIECE_MAX)
+        send_out(client, bytes);
+    else if (bytes.len > 0)
+        (void)buf_append(gather(client), bytes);
 }
 
 static void append_length(struct buf *head, const struct client_request *request)
@@ -56,7 +123,7 @@ static void append_headers(struct buf *head, const struct header *headers, unsig
 {
     for (unsigned i = 0; i < n_headers; i++) {
         (void)buf_append(head, headers[i].name);
-        (void)buf_append_str(head, ": ");
+        (void)buf_append(head, SLICE_LIT(": "));
         (void)buf_append(head, headers[i].value);
         (void)buf_append(head, crlf);
     }
@@ -68,7 +135,7 @@ static void append_carry(struct buf *head, const struct client_request *request)
     struct slice lines;
     const struct http_field *field;
     if (request->may_switch)
-        (void)buf_append_str(head, "connection: upgrade\r\n");
+        (void)buf_append(head, SLICE_LIT("connection: upgrade\r\n"));
     carry_walk_begin(&walk, request->carry, request->may_switch);
     while (carry_walk_next(&walk, &lines, &field)) {
         if (field)
@@ -81,9 +148,9 @@ static void append_carry(struct buf *head, const struct client_request *request)
 /* Whether it is one request however it is read: values may come from a registration, that is from anybody. */
 static bool is_sound(const struct client_request *request)
 {
-    for (size_t i = 0; i < request->target.len; i++)
-        if ((unsigned char)request->target.ptr[i] <= ' ' || request->target.ptr[i] == 0x7f)
-            return false;
+    const char *target_end = request->target.ptr + request->target.len;
+    if (scan_target(request->target.ptr, target_end) < target_end)
+        return false;
     for (unsigned i = 0; i < request->n_headers; i++)
         if (!http_is_token(request->headers[i].name) || !http_is_field_value(request->headers[i].value))
             return false;
@@ -97,7 +164,7 @@ int client_request_write(struct buf *head, const struct client_request *request)
     (void)buf_append(head, request->method);
     (void)buf_append_char(head, ' ');
     (void)buf_append(head, request->target);
-    (void)buf_append_str(head, " HTTP/1.1\r\nhost: ");
+    (void)buf_append(head, SLICE_LIT(" HTTP/1.1\r\nhost: "));
     (void)buf_append(head, request->authority);
     (void)buf_append(head, crlf);
     append_length(head, request);
@@ -137,21 +204,18 @@ void h1_client_start(struct client_connection *connection, struct client_call *c
     client->may_switch = request->may_switch;
     client->asked_to_close = asks_to_close(request);
 
-    struct slice head = request->written;
-    if (head.len == 0) {
-        buf_reset(&client->room->head);
-        client->result = client_request_write(&client->room->head, request);
-        head = buf_slice(&client->room->head);
+    int r = 0;
+    if (request->written.len > 0)
+        (void)buf_append(gather(client), request->written);
+    else
+        r = client_request_write(gather(client), request);
+    if (r < 0) {
+        h1_client_drop_gathered(client);
+        fail(client, r);
+        return;
     }
-    if (client->result == 0) {
-        struct iovec iov[] = {
-            {(void *)(uintptr_t)head.ptr, head.len},
-            {(void *)(uintptr_t)request->body.ptr, request->body.len},
-        };
-        send_pieces(client, iov, request->body.len > 0 ? 2 : 1);
-    }
-    if (client->result < 0)
-        h1_client_tick_later(client);
+    put_body(client, request->body);
+    gathered(client);
 }
 
 int h1_client_write(struct client_call *call, struct slice bytes)
@@ -162,17 +226,17 @@ int h1_client_write(struct client_call *call, struct slice bytes)
         return client->result;
     if (bytes.len == 0)
         return 0;
-    struct iovec body = {(void *)(uintptr_t)bytes.ptr, bytes.len};
     if (client->chunked) {
-        char size[2 * sizeof(bytes.len) + 3];
-        int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.len);
-        struct iovec iov[] = {{size, (size_t)n}, body, {(void *)(uintptr_t)crlf.ptr, crlf.len}};
-        send_pieces(client, iov, ARRAY_LEN(iov));
+        char room[HTTP1_CHUNK_HEAD_MAX];
+        (void)buf_append(gather(client), http1_chunk_head(bytes.len, room));
+        put_body(client, bytes);
+        (void)buf_append(gather(client), crlf);
     } else {
         ASSERT(bytes.len <= client->request_left);
         client->request_left -= bytes.len;
-        send_pieces(client, &body, 1);
+        put_body(client, bytes);
     }
+    gathered(client);
     if (client->result < 0)
         return client->result;
     client->writer_waits = outq_size(&client->queue) > client->room->options.send_high_bytes;
@@ -189,14 +253,10 @@ void h1_client_end(struct client_call *call, const struct header *trailers, unsi
     }
     client->request_done = true;
     if (client->chunked && client->result == 0) {
-        struct buf *last = &client->room->head;
-        buf_reset(last);
-        (void)buf_append_str(last, "0\r\n");
+        struct buf *last = gather(client);
+        (void)buf_append(last, SLICE_LIT("0\r\n"));
         append_headers(last, trailers, n_trailers);
         (void)buf_append(last, crlf);
-        if (buf_error(last) == 0)
-            send_pieces(client, &(struct iovec){last->ptr, last->len}, 1);
-        else
-            fail(client, buf_error(last));
+        gathered(client);
     }
 }

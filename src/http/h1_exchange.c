@@ -11,10 +11,6 @@
 #include "wire/scan.h"
 
 #include <errno.h>
-#include <stdio.h>
-
-/* A chunk's size in hexadecimal digits with CRLF. */
-enum { CHUNK_HEAD_MAX = 18 };
 
 static const struct slice crlf = SLICE_LIT("\r\n");
 
@@ -269,10 +265,8 @@ static void h1_hold_continue(struct exchange *exchange)
 
 static void put_chunk(struct http_connection *connection, struct slice bytes)
 {
-    char head[CHUNK_HEAD_MAX + 1];
-    int n = snprintf(head, sizeof(head), "%zx\r\n", bytes.len);
-    ASSERT(n > 0 && n <= CHUNK_HEAD_MAX);
-    http_connection_put(connection, slice_from(head, (size_t)n));
+    char room[HTTP1_CHUNK_HEAD_MAX];
+    http_connection_put(connection, http1_chunk_head(bytes.len, room));
     http_connection_put(connection, bytes);
     http_connection_put(connection, crlf);
 }

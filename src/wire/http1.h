@@ -90,6 +90,10 @@ void http1_body_init(struct http1_body *body, enum http_framing framing, uint64_
 enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes, struct slice *ret_data,
                                      size_t *ret_consumed, struct http_fields *trailers, struct http1_fault *ret_fault);
 
+/* The line in front of a chunk of so many bytes, not 0, made in `room`. */
+#define HTTP1_CHUNK_HEAD_MAX 18
+struct slice http1_chunk_head(size_t len, char room[HTTP1_CHUNK_HEAD_MAX]);
+
 /* So many bytes of a body with a length were taken by other means; not more than body->left. */
 void http1_body_skip(struct http1_body *body, uint64_t n);
 

@@ -230,6 +230,16 @@ enum http1_body_step http1_body_step(struct http1_body *body, struct slice bytes
     return body->state == DONE ? HTTP1_BODY_END : HTTP1_BODY_MORE;
 }
 
+struct slice http1_chunk_head(size_t len, char room[HTTP1_CHUNK_HEAD_MAX])
+{
+    size_t at = HTTP1_CHUNK_HEAD_MAX;
+    room[--at] = '\n';
+    room[--at] = '\r';
+    for (; len > 0; len >>= 4)
+        room[--at] = "0123456789abcdef"[len & 15];
+    return slice_from(room + at, HTTP1_CHUNK_HEAD_MAX - at);
+}
+
 void http1_body_skip(struct http1_body *body, uint64_t n)
 {
     ASSERT(body->state == RUN && n <= body->left);
