@@ -5,39 +5,56 @@
  */
 #include "http/carry.h"
 
+#include "base/util.h"
+
 void carry_walk_begin(struct carry_walk *walk, const struct header_carry *carry, bool with_upgrade)
 {
-    *walk = (struct carry_walk){.carry = carry, .with_upgrade = with_upgrade};
+    *walk = (struct carry_walk){.carry = carry};
+    const struct http_fields *fields = carry ? carry->fields : NULL;
+    for (unsigned i = 0; fields && i < fields->n; i++) {
+        enum http_field_id id = fields->items[i].id;
+        uint64_t is_kept = header_carry_allows(id) || (id == HTTP_FIELD_UPGRADE && with_upgrade);
+        walk->kept[i / 64] |= is_kept << i % 64;
+    }
+    for (size_t word = 0; carry && word < ARRAY_LEN(walk->kept); word++)
+        walk->kept[word] &= ~carry->dropped[word];
 }
 
-static bool is_carried(const struct carry_walk *walk, unsigned i)
+/* The first field from `at` on that is, or is not, carried; HTTP_FIELDS_MAX: there is none. */
+static unsigned find(const struct carry_walk *walk, unsigned at, bool is_kept)
 {
-    if (!header_carry_has(walk->carry, i))
-        return false;
-    enum http_field_id id = walk->carry->fields->items[i].id;
-    return header_carry_allows(id) || (id == HTTP_FIELD_UPGRADE && walk->with_upgrade);
+    while (at < HTTP_FIELDS_MAX) {
+        uint64_t bits = (is_kept ? walk->kept[at / 64] : ~walk->kept[at / 64]) >> at % 64;
+        if (bits)
+            return at + (unsigned)__builtin_ctzll(bits);
+        at = (at | 63) + 1;
+    }
+    return at;
 }
 
 bool carry_walk_next(struct carry_walk *walk, struct slice *ret_lines, const struct http_field **ret_field)
 {
-    if (!walk->carry)
+    unsigned begin = find(walk, walk->at, true);
+    if (begin == HTTP_FIELDS_MAX)
         return false;
     const struct http_fields *fields = walk->carry->fields;
-    while (walk->at < fields->n && !is_carried(walk, walk->at))
-        walk->at++;
-    if (walk->at == fields->n)
-        return false;
-    const struct http_field *first = &fields->items[walk->at];
+    const struct http_field *first = &fields->items[begin];
     if (fields->lines.len == 0) {
-        walk->seen |= CARRY_BIT(first->id);
-        walk->at++;
+        walk->at = begin + 1;
         *ret_field = first;
         return true;
     }
-    for (; is_carried(walk, walk->at); walk->at++)
-        walk->seen |= CARRY_BIT(fields->items[walk->at].id);
+    walk->at = find(walk, begin, false);
     const char *end = walk->at < fields->n ? fields->items[walk->at].name.ptr : fields->lines.ptr + fields->lines.len;
     *ret_lines = slice_from(first->name.ptr, (size_t)(end - first->name.ptr));
     *ret_field = NULL;
     return true;
+}
+
+bool carry_walk_keeps(const struct carry_walk *walk, enum http_field_id id)
+{
+    for (unsigned i = 0; walk->carry && i < walk->carry->fields->n; i++)
+        if (walk->carry->fields->items[i].id == id && find(walk, i, true) == i)
+            return true;
+    return false;
 }

@@ -41,13 +41,15 @@ static inline bool header_carry_allows(enum http_field_id id)
 
 struct carry_walk {
     const struct header_carry *carry;
-    uint64_t seen; /* ids that were carried so far, a bit for each */
+    uint64_t kept[HTTP_FIELDS_MAX / 64]; /* the fields that are carried, a bit for each */
     unsigned at;
-    bool with_upgrade; /* the message is about Upgrade, which is carried then */
 };
 
-/* carry may be NULL: nothing is carried. */
+/* carry may be NULL: nothing is carried. with_upgrade: the message is about Upgrade, which is carried then. */
 void carry_walk_begin(struct carry_walk *walk, const struct header_carry *carry, bool with_upgrade);
+
+/* Whether one with that id is. */
+bool carry_walk_keeps(const struct carry_walk *walk, enum http_field_id id);
 
 /*
  * The next that is carried: whole lines, CRLF included (*ret_field is NULL), or a field that has no line. False: that

@@ -77,10 +77,10 @@ void h1_client_note_sent(struct h1_client *client)
 static bool may_be_reused(const struct h1_client *client)
 {
     return client->state == H1_CLIENT_DONE && client->result == 0 && !client->cancelled && client->keep_alive &&
-           !client->asked_to_close &&                                   /* both sides want it */
+           !client->asked_to_close &&                                    /* both sides want it */
            h1_client_request_is_whole(client) && owes_nothing(client) && /* the server is not owed anything */
-           client->body.framing != HTTP_BODY_STREAM &&                  /* the end of the body was not the end */
-           !client->held &&                                             /* no bytes behind the response */
+           client->body.framing != HTTP_BODY_STREAM &&                   /* the end of the body was not the end */
+           !client->held &&                                              /* no bytes behind the response */
            !(client->stream->bits & (STREAM_PEER_DONE | STREAM_FAILED));
 }
 

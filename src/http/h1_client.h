@@ -28,7 +28,7 @@ struct h1_client_room {
     struct h1_client_options options;
     struct http_fields fields;
     struct http_response response; /* of the 101 that is being handed over */
-    struct h1_client *gatherer; /* whose bytes are in `gathered`; NULL: nobody's */
+    struct h1_client *gatherer;    /* whose bytes are in `gathered`; NULL: nobody's */
     struct buf gathered;
 };
 

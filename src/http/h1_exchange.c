@@ -127,8 +127,8 @@ static void add_headers(struct text *text, const struct header *headers, unsigne
     }
 }
 
-/* Gives the ids that were among them. */
-static uint64_t add_carry(struct text *text, const struct header_carry *carry, bool with_upgrade)
+/* Gives whether there was a date among them. */
+static bool add_carry(struct text *text, const struct header_carry *carry, bool with_upgrade)
 {
     struct carry_walk walk;
     struct slice lines;
@@ -140,7 +140,7 @@ static uint64_t add_carry(struct text *text, const struct header_carry *carry, b
         else
             add(text, lines);
     }
-    return walk.seen;
+    return carry_walk_keeps(&walk, HTTP_FIELD_DATE);
 }
 
 static bool has_date(const struct header *headers, unsigned n_headers)
@@ -188,8 +188,7 @@ static void put_head(struct h1_session *h1, unsigned status, const struct header
     struct text head;
     text_init(&head, connection);
     add_status_line(&head, status);
-    uint64_t carried = add_carry(&head, carry, false);
-    if (!(carried & CARRY_BIT(HTTP_FIELD_DATE)) && !has_date(headers, n_headers))
+    if (!add_carry(&head, carry, false) && !has_date(headers, n_headers))
         add_date(&head);
     if (length != EXCHANGE_LENGTH_UNKNOWN && status != 204)
         add_length(&head, length);

@@ -85,7 +85,8 @@ static const uint8_t fields_by_length[19][7] = {
     [18] = {HTTP_FIELD_X_FORWARDED_PREFIX},
 };
 
-/* The bytes at `at` in lower case, for those of a token: setting the bit turns no other token byte into one of a name.
+/*
+ * The bytes at `at` in lower case, for those of a token: setting the bit turns no other token byte into one of a name.
  */
 static uint64_t lower_word(const char *at)
 {
@@ -94,19 +95,29 @@ static uint64_t lower_word(const char *at)
     return word | 0x2020202020202020;
 }
 
-/* Names of one length, any case against lower case, eight bytes at a time; the last word overlaps the one before. */
+static uint32_t lower_half(const char *at)
+{
+    uint32_t half;
+    memcpy(&half, at, sizeof(half));
+    return half | 0x20202020;
+}
+
+/* Names of one length, any case against lower case, in words of which the last overlaps the one before. */
 static bool is_name(struct slice name, const char *known)
 {
-    if (name.len < 8) {
-        for (size_t i = 0; i < name.len; i++)
-            if ((name.ptr[i] | 0x20) != known[i])
+    if (name.len >= 8) {
+        for (size_t i = 0; i + 8 < name.len; i += 8)
+            if (lower_word(name.ptr + i) != lower_word(known + i))
                 return false;
-        return true;
+        return lower_word(name.ptr + name.len - 8) == lower_word(known + name.len - 8);
     }
-    for (size_t i = 0; i + 8 < name.len; i += 8)
-        if (lower_word(name.ptr + i) != lower_word(known + i))
+    if (name.len >= 4)
+        return lower_half(name.ptr) == lower_half(known) &&
+               lower_half(name.ptr + name.len - 4) == lower_half(known + name.len - 4);
+    for (size_t i = 0; i < name.len; i++)
+        if ((name.ptr[i] | 0x20) != known[i])
             return false;
-    return lower_word(name.ptr + name.len - 8) == lower_word(known + name.len - 8);
+    return true;
 }
 
 enum http_field_id http_field_find(struct slice name)
