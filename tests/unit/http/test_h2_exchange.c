@@ -119,6 +119,88 @@ static void continues_when_expected(void)
     kit_free(kit);
 }
 
+static void note_trailers(struct exchange *exchange, const struct http_fields *trailers)
+{
+    for (unsigned i = 0; i < trailers->n; i++)
+        kit_note(exchange->state, "%.*s=%.*s", SLICE_ARG(trailers->items[i].name), SLICE_ARG(trailers->items[i].value));
+}
+
+static void note_end(struct exchange *exchange)
+{
+    kit_note(exchange->state, "end");
+}
+
+static void note_close(struct exchange *exchange, enum exchange_end end)
+{
+    kit_note(exchange->state, "close:%s", kit_end_name(end));
+}
+
+/* Holds the exchange, to be answered by the test. */
+static void serve_relay(struct kit *kit, struct exchange *exchange)
+{
+    static const struct exchange_app app = {.on_end = note_end, .on_close = note_close, .on_trailers = note_trailers};
+    exchange->app = &app;
+    exchange->state = kit;
+    exchange_hold_continue(exchange);
+    kit->held[0] = exchange;
+}
+
+static void fields_of_http_1_are_carried(void)
+{
+    static struct http_fields fields;
+    struct http_response response;
+    struct http1_fault fault;
+    const struct http1_limits limits = {.head_bytes = 1000, .target_bytes = 100, .n_fields = 100};
+    struct slice head = SLICE_LIT("HTTP/1.1 200 Yes\r\nX-Upper:  Value \r\nConnection: x-upper\r\nUpgrade: chat\r\n"
+                                  "Date: today\r\nTransfer-Encoding: chunked\r\nGone: 1\r\n\r\n");
+    expect_int(http1_parse_response(head, &limits, HTTP_METHOD_GET, &fields, &response, &fault), 0);
+    struct header_carry carry = {.fields = &fields};
+    header_carry_drop(&carry, 5);
+
+    struct kit *kit;
+    expect_int(kit_new(NULL, NULL, &kit), 0);
+    kit->serve = serve_relay;
+    static const char *const expecting[] = {"expect", "100-continue", NULL};
+    int32_t id = kit_request(kit, "POST", "/", true, expecting);
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->n_continues, 0);
+    exchange_inform(kit->held[0], 100, NULL, NULL, 0);
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->n_continues, 1);
+    static const char *const trailers[] = {"x-sum", "5", "x-forwarded-for", "evil", "x-more", "6", NULL};
+    kit_data(kit, id, SLICE_LIT("hello"), false);
+    kit_trailers(kit, id, trailers);
+    expect_trace(kit, "x-sum=5 x-more=6 end");
+
+    const struct header sum = {SLICE_LIT("X-Sum"), SLICE_LIT("1")};
+    expect_int(exchange_begin_carry(kit->held[0], 200, &carry, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    expect_int(exchange_write(kit->held[0], SLICE_LIT("abc")), 0);
+    exchange_end(kit->held[0], &sum, 1);
+    kit_run(kit);
+    /* Behind a 100 the kit tells trailers among the fields. */
+    expect_str(kit_answer(kit, id)->fields, "x-upper: Value\ndate: today\nx-sum: 1\n");
+    expect_trace(kit, "close:done");
+    kit_free(kit);
+}
+
+static void trailers_wait_for_a_body_that_is_paused(void)
+{
+    struct kit *kit;
+    expect_int(kit_new(NULL, NULL, &kit), 0);
+    kit->serve = serve_relay;
+    static const char *const trailers[] = {"x-sum", "5", NULL};
+    int32_t id = kit_request(kit, "POST", "/", true, NULL);
+    kit_run(kit);
+    exchange_pause(kit->held[0], true);
+    kit_data(kit, id, SLICE_LIT("hello"), false);
+    kit_trailers(kit, id, trailers);
+    expect_trace(kit, "");
+    exchange_pause(kit->held[0], false);
+    kit_run(kit);
+    expect_trace(kit, "x-sum=5 end");
+    kit_free(kit);
+}
+
 static void answers_later_at_any_time(void)
 {
     struct kit *kit = make_kit();
@@ -370,6 +452,8 @@ static const struct test_case cases[] = {
     {"everything works byte by byte", the_network_may_cut_anywhere},
     {"everything works through a narrow socket", a_small_socket_buffer_is_enough},
     {"a server that stops ends its exchanges", a_stopping_server_says_so},
+    {"fields of HTTP/1 are carried", fields_of_http_1_are_carried},
+    {"trailers wait for a body that is paused", trailers_wait_for_a_body_that_is_paused},
 };
 
 int main(int argc, char **argv)

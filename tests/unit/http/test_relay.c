@@ -33,8 +33,7 @@ static int connect_instance(struct loop *loop, const struct addr *addr, nsec_t d
     const struct sim_options network = {.connect_ns = 1};
     (void)loop, (void)addr, (void)deadline_ns;
     expect_true(the_kit->n_instances < INSTANCE_MAX);
-    return sim_connect(the_kit->sim, &network, on_event, owner, ret_stream,
-                       &the_kit->instance[the_kit->n_instances++]);
+    return sim_connect(the_kit->sim, &network, on_event, owner, ret_stream, &the_kit->instance[the_kit->n_instances++]);
 }
 
 static struct kit *kit_new(void)
@@ -101,7 +100,8 @@ static void heads_go_on_as_they_came_but_for_what_is_each_side_s_own(void)
 {
     static const struct talk talks[] = {
         {
-            "GET /a?b HTTP/1.1\r\nAccept:  x \r\nHost: h:1\r\nConnection: keep-alive\r\nKeep-Alive: 5\r\nTE: trailers\r\n"
+            "GET /a?b HTTP/1.1\r\nAccept:  x \r\nHost: h:1\r\nConnection: keep-alive\r\nKeep-Alive: 5\r\nTE: "
+            "trailers\r\n"
             "X-One: 1\r\nx-TWO:2\r\nUpgrade: h2c\r\n\r\n",
             "GET /a?b HTTP/1.1\r\nhost: h:1\r\nAccept:  x \r\nX-One: 1\r\nx-TWO:2\r\n\r\n",
             "HTTP/1.1 200 Fine\r\nContent-Length: 3\r\nKeep-Alive: timeout=7\r\nServer: s\r\n" DATE
@@ -226,8 +226,9 @@ static void a_client_that_does_not_wait_for_100_is_not_made_to(void)
     struct kit *kit = kit_new();
     say(kit, kit->client, EXPECTING);
     say(kit, kit->client, "body");
-    expect_str(hear(kit, kit->instance[0]), "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\nExpect: 100-continue\r\n"
-                                            "\r\nbody");
+    expect_str(hear(kit, kit->instance[0]),
+               "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 4\r\nExpect: 100-continue\r\n"
+               "\r\nbody");
     say(kit, kit->instance[0], "HTTP/1.1 200 OK\r\n" DATE "Content-Length: 0\r\n\r\n");
     expect_str(hear(kit, kit->client), "HTTP/1.1 200 OK\r\n" DATE "content-length: 0\r\n\r\n");
     kit_free(kit);
@@ -258,8 +259,9 @@ static void head_and_small_body_are_one_piece(void)
     expect_true(stream_send(kit->client, SLICE_LIT("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
                                                    "2\r\nab\r\n3\r\ncde\r\n0\r\nSum: 5\r\n\r\n")) > 0);
     sim_run_for(kit->sim, 0);
-    expect_str(hear(kit, kit->instance[0]), "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n"
-                                            "3\r\ncde\r\n0\r\nSum: 5\r\n\r\n");
+    expect_str(hear(kit, kit->instance[0]),
+               "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n"
+               "3\r\ncde\r\n0\r\nSum: 5\r\n\r\n");
     kit_free(kit);
 }
 

@@ -374,7 +374,8 @@ static void play(uint64_t seed)
         if (who < CLIENTS)
             client_step(round, &round->clients[who]);
         else if (round->n_servers > 0) /* mostly one of the youngest, which are those that are open */
-            server_step(round, &round->servers[(size_t)round->n_servers - 1 - below(min_size((size_t)round->n_servers, 12))]);
+            server_step(round,
+                        &round->servers[(size_t)round->n_servers - 1 - below(min_size((size_t)round->n_servers, 12))]);
         if (one_in(2))
             sim_run_for(round->sim, below(3) * NSEC_PER_MSEC);
     }
