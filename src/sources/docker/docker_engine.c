@@ -267,9 +267,8 @@ static const struct client_events stream_events = {.on_head = on_head, .on_body 
 
 static void call_events(struct docker_engine *engine, struct client_connection *connection)
 {
-    char target[512];
-    struct slice filters = docker_event_filters();
-    int n = snprintf(target, sizeof(target), "/v%s/events?filters=%.*s", engine->api, SLICE_ARG(filters));
+    char target[256];
+    int n = snprintf(target, sizeof(target), "/v%s/events?filters=%s", engine->api, DOCKER_EVENT_FILTERS);
     if (engine->heard_ns > 0)
         n += snprintf(target + n, sizeof(target) - (size_t)n, "&since=%lld.%09lld",
                       (long long)(engine->heard_ns / NSEC_PER_SEC), (long long)(engine->heard_ns % NSEC_PER_SEC));

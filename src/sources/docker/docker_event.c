@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Actions are a table of names, so that what the engine is asked for and what is understood are one list. Some come
- * with a text of their own behind a colon ("health_status: healthy").
+ * Actions are a table of names. Some come with a text of their own behind a colon ("health_status: healthy"). The many
+ * that are not in it, such as those of each health check, are read and passed over: engines differ in which of them they
+ * can be asked to leave out.
  *
  * An object that is too long is read to its end and told as BAD: what follows it is understood again.
  */
@@ -28,23 +29,23 @@ static const struct action {
     enum docker_event_kind kind;
     const char *attribute; /* that belongs to its words; NULL: none */
 } actions[] = {
-    {"container", "start", DOCKER_EVENT_CHANGED, NULL},         {"container", "restart", DOCKER_EVENT_CHANGED, NULL},
-    {"container", "pause", DOCKER_EVENT_CHANGED, NULL},         {"container", "unpause", DOCKER_EVENT_CHANGED, NULL},
-    {"container", "rename", DOCKER_EVENT_CHANGED, "oldName"},   {"container", "update", DOCKER_EVENT_CHANGED, NULL},
-    {"container", "health_status", DOCKER_EVENT_CHANGED, NULL}, {"container", "stop", DOCKER_EVENT_CHANGED, NULL},
-    {"container", "kill", DOCKER_EVENT_SIGNALLED, "signal"},    {"container", "oom", DOCKER_EVENT_OOM, NULL},
-    {"container", "die", DOCKER_EVENT_DIED, "exitCode"},        {"container", "destroy", DOCKER_EVENT_DESTROYED, NULL},
+    {"container", "start", DOCKER_EVENT_CHANGED, NULL},
+    {"container", "restart", DOCKER_EVENT_CHANGED, NULL},
+    {"container", "pause", DOCKER_EVENT_CHANGED, NULL},
+    {"container", "unpause", DOCKER_EVENT_CHANGED, NULL},
+    {"container", "rename", DOCKER_EVENT_CHANGED, "oldName"},
+    {"container", "update", DOCKER_EVENT_CHANGED, NULL},
+    {"container", "health_status", DOCKER_EVENT_CHANGED, NULL},
+    {"container", "stop", DOCKER_EVENT_CHANGED, NULL},
+    {"container", "kill", DOCKER_EVENT_SIGNALLED, "signal"},
+    {"container", "oom", DOCKER_EVENT_OOM, NULL},
+    {"container", "die", DOCKER_EVENT_DIED, "exitCode"},
+    {"container", "died", DOCKER_EVENT_DIED, "exitCode"}, /* Podman's word */
+    {"container", "destroy", DOCKER_EVENT_DESTROYED, NULL},
     {"container", "remove", DOCKER_EVENT_DESTROYED, NULL}, /* Podman's word */
-    {"network", "connect", DOCKER_EVENT_CHANGED, "name"},       {"network", "disconnect", DOCKER_EVENT_CHANGED, "name"},
+    {"network", "connect", DOCKER_EVENT_CHANGED, "name"},
+    {"network", "disconnect", DOCKER_EVENT_CHANGED, "name"},
 };
-
-struct slice docker_event_filters(void)
-{
-    return SLICE_LIT("%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%2C%22event%22%3A%5B"
-                     "%22start%22%2C%22restart%22%2C%22pause%22%2C%22unpause%22%2C%22rename%22%2C%22update%22%2C"
-                     "%22health_status%22%2C%22stop%22%2C%22kill%22%2C%22oom%22%2C%22die%22%2C%22destroy%22%2C"
-                     "%22remove%22%2C%22connect%22%2C%22disconnect%22%5D%7D");
-}
 
 /* ------------------------------------------------------------------------------------------------ texts */
 

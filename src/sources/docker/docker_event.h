@@ -37,8 +37,8 @@ struct docker_event {
 enum { DOCKER_EVENT_NONE = 1 };
 int docker_event_parse(struct slice json, struct docker_event *ret_event);
 
-/* The kinds of events that matter, as the value of the engine's `filters`, percent-encoded. Static. */
-struct slice docker_event_filters(void);
+/* What events are about that matter, as the engine's `filters`, percent-encoded: {"type":["container","network"]}. */
+#define DOCKER_EVENT_FILTERS "%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D"
 
 /* Zero-initialised is before the first event. */
 struct docker_event_stream {
