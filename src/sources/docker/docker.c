@@ -74,7 +74,7 @@ void docker_address_taken(struct docker *docker, const struct docker_box *by, st
     htab_for_each (node, &docker->boxes) {
         struct docker_box *box = container_of(node, struct docker_box, node);
         list_for_each (link, &box->registrations) {
-            const struct docker_registration *registration = container_of(link, struct docker_registration, link);
+            const struct source_registration *registration = container_of(link, struct source_registration, link);
             if (box != by && registration->is_wanted && slice_equal(registration->record.address, address))
                 docker_box_look(box, DOCKER_LOOK_EVENT, "its address was given to another container");
         }
@@ -157,7 +157,7 @@ static void on_lost(struct docker_engine *engine)
 
 static const struct docker_engine_events engine_events = {.on_list = on_list, .on_event = on_event, .on_lost = on_lost};
 
-static void on_gone(struct docker_registration *registration)
+static void on_gone(struct source_registration *registration)
 {
     docker_box_on_gone(registration->owner, registration);
 }
@@ -246,7 +246,14 @@ int docker_new_on(const struct docker_options *options, struct loop *loop, struc
     docker->options = *options;
     docker->options.tls = options->tls ? tls_config_ref(options->tls) : NULL;
     docker->log = log;
-    docker->registrar = (struct docker_registrar){.curator = curator, .loop = loop, .log = log, .on_gone = on_gone};
+    docker->registrar = (struct source_registrar){
+        .origin = "docker",
+        .succession = "that run of its container has ended",
+        .curator = curator,
+        .loop = loop,
+        .log = log,
+        .on_gone = on_gone,
+    };
     list_init(&docker->due);
     int r = keep_texts(docker);
     if (r == 0)

@@ -30,9 +30,9 @@ static void arm_in(struct docker_box *box, struct timer *timer, nsec_t pause_ns)
     loop_arm(loop_of(box), timer, loop_now(loop_of(box)) + pause_ns);
 }
 
-static struct docker_registration *registration_of(struct list *link)
+static struct source_registration *registration_of(struct list *link)
 {
-    return container_of(link, struct docker_registration, link);
+    return container_of(link, struct source_registration, link);
 }
 
 static void set_running(struct docker_box *box, bool is_running)
@@ -67,13 +67,13 @@ void docker_box_leave(struct docker_box *box, const char *words)
     box->has_address = box->had_oom = false;
     box->started_ns = 0;
     list_for_each (link, &box->registrations)
-        docker_registration_leave(registration_of(link), words);
+        source_registration_leave(registration_of(link), words);
 }
 
-void docker_box_on_gone(struct docker_box *box, struct docker_registration *registration)
+void docker_box_on_gone(struct docker_box *box, struct source_registration *registration)
 {
     list_remove(&registration->link);
-    docker_registration_free(registration);
+    source_registration_free(registration);
     forget_if_empty(box);
 }
 
@@ -147,10 +147,10 @@ static void decide(struct docker_box *box, const struct docker_offer *offer, enu
 
 /* ------------------------------------------------------------------------------------------------ registrations */
 
-static struct docker_registration *find(struct docker_box *box, struct slice service, struct slice id)
+static struct source_registration *find(struct docker_box *box, struct slice service, struct slice id)
 {
     list_for_each (link, &box->registrations) {
-        struct docker_registration *registration = registration_of(link);
+        struct source_registration *registration = registration_of(link);
         if (slice_equal_str(service, registration->service) && slice_equal_str(id, registration->id))
             return registration;
     }
@@ -158,12 +158,12 @@ static struct docker_registration *find(struct docker_box *box, struct slice ser
 }
 
 static int find_or_add(struct docker_box *box, struct slice service, struct slice id,
-                       struct docker_registration **ret_registration)
+                       struct source_registration **ret_registration)
 {
     *ret_registration = find(box, service, id);
     if (*ret_registration)
         return 0;
-    int r = docker_registration_new(&box->docker->registrar, box, service, id, ret_registration);
+    int r = source_registration_new(&box->docker->registrar, box, service, id, ret_registration);
     if (r == 0)
         list_push_back(&box->registrations, &(*ret_registration)->link);
     return r;
@@ -171,21 +171,28 @@ static int find_or_add(struct docker_box *box, struct slice service, struct slic
 
 int docker_box_adopt(struct docker_box *box, const struct instance *instance)
 {
-    struct docker_registration *registration;
+    struct source_registration *registration;
     return find_or_add(box, instance->service, instance->id, &registration);
 }
 
-static struct docker_wish wish_of(const struct docker_box *box, const struct docker_container *container,
+static enum source_health health_of(const struct docker_container *container)
+{
+    if (container->health == DOCKER_HEALTHY)
+        return SOURCE_HEALTH_GOOD;
+    return container->health == DOCKER_UNHEALTHY ? SOURCE_HEALTH_BAD : SOURCE_HEALTH_UNKNOWN;
+}
+
+static struct source_wish wish_of(const struct docker_box *box, const struct docker_container *container,
                                   const struct docker_offer *offer)
 {
-    return (struct docker_wish){
+    return (struct source_wish){
         .record = &offer->record,
         .is_stopped = container->is_paused || box->stopping_until_ns != 0,
-        .health = container->health,
+        .health = health_of(container),
     };
 }
 
-static bool is_offered(const struct docker_registration *registration, const struct docker_offers *offers)
+static bool is_offered(const struct source_registration *registration, const struct docker_offers *offers)
 {
     for (unsigned i = 0; i < offers->n; i++)
         if (slice_equal_str(offers->list[i].service, registration->service) &&
@@ -200,9 +207,9 @@ static bool differs(struct docker_box *box, const struct docker_container *conta
 {
     for (unsigned i = 0; i < offers->n; i++) {
         const struct docker_offer *offer = &offers->list[i];
-        const struct docker_wish wish = wish_of(box, container, offer);
-        const struct docker_registration *registration = find(box, offer->service, offer->id);
-        if (!registration || !docker_registration_is(registration, &wish))
+        const struct source_wish wish = wish_of(box, container, offer);
+        const struct source_registration *registration = find(box, offer->service, offer->id);
+        if (!registration || !source_registration_is(registration, &wish))
             return true;
     }
     list_for_each (link, &box->registrations)
@@ -217,19 +224,19 @@ static int bring(struct docker_box *box, const struct docker_container *containe
 {
     for (unsigned i = 0; i < offers->n; i++) {
         const struct docker_offer *offer = &offers->list[i];
-        const struct docker_wish wish = wish_of(box, container, offer);
-        struct docker_registration *registration;
+        const struct source_wish wish = wish_of(box, container, offer);
+        struct source_registration *registration;
         int r = find_or_add(box, offer->service, offer->id, &registration);
-        if (r == 0 && !docker_registration_is(registration, &wish))
+        if (r == 0 && !source_registration_is(registration, &wish))
             docker_address_taken(box->docker, box, offer->record.address);
         if (r == 0)
-            r = docker_registration_want(registration, &wish, words);
+            r = source_registration_want(registration, &wish, words);
         if (r < 0)
             return r;
     }
     list_for_each (link, &box->registrations)
         if (!is_offered(registration_of(link), offers))
-            docker_registration_leave(registration_of(link), "it is not offered any more");
+            source_registration_leave(registration_of(link), "it is not offered any more");
     return 0;
 }
 
@@ -422,7 +429,7 @@ static void on_signal(struct docker_box *box, const struct docker_event *event)
     box->stopping_until_ns = loop_now(loop_of(box)) + box->stop_ns;
     loop_arm(loop_of(box), &box->stopping, box->stopping_until_ns);
     list_for_each (link, &box->registrations)
-        docker_registration_stop(registration_of(link), true, event->words);
+        source_registration_stop(registration_of(link), true, event->words);
 }
 
 void docker_box_on_event(struct docker_box *box, const struct docker_event *event)
@@ -453,7 +460,7 @@ void docker_box_on_event(struct docker_box *box, const struct docker_event *even
 void docker_box_suspect(struct docker_box *box, const char *words)
 {
     list_for_each (link, &box->registrations)
-        docker_registration_suspect(registration_of(link), words);
+        source_registration_suspect(registration_of(link), words);
 }
 
 /* ------------------------------------------------------------------------------------------------ life */
@@ -485,14 +492,14 @@ void docker_box_stop(struct docker_box *box)
     docker_reach_cancel(&box->reach);
     list_remove(&box->due);
     list_for_each (link, &box->registrations)
-        docker_registration_rest(registration_of(link));
+        source_registration_rest(registration_of(link));
 }
 
 void docker_box_free(struct docker_box *box)
 {
     list_for_each (link, &box->registrations) {
         list_remove(link);
-        docker_registration_free(registration_of(link));
+        source_registration_free(registration_of(link));
     }
     docker_reach_deinit(&box->reach);
     docker_ask_deinit(&box->ask);

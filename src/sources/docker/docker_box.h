@@ -11,7 +11,7 @@
 #include "base/htab.h"
 #include "sources/docker/docker_engine.h"
 #include "sources/docker/docker_reach.h"
-#include "sources/docker/docker_registration.h"
+#include "sources/source_registration.h"
 
 struct docker;
 
@@ -70,6 +70,6 @@ void docker_box_leave(struct docker_box *box, const char *words);
 /* The engine cannot be asked. */
 void docker_box_suspect(struct docker_box *box, const char *words);
 /* A registration of it is in the catalogue no more. */
-void docker_box_on_gone(struct docker_box *box, struct docker_registration *registration);
+void docker_box_on_gone(struct docker_box *box, struct source_registration *registration);
 /* The end of the daemon. */
 void docker_box_stop(struct docker_box *box);

@@ -18,7 +18,7 @@ struct docker {
     struct log *log;
     struct errand_office *office;
     struct docker_engine engine;
-    struct docker_registrar registrar;
+    struct source_registrar registrar;
     struct hash_key hash_key;
     struct htab boxes; /* by id */
     struct list due;   /* boxes that are to be looked at */

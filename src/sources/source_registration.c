@@ -6,9 +6,9 @@
  *
  * Reports are not answered. So what was told last is remembered, for the incarnation that it was told of.
  *
- * Another run of a container is written in two steps: the end of the one before is an entry of its own in the timeline.
+ * Another session, such as the next run of a container, is written in two steps: the end of the one before is an entry of its own in the timeline.
  */
-#include "sources/docker/docker_registration.h"
+#include "sources/source_registration.h"
 
 #include "base/assert.h"
 
@@ -17,42 +17,46 @@
 #include <stdlib.h>
 
 #define RETRY_NS NSEC_PER_SEC
-#define ACTOR    SLICE_LIT("docker")
 
-static void step(struct docker_registration *registration);
+static void step(struct source_registration *registration);
 
 /* ------------------------------------------------------------------------------------------------ what is there */
 
-static const struct instance *find(const struct docker_registration *registration)
+static const struct instance *find(const struct source_registration *registration)
 {
     const struct directory *directory = catalog_directory(curator_catalog(registration->registrar->curator));
     const struct directory_service *service = directory_find(directory, slice_from_str(registration->service));
     return service ? directory_find_instance(service, slice_from_str(registration->id)) : NULL;
 }
 
-static void set_words(char words[DOCKER_WORDS_MAX], const char *text)
+static struct slice actor_of(const struct source_registration *registration)
 {
-    (void)snprintf(words, DOCKER_WORDS_MAX, "%s", text);
+    return slice_from_str(registration->registrar->origin);
 }
 
-static void retry(struct docker_registration *registration)
+static void set_words(char words[SOURCE_WORDS_MAX], const char *text)
+{
+    (void)snprintf(words, SOURCE_WORDS_MAX, "%s", text);
+}
+
+static void retry(struct source_registration *registration)
 {
     struct loop *loop = registration->registrar->loop;
-    registration->state = DOCKER_REGISTRATION_WAITS;
+    registration->state = SOURCE_REGISTRATION_WAITS;
     loop_arm(loop, &registration->retry, loop_now(loop) + RETRY_NS);
 }
 
 static void on_retry(struct timer *timer)
 {
-    struct docker_registration *registration = container_of(timer, struct docker_registration, retry);
-    registration->state = DOCKER_REGISTRATION_RESTS;
+    struct source_registration *registration = container_of(timer, struct source_registration, retry);
+    registration->state = SOURCE_REGISTRATION_RESTS;
     step(registration);
 }
 
 /* ------------------------------------------------------------------------------------------------ reports */
 
 /* 0, or -ENOMEM: lost. */
-static int report(struct docker_registration *registration, enum catalog_event_type type, bool is_good,
+static int report(struct source_registration *registration, enum catalog_event_type type, bool is_good,
                   const char *words)
 {
     const struct catalog_event event = {
@@ -60,35 +64,35 @@ static int report(struct docker_registration *registration, enum catalog_event_t
         .report = {.service = slice_from_str(registration->service),
                    .id = slice_from_str(registration->id),
                    .is_good = is_good,
-                   .actor = ACTOR,
+                   .actor = actor_of(registration),
                    .evidence = slice_from_str(words)},
     };
     return curator_report(registration->registrar->curator, &event);
 }
 
-static bool has_health(const struct docker_registration *registration)
+static bool has_health(const struct source_registration *registration)
 {
     const struct instance_check *check = instance_details(&registration->record)->check;
     return check && check->type == INSTANCE_CHECK_TTL;
 }
 
-/* What the source and the engine's health check say. 0 or -ENOMEM. */
-static int tell(struct docker_registration *registration, const struct instance *instance)
+/* What the source and its check say. 0 or -ENOMEM. */
+static int tell(struct source_registration *registration, const struct instance *instance)
 {
     int r = 0;
     if (registration->incarnation != instance->incarnation) {
         registration->incarnation = instance->incarnation;
         registration->told_stopped = false;
-        registration->told_health = DOCKER_HEALTH_NONE;
+        registration->told_health = SOURCE_HEALTH_UNKNOWN;
     }
     if (registration->told_stopped != registration->is_stopped) {
         r = report(registration, CATALOG_SOURCE, !registration->is_stopped, registration->words);
         if (r == 0)
             registration->told_stopped = registration->is_stopped;
     }
-    bool is_known = registration->health == DOCKER_HEALTHY || registration->health == DOCKER_UNHEALTHY;
+    bool is_known = registration->health == SOURCE_HEALTH_GOOD || registration->health == SOURCE_HEALTH_BAD;
     if (r == 0 && has_health(registration) && is_known && registration->told_health != registration->health) {
-        r = report(registration, CATALOG_CHECK, registration->health == DOCKER_HEALTHY, registration->words);
+        r = report(registration, CATALOG_CHECK, registration->health == SOURCE_HEALTH_GOOD, registration->words);
         if (r == 0)
             registration->told_health = registration->health;
     }
@@ -104,20 +108,20 @@ static const char *refusal(const struct curator_request *request)
     return request->outcome == CURATOR_INVALID ? request->err.text : "it belongs to somebody else";
 }
 
-static void tell_refusal(const struct docker_registration *registration)
+static void tell_refusal(const struct source_registration *registration)
 {
-    log_warn(registration->registrar->log, "a container's instance cannot be changed in the catalogue",
-             log_text("service", registration->service), log_text("instance", registration->id),
-             log_text("why", refusal(&registration->request)));
+    log_warn(registration->registrar->log, "an instance of a source cannot be changed in the catalogue",
+             log_text("source", registration->registrar->origin), log_text("service", registration->service),
+             log_text("instance", registration->id), log_text("why", refusal(&registration->request)));
 }
 
 /* What the store refuses now it may take later; what belongs to others is looked at again when it is wanted again. */
 static void on_done(struct curator_request *request)
 {
-    struct docker_registration *registration = container_of(request, struct docker_registration, request);
+    struct source_registration *registration = container_of(request, struct source_registration, request);
     bool is_done = request->outcome == CURATOR_OK || request->outcome == CURATOR_NOT_FOUND;
     bool may_be_later = request->outcome == CURATOR_REFUSED;
-    registration->state = DOCKER_REGISTRATION_RESTS;
+    registration->state = SOURCE_REGISTRATION_RESTS;
     if (!is_done && !registration->registrar->is_stopping)
         tell_refusal(registration);
     curator_request_deinit(request);
@@ -132,15 +136,15 @@ static void on_done(struct curator_request *request)
     registration->is_written &= !may_be_later;
 }
 
-static void submit(struct docker_registration *registration, enum curator_request_type type, const char *why)
+static void submit(struct source_registration *registration, enum curator_request_type type, const char *why)
 {
     set_words(registration->cause, why);
-    registration->state = DOCKER_REGISTRATION_WRITES;
+    registration->state = SOURCE_REGISTRATION_WRITES;
     registration->request = (struct curator_request){
         .type = type,
         .loop = registration->registrar->loop,
         .done = on_done,
-        .origin = {.actor = ACTOR, .cause = slice_from_str(registration->cause)},
+        .origin = {.actor = actor_of(registration), .cause = slice_from_str(registration->cause)},
         .service = slice_from_str(registration->service),
         .id = slice_from_str(registration->id),
         .record = &registration->record,
@@ -149,7 +153,7 @@ static void submit(struct docker_registration *registration, enum curator_reques
 }
 
 /* What was wanted is read again, into memory that lasts as long as the request. 0 or -ENOMEM. */
-static int read_record(struct docker_registration *registration)
+static int read_record(struct source_registration *registration)
 {
     arena_deinit(&registration->arena);
     registration->record = (struct instance_record){0};
@@ -159,7 +163,7 @@ static int read_record(struct docker_registration *registration)
     return r;
 }
 
-static void write_record(struct docker_registration *registration)
+static void write_record(struct source_registration *registration)
 {
     if (read_record(registration) < 0) {
         retry(registration);
@@ -171,29 +175,34 @@ static void write_record(struct docker_registration *registration)
 
 /* ------------------------------------------------------------------------------------------------ the step */
 
-static bool is_of_another_run(struct docker_registration *registration, const struct instance *instance)
+static bool is_ours(const struct source_registration *registration, const struct instance *instance)
 {
-    if (registration->is_written)
+    return slice_equal_str(instance->record.origin, registration->registrar->origin);
+}
+
+static bool is_of_another_session(struct source_registration *registration, const struct instance *instance)
+{
+    if (registration->is_written || !is_ours(registration, instance))
         return false;
     if (read_record(registration) < 0)
         return false;
     return !slice_equal(instance_details(&instance->record)->session, instance_details(&registration->record)->session);
 }
 
-static void step(struct docker_registration *registration)
+static void step(struct source_registration *registration)
 {
-    if (registration->state != DOCKER_REGISTRATION_RESTS || registration->registrar->is_stopping)
+    if (registration->state != SOURCE_REGISTRATION_RESTS || registration->registrar->is_stopping)
         return;
     const struct instance *instance = find(registration);
     if (!registration->is_wanted) {
-        if (instance)
+        if (instance && is_ours(registration, instance))
             submit(registration, CURATOR_DEREGISTER, registration->words);
         else
             loop_defer(registration->registrar->loop, &registration->gone);
         return;
     }
-    if (instance && is_of_another_run(registration, instance))
-        submit(registration, CURATOR_DEREGISTER, "that run of its container has ended");
+    if (instance && is_of_another_session(registration, instance))
+        submit(registration, CURATOR_DEREGISTER, registration->registrar->succession);
     else if (!instance || !registration->is_written || INSTANCE_HAS(instance, HELD))
         write_record(registration);
     else if (tell(registration, instance) < 0)
@@ -202,33 +211,33 @@ static void step(struct docker_registration *registration)
 
 static void on_gone(struct loop_task *task)
 {
-    struct docker_registration *registration = container_of(task, struct docker_registration, gone);
-    if (!registration->is_wanted && registration->state == DOCKER_REGISTRATION_RESTS)
+    struct source_registration *registration = container_of(task, struct source_registration, gone);
+    if (!registration->is_wanted && registration->state == SOURCE_REGISTRATION_RESTS)
         registration->registrar->on_gone(registration);
 }
 
 /* ------------------------------------------------------------------------------------------------ wishes */
 
-static void set_wanted(struct docker_registration *registration, bool is_wanted)
+static void set_wanted(struct source_registration *registration, bool is_wanted)
 {
     if (is_wanted != registration->is_wanted)
         registration->registrar->n_wanted += is_wanted ? 1 : -1U;
     registration->is_wanted = is_wanted;
 }
 
-bool docker_registration_is(const struct docker_registration *registration, const struct docker_wish *wish)
+bool source_registration_is(const struct source_registration *registration, const struct source_wish *wish)
 {
     struct buf json = {0};
     instance_record_write(&json, wish->record);
     bool is_so = registration->is_wanted && buf_error(&json) == 0 &&
                  slice_equal(buf_slice(&json), buf_slice(&registration->json)) &&
                  registration->is_stopped == wish->is_stopped && registration->health == wish->health &&
-                 (find(registration) || registration->state != DOCKER_REGISTRATION_RESTS);
+                 (find(registration) || registration->state != SOURCE_REGISTRATION_RESTS);
     buf_deinit(&json);
     return is_so;
 }
 
-int docker_registration_want(struct docker_registration *registration, const struct docker_wish *wish,
+int source_registration_want(struct source_registration *registration, const struct source_wish *wish,
                              const char *words)
 {
     struct buf json = {0};
@@ -239,19 +248,19 @@ int docker_registration_want(struct docker_registration *registration, const str
     }
     if (!registration->is_wanted || !slice_equal(buf_slice(&json), buf_slice(&registration->json)))
         registration->is_written = false;
-    if (!docker_registration_is(registration, wish))
+    if (!source_registration_is(registration, wish))
         set_words(registration->words, words);
     buf_deinit(&registration->json);
     registration->json = json;
     set_wanted(registration, true);
     registration->is_stopped = wish->is_stopped;
     registration->health = wish->health;
-    registration->told_health = DOCKER_HEALTH_NONE; /* a TTL check wants to hear it now and then */
+    registration->told_health = SOURCE_HEALTH_UNKNOWN; /* a TTL check wants to hear it now and then */
     step(registration);
     return 0;
 }
 
-void docker_registration_stop(struct docker_registration *registration, bool is_stopped, const char *words)
+void source_registration_stop(struct source_registration *registration, bool is_stopped, const char *words)
 {
     if (!registration->is_wanted || registration->is_stopped == is_stopped)
         return;
@@ -260,9 +269,9 @@ void docker_registration_stop(struct docker_registration *registration, bool is_
     step(registration);
 }
 
-void docker_registration_leave(struct docker_registration *registration, const char *words)
+void source_registration_leave(struct source_registration *registration, const char *words)
 {
-    if (!registration->is_wanted && registration->state != DOCKER_REGISTRATION_RESTS)
+    if (!registration->is_wanted && registration->state != SOURCE_REGISTRATION_RESTS)
         return;
     set_wanted(registration, false);
     set_words(registration->words, words);
@@ -271,25 +280,25 @@ void docker_registration_leave(struct docker_registration *registration, const c
     step(registration);
 }
 
-void docker_registration_suspect(struct docker_registration *registration, const char *words)
+void source_registration_suspect(struct source_registration *registration, const char *words)
 {
     (void)report(registration, CATALOG_SUSPECT, false, words);
 }
 
 /* ------------------------------------------------------------------------------------------------ life */
 
-void docker_registration_rest(struct docker_registration *registration)
+void source_registration_rest(struct source_registration *registration)
 {
     loop_cancel(registration->registrar->loop, &registration->retry);
     loop_undefer(&registration->gone);
-    if (registration->state == DOCKER_REGISTRATION_WAITS)
-        registration->state = DOCKER_REGISTRATION_RESTS;
+    if (registration->state == SOURCE_REGISTRATION_WAITS)
+        registration->state = SOURCE_REGISTRATION_RESTS;
 }
 
-int docker_registration_new(struct docker_registrar *registrar, void *owner, struct slice service, struct slice id,
-                            struct docker_registration **ret_registration)
+int source_registration_new(struct source_registrar *registrar, void *owner, struct slice service, struct slice id,
+                            struct source_registration **ret_registration)
 {
-    struct docker_registration *registration = calloc(1, sizeof(*registration));
+    struct source_registration *registration = calloc(1, sizeof(*registration));
     if (!registration)
         return -ENOMEM;
     registration->registrar = registrar;
@@ -300,18 +309,18 @@ int docker_registration_new(struct docker_registrar *registrar, void *owner, str
     timer_init(&registration->retry, on_retry);
     loop_task_init(&registration->gone, on_gone);
     if (!registration->service || !registration->id) {
-        docker_registration_free(registration);
+        source_registration_free(registration);
         return -ENOMEM;
     }
     *ret_registration = registration;
     return 0;
 }
 
-void docker_registration_free(struct docker_registration *registration)
+void source_registration_free(struct source_registration *registration)
 {
     if (!registration)
         return;
-    ASSERT(registration->state != DOCKER_REGISTRATION_WRITES);
+    ASSERT(registration->state != SOURCE_REGISTRATION_WRITES);
     buf_deinit(&registration->json);
     arena_deinit(&registration->arena);
     free(registration->service);
