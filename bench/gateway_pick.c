@@ -3,8 +3,8 @@
  * What the gateway pays to choose an instance, and to make a service anew after a change of one instance.
  *
  * Nanoseconds per pick by each algorithm, and microseconds per new version, for services of 3 and of 10,000 instances.
- * Two workers have used each instance; the best of some rounds counts. A service that changes 10,000 times in a second is
- * made a thousand times, after ten changes each: so many milliseconds of a second does it take.
+ * Two workers have used each instance; the best of some rounds counts. A service that changes 10,000 times in a second
+ * is made a thousand times, after ten changes each: so many milliseconds of a second does it take.
  */
 #include "catalog/directory_write.h"
 #include "catalog/instance_record.h"

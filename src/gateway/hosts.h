@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of hosts that instances are registered under, and where they lead: looked up when first asked for, and again
- * every so often. An address that is still among the answers stays; when a name cannot be resolved any more, the last
- * one does. The planner's thread, but for host_unref.
+ * The names of hosts that instances are registered under, and where they lead: looked up when first asked for, and
+ * again every so often. An address that is still among the answers stays; when a name cannot be resolved any more, the
+ * last one does. The planner's thread, but for host_unref.
  */
 #pragma once
 

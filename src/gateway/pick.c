@@ -279,8 +279,8 @@ static const struct target *take(struct hand *hand, const struct target *target)
 /* ------------------------------------------------------------------------------------------------ algorithms */
 
 /*
- * Two different ones, without a look at any other: nearly always both may be taken. True: the hand has them. The second is
- * drawn from the row of the weights without the first.
+ * Two different ones, without a look at any other: nearly always both may be taken. True: the hand has them. The second
+ * is drawn from the row of the weights without the first.
  */
 static bool deal_two(struct hand *hand)
 {

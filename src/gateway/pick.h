@@ -10,8 +10,8 @@
  * P2C draws two different ones by weight and takes the one with the lower score, which is load x latency:
  * - the load is 1 + requests under way, these for one of more weight than most counted as fewer;
  * - the latency is the worker's own average or, when it has none, the best that any worker has; it halves in each
- *   PICK_LATENCY_HALF_NS in which it was not fed, so that who was slow once is tried again. Where the oldest request that
- *   waits is older than that, its age counts instead, which is the penalty for one that hangs;
+ *   PICK_LATENCY_HALF_NS in which it was not fed, so that who was slow once is tried again. Where the oldest request
+ *   that waits is older than that, its age counts instead, which is the penalty for one that hangs;
  * - latencies that differ by less than a factor of two count as the same, and so does one that is not known.
  * Of equal ones the first drawn is taken, so that without load shares are as weights.
  *

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The planner's thread. It hears which services changed (keeper/pursuit.h) and makes these anew from the directory
- * (service.h), each at most once in PLANNER_PACE_NS; what a change was does not matter, so that none can be missed. A turn
- * in which something was published ends with the task: another plan if one is due, news to those who wait, and memory
- * that readers have left.
+ * (service.h), each at most once in PLANNER_PACE_NS; what a change was does not matter, so that none can be missed. A
+ * turn in which something was published ends with the task: another plan if one is due, news to those who wait, and
+ * memory that readers have left.
  */
 #include "gateway/planner_priv.h"
 

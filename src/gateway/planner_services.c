@@ -3,8 +3,8 @@
  * Services as they come, change and go. An entry that was touched is made anew when its timer fires, so that a service
  * that changes ten thousand times in a second is made a thousand times.
  *
- * One that is neither known nor routed to leaves: out of the table at once; its cell is freed when no reader can find it
- * any more and no request holds it.
+ * One that is neither known nor routed to leaves: out of the table at once; its cell is freed when no reader can find
+ * it any more and no request holds it.
  */
 #include "gateway/planner_priv.h"
 

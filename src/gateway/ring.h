@@ -3,9 +3,9 @@
  * Consistent hashing: which instance a key belongs to, such that it stays there when others come and go.
  *
  * Each instance has a few points on a circle of hashes, the more the heavier it is; a key is looked up at RING_PROBES
- * places of its own, and belongs to the point that follows one of them most closely (Appleton and O'Reilly, "Multi-probe
- * consistent hashing", 2015). So the busiest of 100 instances gets 1.1 times the mean, for which one probe would need
- * hundreds of points each; and a small circle is quickly changed.
+ * places of its own, and belongs to the point that follows one of them most closely (Appleton and O'Reilly,
+ * "Multi-probe consistent hashing", 2015). So the busiest of 100 instances gets 1.1 times the mean, for which one probe
+ * would need hundreds of points each; and a small circle is quickly changed.
  *
  * It is a pure function of names and weights: gateways beside each other agree, and whether a circle was made from a
  * former one or from nothing cannot be told.

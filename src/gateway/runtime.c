@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One allocation for an instance and its texts, one for each worker that uses it. What a pick reads of an instance is at
- * the end of the former and at the front of the latter, so that it costs two cache lines, and one for each other worker.
+ * One allocation for an instance and its texts, one for each worker that uses it. What a pick reads of an instance is
+ * at the end of the former and at the front of the latter, so that it costs two cache lines, and one for each other
+ * worker.
  *
  * A slot is made by its worker and published; others read it as long as they hold the runtime, since it goes with it.
  */

@@ -3,9 +3,9 @@
  * An instance as the gateway has come to know it: what is under way there, how quick it is, whether it hangs. One for
  * each incarnation, so that what is known of a program is never held against, or for, another one at the same address.
  *
- * It outlives the plans that name it: a plan holds a reference, and so does each request under way. When the incarnation
- * is gone from the catalogue it is marked, its idle connections are closed by each worker at its next touch, and its
- * memory goes with the last reference.
+ * It outlives the plans that name it: a plan holds a reference, and so does each request under way. When the
+ * incarnation is gone from the catalogue it is marked, its idle connections are closed by each worker at its next
+ * touch, and its memory goes with the last reference.
  *
  * Counters are a slot per worker, made when a worker first uses the instance. A worker writes its own slot only, and
  * reads the others' atomics; the parts marked so are its alone.

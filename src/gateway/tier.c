@@ -4,8 +4,8 @@
  * are made anew with each version, since copying 10,000 pointers takes less time than anything that would save it.
  *
  * Weighted turns: turn t goes to the instance at which (t x stride) mod weight falls in the row of the weights. The
- * stride is prime to the weight, so in any `weight` turns each place comes up once. It is near the golden part, and there a number
- * that spreads turns evenly: no instance is ever more than about three turns before or behind its share.
+ * stride is prime to the weight, so in any `weight` turns each place comes up once. It is near the golden part, and
+ * there a number that spreads turns evenly: no instance is ever more than about three turns before or behind its share.
  */
 #include "gateway/tier.h"
 
@@ -14,7 +14,10 @@
 
 #define STRIDE_LOOKS 16
 
-/* How unevenly steps of `stride` spread over `weight`: the largest quotient of their fraction. 0: they have a divisor. */
+/*
+ * How unevenly steps of `stride` spread over `weight`: the largest quotient of their fraction. 0: they have a
+ * divisor.
+ */
 static uint64_t unevenness(uint64_t weight, uint64_t stride)
 {
     uint64_t largest = 0;

@@ -4,7 +4,10 @@
 
 #include "gateway/ring.h"
 
-/* `place` of the chunks of a service; points too if has_points, from those of `old` (NULL: none) where that is quicker. */
+/*
+ * `place` of the chunks of a service; points too if has_points, from those of `old` (NULL: none) where that is
+ * quicker.
+ */
 struct tier_plan {
     unsigned place;
     bool has_points;

@@ -23,8 +23,8 @@ bool voice_is(const struct instance *instance);
 const struct instance *voice_later(const struct instance *a, const struct instance *b);
 
 /*
- * Puts what it says (NULL: nothing) on top of the policy; slices are parts of its metadata. What cannot be understood is
- * passed over, and the first of it told in `fault` ("": nothing).
+ * Puts what it says (NULL: nothing) on top of the policy; slices are parts of its metadata. What cannot be understood
+ * is passed over, and the first of it told in `fault` ("": nothing).
  */
 void voice_read(const struct instance *voice, struct policy *policy, bool *ret_is_exposed, struct err *fault);
 
