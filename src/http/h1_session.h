@@ -78,8 +78,8 @@ void h1_tunnel_free(struct h1_tunnel *tunnel);
 /* Bytes of the client that were read before. 0 or a negative errno. */
 int h1_tunnel_take(struct h1_tunnel *tunnel, struct slice bytes);
 /*
- * Passes on what there is. The session is woken when there is more to do. Outcomes, or a negative errno when one side is
- * broken.
+ * Passes on what there is. The session is woken when there is more to do. Outcomes, or a negative errno when one side
+ * is broken.
  */
 enum h1_tunnel_outcome {
     H1_TUNNEL_STILL = 0, /* nothing moved */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two streams, of which each gets what the other sends, once HTTP is over on a connection. The session owns the client's
- * side and all that is told; here are the bytes.
+ * Two streams, of which each gets what the other sends, once HTTP is over on a connection. The session owns the
+ * client's side and all that is told; here are the bytes.
  *
  * Each way is by itself: what is read is offered to the other side at once, and nothing more is read while some of it
  * waits. A way on which much comes is led through a pipe, when there is one and both streams are plain, until it has

@@ -7,9 +7,9 @@
  *     the call:      ours -> the user's again, before on_done, or with on_close
  *     the exchange:  ours -> the user's again, when the call has failed, when the answer is ended, or with on_close
  *
- * Whether bytes can be taken is known by the socket that has them, and whether they can be given by the other one: a pour
- * moves when one of them says so. While the pipe cannot be emptied the call is paused, so each side's time-out counts
- * only when it is its peer who is waited for.
+ * Whether bytes can be taken is known by the socket that has them, and whether they can be given by the other one: a
+ * pour moves when one of them says so. While the pipe cannot be emptied the call is paused, so each side's time-out
+ * counts only when it is its peer who is waited for.
  */
 #include "http/pour.h"
 

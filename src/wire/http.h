@@ -143,7 +143,8 @@ struct http_fields {
     unsigned n;
     /*
      * HTTP/1: the lines as they came, without the empty one that ends them, so that what is passed on as it is can be
-     * copied in runs: a line begins with its field's name and ends where the next one begins. Empty when there are none.
+     * copied in runs: a line begins with its field's name and ends where the next one begins. Empty when there are
+     * none.
      */
     struct slice lines;
     struct http_field items[HTTP_FIELDS_MAX];
