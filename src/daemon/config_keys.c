@@ -127,6 +127,8 @@ const struct config_key config_keys[] = {
     {"gateway.eject_time", CONFIG_DURATION, RELOADS, AT(gateway.eject_time), "1s", 10 * MS, H,
      .help = "the first such while; the next is twice as long, up to thirty times"},
 
+    {"gateway.records", CONFIG_NUMBER, RESTARTS, AT(gateway.records), "4096", 0, 1000000,
+     .help = "the last requests that each worker remembers for muster why, 256 bytes each; 0: none"},
     {"gateway.access_log", CONFIG_CHOICE, RELOADS, AT(gateway.access_log), "off", .words = access_logs,
      .help = "a line for each request: in the combined log format, or JSON"},
     {"gateway.access_log_file", CONFIG_TEXT, RELOADS, AT(gateway.access_log_file), "-",

@@ -27,6 +27,7 @@
 #include "daemon/store_trace.h"
 #include "daemon/system.h"
 #include "gateway/gateway.h"
+#include "gateway/gateway_metrics.h"
 #include "health/health.h"
 #include "keeper/curator.h"
 #include "keeper/keeper.h"
@@ -239,7 +240,8 @@ static int open_gateway(struct daemon *daemon, struct err *err)
         .n_workers = worker_group_size(daemon->group),
         .loops = loops,
     };
-    return gateway_new(&gateway, &daemon->gateway);
+    r = gateway_new(&gateway, &daemon->gateway);
+    return r < 0 ? r : gateway_register_metrics(daemon->gateway, daemon->metrics);
 }
 
 static void fill_settings(const struct config *config, struct front_settings *ret_settings)

@@ -133,6 +133,7 @@ static void fill_numbers(const struct config *config, struct gateway_settings *s
     settings->stall_factor = config->gateway.stall_factor;
     settings->eject_failures = config->gateway.eject_failures;
     settings->eject_ns = config->gateway.eject_time;
+    settings->n_records = config->gateway.records;
     settings->client_rate = config->gateway.client_rate;
     settings->client_burst = config->gateway.client_burst;
 }

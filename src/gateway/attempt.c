@@ -139,6 +139,7 @@ void attempt_start(struct attempt *attempt, const struct target *target, const s
         attempt->cause = CAUSE_INTERNAL;
         return;
     }
+    account_attempt(attempt);
     count_begin(attempt);
     attempt->state = ATTEMPT_CONNECT;
     const struct pool_want want = {.idle_max_ns = idle_max(attempt)};
@@ -206,6 +207,7 @@ void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out)
     struct gateway_worker *worker = attempt->relay->worker;
     struct runtime_slot *slot = attempt->slot;
     remember_failure(attempt);
+    account_attempt_end(attempt, cause);
     bool is_stale = attempt->call.reused && !attempt->call.responded && !timed_out;
     if (is_stale)
         suspicion_of_reuse(worker, slot);
@@ -219,6 +221,8 @@ void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out)
 
 void attempt_cancel(struct attempt *attempt)
 {
+    if (attempt->state == ATTEMPT_CONNECT || attempt->state == ATTEMPT_WAIT)
+        account_attempt_end(attempt, CAUSE_NONE);
     if (attempt->state != ATTEMPT_REST && attempt->state != ATTEMPT_FAILED)
         leave(attempt);
     attempt->state = ATTEMPT_REST;
@@ -238,6 +242,7 @@ void attempt_answered(struct attempt *attempt, unsigned status)
     struct gateway_worker *worker = attempt->relay->worker;
     nsec_t now_ns = loop_now(worker->loop);
     attempt->state = ATTEMPT_ANSWER;
+    account_attempt_end(attempt, CAUSE_NONE);
     if (attempt->sent_ns > 0) {
         list_remove(&attempt->link);
         tell_oldest(slot);

@@ -86,6 +86,13 @@ int cell_new(const struct hash_key *key, struct slice name, unsigned n_workers, 
     return 0;
 }
 
+void cell_free(struct plan_cell *cell)
+{
+    for (unsigned i = 0; cell && i < cell->n_shares; i++)
+        free(atomic_load_explicit(&cell->shares[i].tally, memory_order_relaxed));
+    free(cell);
+}
+
 bool cells_add(struct plan_cells *cells, struct plan_cell *cell)
 {
     if ((cells->n_used + 1) * 4 > (cells->mask + 1) * 3)

@@ -15,6 +15,9 @@ void cells_free(struct plan_cells *cells);
 /* A cell of that name, without a service; the caller has the one reference. 0 or -ENOMEM. */
 int cell_new(const struct hash_key *key, struct slice name, unsigned n_workers, struct plan_cell **ret_cell);
 
+/* Which nobody can reach or hold any more. Accepts NULL. */
+void cell_free(struct plan_cell *cell);
+
 /* -------- the planner */
 
 /* Takes a reference. False: the table is full. The name must be new to it. */

@@ -46,8 +46,10 @@ void gateway_free(struct gateway *gateway)
 {
     if (!gateway)
         return;
-    for (unsigned i = 0; i < gateway->options.n_workers; i++)
+    for (unsigned i = 0; i < gateway->options.n_workers; i++) {
         gateway_worker_unlisten(&gateway->stations[i].worker);
+        passage_ring_free(gateway->stations[i].worker.records);
+    }
     free(gateway);
 }
 
@@ -73,6 +75,16 @@ static void on_request(void *ctx, struct exchange *exchange)
 struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local)
 {
     return (struct exchange_handler){on_request, &gateway->stations[worker].doors[is_local ? DOOR_LOCAL : DOOR_OPEN]};
+}
+
+unsigned gateway_n_workers(const struct gateway *gateway)
+{
+    return gateway->options.n_workers;
+}
+
+const struct gateway_worker *gateway_worker_at(const struct gateway *gateway, unsigned worker)
+{
+    return &gateway->stations[worker].worker;
 }
 
 struct planner *gateway_planner(const struct gateway *gateway)

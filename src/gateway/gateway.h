@@ -9,6 +9,7 @@
 #include "http/exchange.h"
 
 struct gateway;
+struct gateway_worker;
 
 struct gateway_options {
     struct planner *planner;
@@ -35,6 +36,9 @@ struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker
 
 /* -- for the files of the gateway -- */
 
+unsigned gateway_n_workers(const struct gateway *gateway);
+/* Which others than its thread read only where that is said to be possible. */
+const struct gateway_worker *gateway_worker_at(const struct gateway *gateway, unsigned worker);
 struct planner *gateway_planner(const struct gateway *gateway);
 /* curator_report. */
 int gateway_report(const struct gateway *gateway, const struct catalog_event *event);

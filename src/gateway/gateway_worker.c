@@ -17,9 +17,7 @@ static void on_idle_closed(void *ctx, nsec_t idle_ns, bool is_promise)
     struct runtime_slot *slot = ctx;
     _Atomic nsec_t *life_ns = &slot->runtime->idle_life_ns;
     if (!is_promise)
-        atomic_store_explicit(&slot->n_idle_closed,
-                              atomic_load_explicit(&slot->n_idle_closed, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
+        account_idle_closed(slot);
     if (idle_ns < atomic_load_explicit(life_ns, memory_order_relaxed))
         atomic_store_explicit(life_ns, idle_ns, memory_order_relaxed);
 }
@@ -36,6 +34,7 @@ static int open_place(struct gateway_worker *worker, struct runtime_slot *slot, 
     if (r < 0)
         return r;
     pool_place_on_closed(slot->place, on_idle_closed, slot);
+    slot->worker = worker;
     (void)runtime_ref(runtime);
     list_push_back(&worker->open, &slot->open_link);
     return 0;
@@ -194,10 +193,14 @@ int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, 
     options.client.idle_timeout_ns = settings->idle_timeout_ns;
     options.client.head_timeout_ns = NSEC_NEVER; /* the watch ends those that wait */
     options.client.body_timeout_ns = settings->tunnel_timeout_ns;
+    r = settings->n_records > 0 ? passage_ring_new(settings->n_records, &worker->records) : 0;
+    if (r < 0)
+        return r;
     r = pool_new(loop, &options, &worker->pool);
     if (r < 0)
         return r;
     slab_init(&worker->relays, sizeof(struct relay), _Alignof(struct relay));
+    slab_init(&worker->accounts, sizeof(struct account), _Alignof(struct account));
     list_init(&worker->parked);
     list_init(&worker->queued);
     list_init(&worker->waiting);
@@ -216,4 +219,5 @@ void gateway_worker_deinit(struct gateway_worker *worker)
     ASSERT(list_is_empty(&worker->parked) && list_is_empty(&worker->queued) && list_is_empty(&worker->waiting));
     pool_free(worker->pool);
     slab_deinit(&worker->relays);
+    slab_deinit(&worker->accounts);
 }

@@ -82,7 +82,7 @@ struct plan_service {
 /* What one worker has done for a service. Written by that worker only, read by all. */
 struct plan_share {
     _Alignas(64) _Atomic uint64_t n_requests; /* that were taken up */
-    _Atomic uint64_t n_refused;               /* of them: answered by the gateway itself, nobody there or no luck */
+    struct tally *_Atomic tally;              /* what became of them (tally.h); NULL: none came yet */
     _Atomic uint32_t window_requests;         /* lately, and retries and hedges among them: the budget (retry.h) */
     _Atomic uint32_t window_retries;
     _Atomic uint32_t n_held; /* plan_hold */

@@ -57,14 +57,14 @@ static int entry_new(struct planner *planner, struct slice name, struct entry **
     if (r == 0)
         r = htab_insert(&planner->entries, &entry->node, entry->cell->hash);
     if (r < 0) {
-        free(entry->cell);
+        cell_free(entry->cell);
         free(entry);
         return r;
     }
     r = add_cell(planner, entry->cell);
     if (r < 0) {
         htab_remove(&planner->entries, &entry->node);
-        free(entry->cell);
+        cell_free(entry->cell);
         free(entry);
         return r;
     }
@@ -201,7 +201,7 @@ static void entry_free(struct entry *entry)
     loop_cancel(entry->planner->loop, &entry->timer);
     list_remove(&entry->link);
     instance_unref(entry->voice);
-    free(entry->cell);
+    cell_free(entry->cell);
     free(entry);
 }
 

@@ -197,6 +197,7 @@ static void on_close(struct exchange *exchange, enum exchange_end end)
     if (relay->cause == CAUSE_NONE)
         relay->cause = causes[end];
     bool frees_place = relay->counts_in_flight;
+    account_close(relay);
     relay_free(relay);
     if (frees_place)
         gateway_worker_next(worker);
@@ -252,6 +253,7 @@ static bool take_place(struct relay *relay)
     }
     leave_lines(relay);
     relay->state = RELAY_QUEUED;
+    relay->was_queued = true;
     relay->wait_until_ns = now_of(relay) + relay->timeout_ns;
     list_push_back(&relay->worker->queued, &relay->link);
     gateway_worker_watch(relay->worker);
@@ -546,7 +548,6 @@ static enum cause refusal_of_match(const struct route_match *match)
 
 static void set_terms(struct relay *relay, const struct http_request *request, const struct policy *policy)
 {
-    relay->method = request->method;
     relay->framing = request->framing;
     relay->content_length = request->content_length;
     relay->contract = policy->retry;
@@ -571,7 +572,12 @@ static struct relay *relay_new(struct gateway_worker *worker, struct exchange *e
     struct relay *relay = slab_alloc(&worker->relays);
     if (!relay)
         return NULL;
-    *relay = (struct relay){.exchange = exchange, .worker = worker, .begin_ns = loop_now(worker->loop)};
+    *relay = (struct relay){
+        .exchange = exchange,
+        .worker = worker,
+        .begin_ns = loop_now(worker->loop),
+        .method = exchange->request->method,
+    };
     list_init(&relay->link);
     loop_task_init(&relay->gathered, on_gathered);
     for (unsigned i = 0; i < RELAY_ATTEMPTS; i++) {
@@ -620,6 +626,7 @@ void relay_take(struct gateway_worker *worker, struct exchange *exchange, bool i
         relay_answer_options(relay);
         return;
     }
+    account_open(relay);
     enum cause cause = prepare(relay, request, is_local);
     if (cause != CAUSE_NONE) {
         relay_fail(relay, cause);

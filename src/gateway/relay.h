@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "gateway/account.h"
 #include "gateway/cause.h"
 #include "gateway/forward.h"
 #include "gateway/gateway_worker.h"
@@ -59,6 +60,8 @@ struct attempt {
     bool is_writing;  /* the instance still takes the request's body */
     bool is_full;     /* the same, but no more of it now */
     struct pick_result pick;
+    nsec_t begin_ns;
+    uint16_t trail_at; /* account.h */
 };
 
 /* The first attempt, and the one that overtakes it when it hangs. */
@@ -75,8 +78,9 @@ struct relay {
     struct gateway_worker *worker;
     struct plan_cell *cell; /* held (plan_hold) */
     enum relay_state state;
-    enum cause cause; /* why it ended otherwise than by an answer */
-    struct list link; /* in worker->parked or ->queued */
+    enum cause cause;        /* why it ended otherwise than by an answer */
+    struct account *account; /* what is noted of it; NULL: nothing */
+    struct list link;        /* in worker->parked or ->queued */
     struct loop_task gathered;
     nsec_t begin_ns;
     nsec_t timeout_ns;    /* for an answer to begin, once all of the request is there */
@@ -122,6 +126,7 @@ struct relay {
     bool wants_fresh : 1; /* the next attempt needs a new connection */
     bool was_hedged : 1;
     bool was_parked : 1;
+    bool was_queued : 1;
 
     /* its answer */
     unsigned status;

@@ -139,14 +139,6 @@ static void add(_Atomic uint64_t *count, uint64_t n)
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-static unsigned bucket_of(uint64_t us)
-{
-    unsigned bucket = 0;
-    while (bucket + 1 < RUNTIME_LATENCY_BUCKETS && us > (uint64_t)1 << (RUNTIME_LATENCY_SHIFT + bucket))
-        bucket++;
-    return bucket;
-}
-
 /* It rises faster than it falls: who has become slow is to be noticed soon. */
 static uint64_t moved(uint64_t average_us, uint64_t us)
 {
@@ -162,6 +154,6 @@ void runtime_observe(struct runtime_slot *slot, nsec_t took_ns, nsec_t now_ns)
     atomic_store_explicit(&slot->latency_us, average_us < UINT32_MAX ? (uint32_t)average_us : UINT32_MAX,
                           memory_order_relaxed);
     atomic_store_explicit(&slot->latency_at_ns, now_ns, memory_order_relaxed);
-    add(&slot->latency[bucket_of(us)], 1);
+    add(&slot->latency[runtime_bucket(us)], 1);
     add(&slot->latency_sum_us, us);
 }

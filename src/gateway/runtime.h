@@ -26,6 +26,7 @@
 #define RUNTIME_LATENCY_SHIFT   6
 #define RUNTIME_LATENCY_BUCKETS 20
 
+struct gateway_worker;
 struct pool_place;
 
 struct runtime_slot {
@@ -54,6 +55,7 @@ struct runtime_slot {
     unsigned n_reuse_failures; /* in a row: connections that were used before and broke without an answer */
     nsec_t reuse_again_ns;     /* after too many of them: not before that */
     struct runtime *runtime;
+    struct gateway_worker *worker; /* whose it is; set with `place` */
 };
 
 /* Why an instance is passed over although the plan offers it. Set and cleared by any worker, at once. */
@@ -68,6 +70,7 @@ struct runtime {
     struct rcu_domain *rcu;
     _Atomic uint32_t refs;
     _Atomic uint32_t n_ejections; /* lately: how long the next one lasts */
+    _Atomic uint64_t n_ejected;   /* ever */
     _Atomic bool reuse_proven;    /* it has answered a second request on a connection */
     _Atomic nsec_t idle_life_ns;  /* how long it leaves idle connections open, as far as was seen; NSEC_NEVER */
     uint64_t incarnation;
@@ -109,6 +112,14 @@ struct runtime_slot *runtime_slot(struct runtime *runtime, unsigned worker);
 
 /* A first byte has come after so long: latency, its histogram, when it was. The slot's own worker. */
 void runtime_observe(struct runtime_slot *slot, nsec_t took_ns, nsec_t now_ns);
+
+/* The histogram's bucket: the first whose bound is not below. */
+static inline unsigned runtime_bucket(uint64_t us)
+{
+    uint64_t above = us > 0 ? (us - 1) >> RUNTIME_LATENCY_SHIFT : 0;
+    unsigned bucket = above == 0 ? 0 : 64 - (unsigned)__builtin_clzll(above);
+    return bucket < RUNTIME_LATENCY_BUCKETS ? bucket : RUNTIME_LATENCY_BUCKETS - 1;
+}
 
 /* Over all workers. */
 uint32_t runtime_n_in_flight(const struct runtime *runtime);

@@ -6,6 +6,8 @@
  */
 #include "gateway/suspicion.h"
 
+#include "gateway/account.h"
+
 #include <stdatomic.h>
 
 /* Ejections get longer by doubling, up to this many times. */
@@ -32,6 +34,7 @@ static void tell_catalogue(struct gateway_worker *worker, const struct runtime *
 static void eject(struct gateway_worker *worker, struct runtime *runtime, enum cause cause)
 {
     const struct gateway_settings *settings = &planner_plan(gateway_planner(worker->gateway))->settings;
+    account_ejection(worker, runtime);
     uint32_t n = atomic_fetch_add_explicit(&runtime->n_ejections, 1, memory_order_relaxed);
     nsec_t until_ns = loop_now(worker->loop) + (settings->eject_ns << (n < DOUBLINGS_MAX ? n : DOUBLINGS_MAX));
     atomic_store_explicit(&runtime->ejected_until_ns, until_ns, memory_order_relaxed);

@@ -48,7 +48,7 @@ void plan_kit_deinit(struct plan_kit *kit)
     sim_run_for(kit->sim, 0);
     hosts_deinit(&kit->hosts);
     resolver_free(kit->resolver);
-    free(kit->cell);
+    cell_free(kit->cell);
     loop_free(kit->loop);
     rcu_deinit(&kit->rcu);
 }

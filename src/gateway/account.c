@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All of it is on the request's path, so it costs copies of short texts and adds to cells that nobody else writes: no
+ * clock, no lock, no allocation but a slab's.
+ */
+#include "gateway/account.h"
+
+#include "base/util.h"
+#include "gateway/origin.h"
+#include "gateway/relay.h"
+#include "gateway/tally.h"
+#include "io/tls.h"
+
+static uint32_t us_between(nsec_t from_ns, nsec_t to_ns)
+{
+    nsec_t us = (to_ns - from_ns) / NSEC_PER_USEC;
+    return us <= 0 ? 0 : us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
+static uint8_t keep(char *room, size_t size, struct slice text)
+{
+    size_t n = min_size(text.len, size);
+    if (n > 0)
+        memcpy(room, text.ptr, n);
+    return (uint8_t)n;
+}
+
+void account_open(struct relay *relay)
+{
+    struct gateway_worker *worker = relay->worker;
+    const struct gateway_settings *settings = &planner_plan(gateway_planner(worker->gateway))->settings;
+    const struct http_request *request = relay->exchange->request;
+    struct account *account = slab_alloc(&worker->accounts);
+    relay->account = account;
+    if (!account)
+        return;
+    origin_find(settings, exchange_peer(relay->exchange), request->fields, &account->client);
+    account->n_target = keep(account->target, sizeof(account->target), request->target);
+    account->n_caller = keep(account->caller, sizeof(account->caller), tls_peer_name(exchange_stream(relay->exchange)));
+    account->trail.len = 0;
+    account->trail.n_attempts = account->trail.n_untold = 0;
+}
+
+/* ------------------------------------------------------------------------------------------------ attempts */
+
+void account_attempt(struct attempt *attempt)
+{
+    struct relay *relay = attempt->relay;
+    struct account *account = relay->account;
+    struct tally *tally = tally_of(relay->cell, relay->worker->index);
+    nsec_t now_ns = loop_now(relay->worker->loop);
+    bool is_hedge = false;
+    for (unsigned i = 0; i < RELAY_ATTEMPTS; i++)
+        is_hedge |= relay->attempts[i].state == ATTEMPT_WAIT || relay->attempts[i].state == ATTEMPT_CONNECT;
+    attempt->begin_ns = now_ns;
+    attempt->trail_at = PASSAGE_UNTOLD;
+    if (account)
+        attempt->trail_at =
+            passage_trail_add(&account->trail, &attempt->pick, is_hedge, us_between(relay->begin_ns, now_ns));
+    if (tally && is_hedge)
+        tally_add(&tally->n_hedges, 1);
+    else if (tally && account && account->trail.n_attempts + account->trail.n_untold > 1)
+        tally_add(&tally->n_retries, 1);
+}
+
+static void count_connection(const struct attempt *attempt, enum cause cause)
+{
+    const struct relay *relay = attempt->relay;
+    struct tally *tally = tally_of(relay->cell, relay->worker->index);
+    if (!tally)
+        return;
+    if (attempt->state != ATTEMPT_CONNECT)
+        tally_add(attempt->call.reused ? &tally->n_reused : &tally->n_connects, 1);
+    else if (cause != CAUSE_NONE)
+        tally_add(&tally->n_connect_failures, 1);
+}
+
+void account_attempt_end(struct attempt *attempt, enum cause cause)
+{
+    struct relay *relay = attempt->relay;
+    const struct client_call *call = &attempt->call;
+    const struct passage_attempt outcome = {
+        .cause = cause,
+        .connected = attempt->state != ATTEMPT_CONNECT,
+        .reused = call->reused,
+        .sent = call->sent,
+        .sent_whole = call->sent_whole,
+        .answered = attempt->state == ATTEMPT_ANSWER,
+        .took_us = us_between(attempt->begin_ns, loop_now(relay->worker->loop)),
+        .idle_us = us_between(0, call->idle_ns),
+    };
+    count_connection(attempt, cause);
+    if (relay->account)
+        passage_trail_end(&relay->account->trail, attempt->trail_at, &outcome);
+}
+
+void account_ejection(struct gateway_worker *worker, struct runtime *runtime)
+{
+    const struct plan *plan = planner_plan(gateway_planner(worker->gateway));
+    struct plan_cell *cell = plan_find(plan, runtime->service);
+    struct tally *tally = cell ? tally_of(cell, worker->index) : NULL;
+    atomic_fetch_add_explicit(&runtime->n_ejected, 1, memory_order_relaxed);
+    if (tally)
+        tally_add(&tally->n_ejections, 1);
+}
+
+void account_idle_closed(struct runtime_slot *slot)
+{
+    tally_add(&slot->n_idle_closed, 1);
+    tally_add(&slot->worker->n_idle_closed, 1);
+}
+
+/* ------------------------------------------------------------------------------------------------ the end */
+
+static void count(const struct relay *relay)
+{
+    struct tally *tally = relay->cell ? tally_of(relay->cell, relay->worker->index) : NULL;
+    if (!tally)
+        return;
+    unsigned class = relay->status / 100;
+    tally_add(&tally->by_class[class < ARRAY_LEN(tally->by_class) ? class : 0], 1);
+    if (relay->cause != CAUSE_NONE)
+        tally_add(&tally->causes[relay->cause], 1);
+    if (relay->was_parked)
+        tally_add(&tally->n_parked, 1);
+    if (relay->was_queued)
+        tally_add(&tally->n_queued, 1);
+    tally_add(&tally->n_bytes_in, relay->n_received);
+    tally_add(&tally->n_bytes_out, relay->n_sent);
+    if (relay->first_byte_ns > 0)
+        tally_observe(tally, relay->first_byte_ns - relay->begin_ns);
+}
+
+/* What no service has. */
+static void count_unrouted(const struct relay *relay)
+{
+    _Atomic uint64_t *causes = relay->worker->unrouted;
+    if (!relay->cell)
+        tally_add(&causes[relay->cause], 1);
+}
+
+/* The clock is asked once a second at most. */
+static nsec_t wall_of(struct gateway_worker *worker, nsec_t at_ns)
+{
+    nsec_t now_ns = loop_now(worker->loop);
+    if (now_ns >= worker->wall_until_ns) {
+        worker->wall_ahead_ns = loop_wall_now(worker->loop) - now_ns;
+        worker->wall_until_ns = now_ns + NSEC_PER_SEC;
+    }
+    return at_ns + worker->wall_ahead_ns;
+}
+
+static void write_record(const struct relay *relay)
+{
+    struct gateway_worker *worker = relay->worker;
+    const struct account *account = relay->account;
+    bool has_byte = relay->first_byte_ns > 0;
+    const struct passage passage = {
+        .id = slice_from(relay->id.text, relay->id.len),
+        .target = slice_from(account->target, account->n_target),
+        .service = relay->cell ? relay->cell->name : (struct slice){0},
+        .caller = slice_from(account->caller, account->n_caller),
+        .client = account->client,
+        .method = relay->method,
+        .cause = relay->cause,
+        .status = relay->status,
+        .flags = (relay->was_parked ? PASSAGE_PARKED : 0U) | (relay->was_queued ? PASSAGE_QUEUED : 0U) |
+                 (relay->was_hedged ? PASSAGE_HEDGED : 0U) | (relay->status == 101 ? PASSAGE_TUNNEL : 0U),
+        .began_ms = (uint64_t)(wall_of(worker, relay->begin_ns) / NSEC_PER_MSEC),
+        .n_received = relay->n_received + relay->tunnelled.to_other,
+        .n_sent = relay->n_sent + relay->tunnelled.to_client,
+        .first_byte_us = has_byte ? us_between(relay->begin_ns, relay->first_byte_ns) : 0,
+        .took_us = us_between(relay->begin_ns, loop_now(worker->loop)),
+    };
+    passage_ring_write(worker->records, &passage, &account->trail);
+}
+
+void account_close(struct relay *relay)
+{
+    count(relay);
+    count_unrouted(relay);
+    if (relay->account && relay->worker->records)
+        write_record(relay);
+    slab_free(&relay->worker->accounts, relay->account);
+}
