@@ -136,6 +136,24 @@ void gateway_worker_watch(struct gateway_worker *worker)
         loop_arm(worker->loop, &worker->watch, loop_now(worker->loop) + WORKER_WATCH_NS);
 }
 
+/* -- heads -- */
+
+struct buf gateway_worker_take_head(struct gateway_worker *worker)
+{
+    return worker->n_heads > 0 ? worker->heads[--worker->n_heads] : (struct buf){0};
+}
+
+void gateway_worker_give_head(struct gateway_worker *worker, struct buf *head)
+{
+    if (worker->n_heads == WORKER_HEADS_MAX || head->cap > WORKER_HEAD_BYTES_MAX) {
+        buf_deinit(head);
+        return;
+    }
+    buf_reset(head);
+    worker->heads[worker->n_heads++] = *head;
+    *head = (struct buf){0};
+}
+
 /* -- lines -- */
 
 unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const struct plan_cell *cell)
@@ -217,6 +235,8 @@ void gateway_worker_deinit(struct gateway_worker *worker)
     list_for_each (node, &worker->open)
         close_slot(container_of(node, struct runtime_slot, open_link));
     ASSERT(list_is_empty(&worker->parked) && list_is_empty(&worker->queued) && list_is_empty(&worker->waiting));
+    while (worker->n_heads > 0)
+        buf_deinit(&worker->heads[--worker->n_heads]);
     pool_free(worker->pool);
     slab_deinit(&worker->relays);
     slab_deinit(&worker->accounts);

@@ -19,6 +19,10 @@
 /* Bytes of request bodies that one worker keeps for the case that they must be sent again. */
 #define WORKER_KEPT_MAX ((size_t)64 * 1024 * 1024)
 
+/* Memory of heads that is kept for those to come: so many, of at most so many bytes. */
+#define WORKER_HEADS_MAX      64
+#define WORKER_HEAD_BYTES_MAX 4096
+
 struct gateway_worker {
     struct gateway *gateway;
     unsigned index;
@@ -37,6 +41,8 @@ struct gateway_worker {
     struct list waiting; /* runtime_slot.waiting_link: slots in which attempts wait for their first byte */
     struct list open;    /* runtime_slot.open_link: slots with connections */
     unsigned n_parked;
+    unsigned n_heads;
+    struct buf heads[WORKER_HEADS_MAX];
     size_t n_kept;      /* bytes: WORKER_KEPT_MAX */
     bool has_news;      /* the plan has changed since the open slots were looked through */
     struct timer watch; /* armed while there is something to watch */
@@ -60,6 +66,10 @@ void gateway_worker_deinit(struct gateway_worker *worker);
 
 /* Sees to it that the watch runs. */
 void gateway_worker_watch(struct gateway_worker *worker);
+
+/* Memory for a head, perhaps with some in it, empty; and back. */
+struct buf gateway_worker_take_head(struct gateway_worker *worker);
+void gateway_worker_give_head(struct gateway_worker *worker, struct buf *head);
 
 /* Requests of that service that wait for their turn here. */
 unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const struct plan_cell *cell);

@@ -177,7 +177,7 @@ static void relay_free(struct relay *relay)
         atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
     if (relay->cell)
         plan_drop(relay->cell, worker->index);
-    buf_deinit(&relay->head);
+    gateway_worker_give_head(worker, &relay->head);
     free(relay->sticky);
     slab_free(&worker->relays, relay);
 }
@@ -584,6 +584,7 @@ static struct relay *relay_new(struct gateway_worker *worker, struct exchange *e
         relay->attempts[i].relay = relay;
         list_init(&relay->attempts[i].link);
     }
+    relay->head = gateway_worker_take_head(worker);
     exchange->app = &app;
     exchange->state = relay;
     return relay;

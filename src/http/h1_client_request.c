@@ -119,14 +119,23 @@ static void append_length(struct buf *head, const struct client_request *request
     (void)buf_append(head, crlf);
 }
 
+/* A line with one look at the room: a head has a dozen of them. */
+static void append_header(struct buf *head, struct slice name, struct slice value)
+{
+    char *at;
+    if (buf_reserve(head, name.len + value.len + 4, &at) < 0)
+        return; /* the buf remembers */
+    at = mempcpy(at, name.ptr, name.len);
+    at = mempcpy(at, ": ", 2);
+    at = value.len > 0 ? mempcpy(at, value.ptr, value.len) : at;
+    memcpy(at, "\r\n", 2);
+    buf_commit(head, name.len + value.len + 4);
+}
+
 static void append_headers(struct buf *head, const struct header *headers, unsigned n_headers)
 {
-    for (unsigned i = 0; i < n_headers; i++) {
-        (void)buf_append(head, headers[i].name);
-        (void)buf_append(head, SLICE_LIT(": "));
-        (void)buf_append(head, headers[i].value);
-        (void)buf_append(head, crlf);
-    }
+    for (unsigned i = 0; i < n_headers; i++)
+        append_header(head, headers[i].name, headers[i].value);
 }
 
 static void append_carry(struct buf *head, const struct client_request *request)
@@ -154,7 +163,7 @@ static bool is_sound(const struct client_request *request)
     for (unsigned i = 0; i < request->n_headers; i++)
         if (!http_is_token(request->headers[i].name) || !http_is_field_value(request->headers[i].value))
             return false;
-    return request->target.len > 0 && http_is_token(request->method) && http_is_authority(request->authority);
+    return http_is_token(request->method) && http_is_authority(request->authority);
 }
 
 int client_request_write(struct buf *head, const struct client_request *request)

@@ -232,7 +232,8 @@ static bool all_are(struct slice text, enum char_class class)
 
 bool http_is_token(struct slice text)
 {
-    return text.len > 0 && all_are(text, CHAR_TOKEN);
+    const char *end = text.ptr + text.len;
+    return text.len > 0 && scan_token(text.ptr, end) == end;
 }
 
 bool http_is_field_value(struct slice text)
