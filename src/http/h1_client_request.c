@@ -163,7 +163,7 @@ static bool is_sound(const struct client_request *request)
     for (unsigned i = 0; i < request->n_headers; i++)
         if (!http_is_token(request->headers[i].name) || !http_is_field_value(request->headers[i].value))
             return false;
-    return http_is_token(request->method) && http_is_authority(request->authority);
+    return request->target.len > 0 && http_is_token(request->method) && http_is_authority(request->authority);
 }
 
 int client_request_write(struct buf *head, const struct client_request *request)
