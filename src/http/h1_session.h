@@ -72,8 +72,8 @@ void h1_set_answer_timeout(struct h1_session *h1, nsec_t timeout_ns);
 /* Moves the deadline to where it belongs in the present state. */
 void h1_move_deadline(struct h1_session *h1);
 
-/* h1_tunnel.c: takes tunnel->other over. 0 or -ENOMEM. */
-int h1_tunnel_new(struct h1_session *h1, const struct tunnel *tunnel, struct h1_tunnel **ret_tunnel);
+/* h1_tunnel.c: takes options->other over. 0 or -ENOMEM. */
+int h1_tunnel_new(struct h1_session *h1, const struct tunnel *options, struct h1_tunnel **ret_tunnel);
 void h1_tunnel_free(struct h1_tunnel *tunnel);
 /* Bytes of the client that were read before. 0 or a negative errno. */
 int h1_tunnel_take(struct h1_tunnel *tunnel, struct slice bytes);
