@@ -17,18 +17,21 @@
  * program: its own event loop (muster_fd, muster_timeout_ms, muster_process), a blocking program (muster_wait, or any
  * function here that waits for an answer: all that wait turn the client meanwhile), or a thread of the library
  * (muster_client_start) for a program that blocks elsewhere. Callbacks are called while the client turns, by the thread
- * that turns it. In a callback every function may be called but those that wait (they give MUSTER_IN_CALLBACK) and
- * muster_client_free.
+ * that turns it. In a callback every function may be called, and the handle that it is about may be freed; but those
+ * that wait give MUSTER_IN_CALLBACK, and muster_client_free and muster_client_stop do nothing.
  *
  * Threads: each function of a client and of what was made from it may be called from any thread at any time, for a lock
- * inside; only muster_client_free, muster_client_stop and the free functions of handles must be the last use of what
- * they end. Two threads that share a client share muster_error. Without muster_client_start the library has no thread.
+ * inside; only the free functions must be the last use of what they free. Two threads that share a client share muster_error. Without muster_client_start the library has no thread.
  * It has no global state and installs no signal handlers, but for muster_serve; it never raises SIGPIPE, never writes
  * to the program's output and never ends the program.
  *
  * Ownership: what a function gives through a `ret_` argument belongs to the caller, who frees it with the function
- * named beside it. Strings inside a result live as long as the result. Arguments are copied. Handles made from a client
- * are freed before the client.
+ * named beside it. Strings inside a result live as long as the result. Arguments are copied. A client lives until it
+ * and all handles made from it are freed, in any order.
+ *
+ * Mistakes: an argument that is missing (NULL where no meaning of NULL is named here), too long, no name or no member
+ * of its enum gives MUSTER_BAD_OPTIONS, and muster_error says which it was. A function that returns no result does
+ * nothing then, and one that returns something gives NULL, "" or -1. All free functions take NULL.
  *
  * Growth: structs that the library gives out may get new members at their end, and structs of options tell by their
  * version which members its program knows; a program keeps working with a newer library without being built again.
@@ -55,7 +58,7 @@ extern "C" {
 enum muster_result {
     MUSTER_OK = 0,
     MUSTER_OUT_OF_MEMORY = -1,
-    MUSTER_BAD_OPTIONS = -2,  /* an address or a certificate file of the options is not usable */
+    MUSTER_BAD_OPTIONS = -2,  /* an argument, or what an option names, is not usable */
     MUSTER_UNREACHABLE = -3,  /* no address of the list took the connection in time */
     MUSTER_TIMED_OUT = -4,    /* connected, but no whole answer came in time */
     MUSTER_BAD_ANSWER = -5,   /* the connection broke in the middle, or the answer is none that a muster gives */
@@ -76,7 +79,7 @@ struct muster_options {
      * in order. NULL: the environment variable MUSTER_ADDR, or http://127.0.0.1:2379 when there is none.
      */
     const char *addresses;
-    unsigned timeout_ms;   /* for a whole call; only the look-up of a host name may take longer */
+    unsigned timeout_ms;   /* for a whole call; only the look-up of a host name may take longer. 0: 5 s */
     const char *ca_file;   /* https: PEM file of the authorities to trust; NULL: the system's */
     const char *cert_file; /* https: PEM file of the certificate to show; NULL: none */
     const char *key_file;  /* https: PEM file of its key; NULL: it is in cert_file */
@@ -100,7 +103,7 @@ struct muster_client;
  */
 MUSTER_API int muster_client_new(const struct muster_options *options, struct muster_client **ret_client);
 
-/* NULL is fine. All handles made from it must be freed before. Its thread is stopped. Not in a callback. */
+/* Its thread is stopped. What was made from it can be used on, by calls that wait. Not in a callback. */
 MUSTER_API void muster_client_free(struct muster_client *client);
 
 /*
@@ -131,7 +134,7 @@ MUSTER_API int muster_wait(struct muster_client *client, int timeout_ms);
 
 /*
  * Starts a thread that turns the client until muster_client_stop, with all signals blocked. Harmless when it runs
- * already. MUSTER_OK or MUSTER_OUT_OF_MEMORY (there can be no more threads). Stop waits for it; not in a callback.
+ * already. MUSTER_OK or MUSTER_OUT_OF_MEMORY (there can be no more threads). Stop waits for it: not in a callback.
  */
 MUSTER_API int muster_client_start(struct muster_client *client);
 MUSTER_API void muster_client_stop(struct muster_client *client);
@@ -199,7 +202,8 @@ typedef void (*muster_registration_fn)(void *ctx, struct muster_registration *re
  * Begins to register an instance of a service, and goes on to for as long as the handle lives: heartbeats, and the same
  * registration again after any loss (a restart of the registry with or without its data, a lease that ended while the
  * program was stopped, a broken connection), with waits that grow to 5 s and have jitter. MUSTER_OK, also when the
- * registry cannot be reached now; MUSTER_BAD_OPTIONS; MUSTER_OUT_OF_MEMORY. Free it with muster_registration_free.
+ * registry cannot be reached now; MUSTER_BAD_OPTIONS (also: this client registers that instance already);
+ * MUSTER_OUT_OF_MEMORY. Free it with muster_registration_free.
  */
 MUSTER_API int muster_register(struct muster_client *client, const char *service,
                                const struct muster_register_options *options,
@@ -218,8 +222,8 @@ MUSTER_API const char *muster_registration_id(const struct muster_registration *
 MUSTER_API void muster_registration_reason(struct muster_registration *registration, char *text, size_t size);
 
 /*
- * Waits until it is registered. MUSTER_OK; MUSTER_TIMED_OUT; MUSTER_REFUSED (denied: see the reason);
- * MUSTER_IN_CALLBACK.
+ * Waits until it is registered. MUSTER_OK; MUSTER_TIMED_OUT; MUSTER_REFUSED (denied or ended: see the reason);
+ * MUSTER_STOPPED (it was freed meanwhile); MUSTER_IN_CALLBACK.
  */
 MUSTER_API int muster_registration_wait(struct muster_registration *registration, unsigned timeout_ms);
 
@@ -231,14 +235,12 @@ MUSTER_API void muster_deregister_start(struct muster_registration *registration
 
 /*
  * The same, waits for it and frees the handle. MUSTER_OK, also when the registry did not know the instance; what
- * prevented it from being told otherwise: then the registration goes by itself, since nobody renews it.
+ * prevented it from being told otherwise: then the registration goes by itself, since nobody renews it. With
+ * MUSTER_IN_CALLBACK nothing was done.
  */
 MUSTER_API int muster_deregister_wait(struct muster_registration *registration);
 
-/*
- * Stops renewing it: the instance goes when its time is over, with hold after the grace. NULL is fine. Not in its own
- * callback.
- */
+/* Stops renewing it: the instance goes when its time is over, with hold after the grace. */
 MUSTER_API void muster_registration_free(struct muster_registration *registration);
 
 /* ------------------------------------------------------------------------------------------------ discovering */
@@ -299,7 +301,6 @@ MUSTER_API int muster_follow(struct muster_client *client, const char *service, 
 MUSTER_API int muster_service_static(struct muster_client *client, const char *service, const char *addresses,
                                      struct muster_service **ret_service);
 
-/* NULL is fine. Not in its own callback. */
 MUSTER_API void muster_service_free(struct muster_service *service);
 
 MUSTER_API const char *muster_service_name(const struct muster_service *service);
@@ -322,7 +323,7 @@ MUSTER_API int muster_service_instances(struct muster_service *service, struct m
 
 /*
  * Waits until at least `min` instances are offered; min 0: until the registry has answered. MUSTER_OK,
- * MUSTER_TIMED_OUT, MUSTER_IN_CALLBACK.
+ * MUSTER_TIMED_OUT, MUSTER_STOPPED (it was freed meanwhile), MUSTER_IN_CALLBACK.
  */
 MUSTER_API int muster_service_wait(struct muster_service *service, unsigned min, unsigned timeout_ms);
 
@@ -630,15 +631,16 @@ MUSTER_API struct muster_service *muster_server_need(const struct muster_server 
 
 /* The server of a request that a method was called with, while the method runs. */
 MUSTER_API struct muster_server *muster_request_server(const struct muster_request *request);
-/* As long as the request, which is until it is answered. */
+/* As long as the request. */
 MUSTER_API const char *muster_request_method(const struct muster_request *request);
 /* JSON on one line: an object, an array, or "null" when there were none. */
 MUSTER_API const char *muster_request_params(const struct muster_request *request);
 
 /*
- * Answers a request, once, and frees it. Any thread, before the client is freed; harmless when the caller has gone.
- * `result`: any JSON value. MUSTER_OK; MUSTER_BAD_OPTIONS: it is none, or too long, and the caller was told of an
- * internal error; MUSTER_OUT_OF_MEMORY: the connection is closed.
+ * Answers a request, once. It is freed when it is answered and its method has returned. Any thread, before the client
+ * is freed; harmless when the caller has gone. `result`: any JSON value. MUSTER_OK; MUSTER_BAD_OPTIONS: it is none, or
+ * too long, and the caller was told of an internal error, or the request is answered already; MUSTER_OUT_OF_MEMORY: the
+ * connection is closed.
  */
 MUSTER_API int muster_request_reply(struct muster_request *request, const char *result);
 /* The same with an error. -32602 stands for wrong params. */

@@ -15,9 +15,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 
-/* A key in the target of a request may be long. */
-#define QUESTION_BYTES_MAX ((size_t)1024 * 1024)
-#define PIECE_BYTES        (16 * 1024)
+#define PIECE_BYTES (16 * 1024)
 
 void ask_format_address(const struct address *address, char ret_text[ASK_ADDRESS_MAX])
 {
@@ -267,17 +265,18 @@ int ask_start(struct ask *ask, struct driver *driver, const struct ask_question 
         .files = question->files,
         .deadline_ns = time_now() + question->timeout_ns,
         .silence_ns = question->silence_ns,
-        .first.limit = QUESTION_BYTES_MAX,
+        .first.limit = ASK_HEAD_MAX,
         .on_end = question->on_end,
         .ctx = question->ctx,
     };
     if (!ask->is_line)
         write_head(ask, question);
     buf_append(&ask->rest, question->body);
-    if (buf_error(&ask->first) < 0 || buf_error(&ask->rest) < 0) {
+    int r = buf_error(&ask->first) < 0 ? buf_error(&ask->first) : buf_error(&ask->rest);
+    if (r < 0) {
         buf_deinit(&ask->first);
         buf_deinit(&ask->rest);
-        return -ENOMEM;
+        return r;
     }
     http_answer_init(&ask->answer, question->on_body, question->ctx);
     task_init(&ask->task, driver, on_ready);

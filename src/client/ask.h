@@ -54,9 +54,12 @@ struct ask {
     struct err err;
 };
 
+/* Bytes of a request's first line; a key in it may be long. */
+#define ASK_HEAD_MAX ((size_t)1024 * 1024)
+
 /*
- * Starts one; `ask` is zeroed, or has ended or was stopped. 0 or -ENOMEM: then there is no end. All else is told by
- * on_end, never before the driver turns.
+ * Starts one; `ask` is zeroed, or has ended or was stopped. 0, -ENOMEM, -EMSGSIZE (the first line is too long): then
+ * there is no end. All else is told by on_end, never before the driver turns.
  */
 int ask_start(struct ask *ask, struct driver *driver, const struct ask_question *question);
 

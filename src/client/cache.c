@@ -269,17 +269,37 @@ struct muster_service *cache_new_handle(struct cache *cache, struct muster_clien
     list_init(&service->link);
     list_push_back(&cache->handles, &service->link);
     task_init(&service->notify, &client->driver, notify);
-    client->n_handles++;
+    client_ref(client);
     return service;
+}
+
+struct muster_client *cache_begin_waiting(struct muster_service *service)
+{
+    struct muster_client *client = service->client;
+    client_lock(client);
+    client->error.text[0] = '\0';
+    service->n_waiting++;
+    return client;
+}
+
+void cache_end_waiting(struct muster_service *service)
+{
+    struct muster_client *client = service->client;
+    bool is_last = --service->n_waiting == 0 && service->is_freed;
+    client_unlock(client);
+    if (!is_last)
+        return;
+    free(service);
+    client_unref(client);
 }
 
 void muster_service_free(struct muster_service *service)
 {
     if (!service)
         return;
-    struct muster_client *client = service->client;
+    struct muster_client *client = cache_begin_waiting(service);
     struct cache *cache = service->cache;
-    client_lock(client);
+    service->is_freed = true;
     task_deinit(&service->notify, &client->driver);
     list_remove(&service->link);
     if (list_is_empty(&cache->handles)) {
@@ -287,18 +307,18 @@ void muster_service_free(struct muster_service *service)
             follow_remove(client->follow, cache);
         cache_free(cache);
     }
-    client->n_handles--;
-    client_unlock(client);
-    free(service);
+    cache_end_waiting(service);
 }
 
 const char *muster_service_name(const struct muster_service *service)
 {
-    return service->cache->name;
+    return service ? service->cache->name : "";
 }
 
 void muster_service_notify(struct muster_service *service, muster_service_fn fn, void *ctx)
 {
+    if (!service)
+        return;
     client_lock(service->client);
     service->fn = fn;
     service->ctx = ctx;
@@ -309,6 +329,8 @@ void muster_service_notify(struct muster_service *service, muster_service_fn fn,
 
 int muster_service_instances(struct muster_service *service, struct muster_instances **ret_instances)
 {
+    if (!service || client_misses(service->client, "ret_instances", ret_instances != NULL))
+        return MUSTER_BAD_OPTIONS;
     client_lock(service->client);
     struct muster_instances *list = cache_list(service->cache);
     *ret_instances = list ? known_list_ref(list) : NULL;

@@ -42,6 +42,8 @@ struct muster_service {
     struct task notify;
     muster_service_fn fn;
     void *ctx;
+    unsigned n_waiting; /* calls that wait for it: the last of them frees it when it was freed meanwhile */
+    bool is_freed;      /* and its cache is no longer there */
 };
 
 /* NULL: out of memory. */
@@ -50,6 +52,10 @@ void cache_free(struct cache *cache);
 
 /* A handle more. NULL: out of memory. */
 struct muster_service *cache_new_handle(struct cache *cache, struct muster_client *client);
+
+/* Begin and end of a call that waits for a handle: without the lock, and with it, which is then given up. */
+struct muster_client *cache_begin_waiting(struct muster_service *service);
+void cache_end_waiting(struct muster_service *service);
 
 /* An instance came or changed, or went. 0, -EINVAL (it is none that a muster gives), -ENOMEM: unchanged. */
 int cache_put(struct cache *cache, json_t *instance);

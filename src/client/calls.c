@@ -28,12 +28,6 @@ static int find_candidates(struct muster_service *service, struct muster_instanc
     return MUSTER_OK;
 }
 
-static int refuse_in_callback(struct muster_client *client)
-{
-    bool is_callback = client->driver.is_turning;
-    return is_callback ? client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait for a reply") : MUSTER_OK;
-}
-
 /* The result of a call that could not be started, for its owner to show like others. */
 static void end_unstarted(struct call *call, int error)
 {
@@ -131,7 +125,7 @@ static int call_one(struct muster_service *service, const char *method, const ch
 {
     struct muster_client *client = service->client;
     struct muster_pending *pending CLEANUP(pending_freep) = NULL;
-    int result = refuse_in_callback(client);
+    int result = client_refuse_in_callback(client, "wait for a reply");
     if (result == MUSTER_OK)
         result = start_one(service, method, params, options, &pending);
     if (result != MUSTER_OK)
@@ -146,10 +140,15 @@ static int call_one(struct muster_service *service, const char *method, const ch
 int muster_call(struct muster_service *service, const char *method, const char *params,
                 const struct muster_call_options *options, struct muster_reply **ret_reply)
 {
+    if (!service || client_misses(service->client, "ret_reply", ret_reply != NULL))
+        return MUSTER_BAD_OPTIONS;
+    struct muster_client *client = service->client; /* a callback may free the service meanwhile */
     *ret_reply = NULL;
-    client_lock(service->client);
+    client_lock(client);
+    client_ref(client);
     int result = call_one(service, method, params, options, ret_reply);
-    client_unlock(service->client);
+    client_unlock(client);
+    client_unref(client);
     return result;
 }
 
@@ -162,6 +161,8 @@ int muster_call_start(struct muster_service *service, const char *method, const 
                       const struct muster_call_options *options, muster_pending_fn fn, void *ctx,
                       struct muster_pending **ret_pending)
 {
+    if (!service || client_misses(service->client, "ret_pending", ret_pending != NULL))
+        return MUSTER_BAD_OPTIONS;
     struct muster_client *client = service->client;
     *ret_pending = NULL;
     client_lock(client);
@@ -169,7 +170,7 @@ int muster_call_start(struct muster_service *service, const char *method, const 
     if (result == MUSTER_OK) {
         (*ret_pending)->fn = fn;
         (*ret_pending)->ctx = ctx;
-        client->n_handles++;
+        client_ref(client);
     }
     client_unlock(client);
     return result;
@@ -177,6 +178,8 @@ int muster_call_start(struct muster_service *service, const char *method, const 
 
 const struct muster_reply *muster_pending_reply(const struct muster_pending *pending)
 {
+    if (!pending)
+        return NULL;
     client_lock(pending->client);
     bool is_over = pending->is_over;
     client_unlock(pending->client);
@@ -189,9 +192,9 @@ void muster_pending_free(struct muster_pending *pending)
         return;
     struct muster_client *client = pending->client;
     client_lock(client);
-    client->n_handles--;
     pending_free(pending);
     client_unlock(client);
+    client_unref(client);
 }
 
 /* ------------------------------------------------------------------------------------------------ all */
@@ -302,20 +305,21 @@ static int end_broadcast(struct broadcast *broadcast, struct muster_client *clie
 static int call_all(struct muster_service *service, const char *method, const char *params,
                     const struct muster_call_options *options, struct muster_replies **ret_replies)
 {
+    struct muster_client *client = service->client;
     struct muster_instances *candidates;
     struct broadcast *broadcast CLEANUP(broadcast_freep) = NULL;
-    int result = refuse_in_callback(service->client);
+    int result = client_refuse_in_callback(client, "wait for a reply");
     if (result == MUSTER_OK)
         result = find_candidates(service, &candidates);
     if (result == MUSTER_OK)
-        result = new_broadcast(service->client, candidates, &broadcast);
+        result = new_broadcast(client, candidates, &broadcast);
     if (result == MUSTER_OK)
-        result = call_question_init(&broadcast->question, service->client, method, params, options);
+        result = call_question_init(&broadcast->question, client, method, params, options);
     if (result != MUSTER_OK)
         return result;
     broadcast->wants_all = options && options->all_replies;
-    start_members(broadcast, service->client);
-    result = end_broadcast(broadcast, service->client);
+    start_members(broadcast, client);
+    result = end_broadcast(broadcast, client);
     if (result == MUSTER_OK)
         *ret_replies = &TAKE(broadcast)->shown;
     return result;
@@ -324,10 +328,15 @@ static int call_all(struct muster_service *service, const char *method, const ch
 int muster_broadcast(struct muster_service *service, const char *method, const char *params,
                      const struct muster_call_options *options, struct muster_replies **ret_replies)
 {
+    if (!service || client_misses(service->client, "ret_replies", ret_replies != NULL))
+        return MUSTER_BAD_OPTIONS;
+    struct muster_client *client = service->client;
     *ret_replies = NULL;
-    client_lock(service->client);
+    client_lock(client);
+    client_ref(client);
     int result = call_all(service, method, params, options, ret_replies);
-    client_unlock(service->client);
+    client_unlock(client);
+    client_unref(client);
     return result;
 }
 

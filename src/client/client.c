@@ -18,7 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEFAULT_ADDRESSES "http://127.0.0.1:2379"
+#define DEFAULT_ADDRESSES  "http://127.0.0.1:2379"
+#define DEFAULT_TIMEOUT_NS (5 * NSEC_PER_SEC)
 
 const char *muster_version(void)
 {
@@ -82,6 +83,8 @@ static const char *choose_token(struct muster_client *client, const struct muste
 
 static int init(struct muster_client *client, const struct muster_options *options)
 {
+    client->n_uses = 1;
+    list_init(&client->registrations);
     client->driver.epoll_fd = client->driver.event_fd = -1;
     int r = driver_init(&client->driver);
     if (r == 0)
@@ -91,7 +94,7 @@ static int init(struct muster_client *client, const struct muster_options *optio
         r = err_set_errno(&client->options_error, 0, "cannot begin");
     }
     const char *token = choose_token(client, options);
-    client->timeout_ns = options->timeout_ms * NSEC_PER_MSEC;
+    client->timeout_ns = options->timeout_ms > 0 ? options->timeout_ms * NSEC_PER_MSEC : DEFAULT_TIMEOUT_NS;
     if (client->options_result == MUSTER_OK)
         parse_addresses(client, choose_addresses(options));
     if (r == 0 &&
@@ -105,6 +108,8 @@ static int init(struct muster_client *client, const struct muster_options *optio
 int muster_client_new(const struct muster_options *options, struct muster_client **ret_client)
 {
     static const struct muster_options defaults = MUSTER_OPTIONS_INIT;
+    if (!ret_client)
+        return MUSTER_BAD_OPTIONS;
     *ret_client = NULL;
     struct muster_client *client = calloc(1, sizeof(*client));
     if (!client)
@@ -116,19 +121,25 @@ int muster_client_new(const struct muster_options *options, struct muster_client
         options = NULL;
     }
     if (init(client, options ? options : &defaults) < 0) {
-        muster_client_free(client);
+        client_unref(client);
         return MUSTER_OUT_OF_MEMORY;
     }
     *ret_client = client;
     return MUSTER_OK;
 }
 
-void muster_client_free(struct muster_client *client)
+void client_ref(struct muster_client *client)
 {
-    if (!client)
+    client->n_uses++;
+}
+
+void client_unref(struct muster_client *client)
+{
+    client_lock(client);
+    bool is_used = --client->n_uses > 0;
+    client_unlock(client);
+    if (is_used)
         return;
-    muster_client_stop(client);
-    ASSERT(client->n_handles == 0); /* a handle that outlives its client is the program's mistake: muster.h */
     follow_free(client->follow);
     driver_deinit(&client->driver);
     free(client->ca_file);
@@ -138,9 +149,22 @@ void muster_client_free(struct muster_client *client)
     free(client);
 }
 
+void muster_client_free(struct muster_client *client)
+{
+    if (!client)
+        return;
+    client_lock(client);
+    bool is_refused = client_refuse_in_callback(client, "free the client") != MUSTER_OK;
+    client_unlock(client);
+    if (is_refused)
+        return;
+    muster_client_stop(client);
+    client_unref(client);
+}
+
 const char *muster_error(const struct muster_client *client)
 {
-    return client->error.text;
+    return client ? client->error.text : "client: expected one, not NULL";
 }
 
 void client_lock(struct muster_client *client)
@@ -168,15 +192,57 @@ int client_fail_memory(struct muster_client *client)
     return client_fail(client, MUSTER_OUT_OF_MEMORY, "out of memory");
 }
 
+/* ------------------------------------------------------------------------------------------------ mistakes */
+
+static bool refuse(struct muster_client *client, const char *what, const char *expected)
+{
+    if (client) {
+        client_lock(client);
+        (void)client_fail(client, MUSTER_BAD_OPTIONS, "%s: expected %s", what, expected);
+        client_unlock(client);
+    }
+    return true;
+}
+
+bool client_misses(struct muster_client *client, const char *what, bool is_given)
+{
+    return client && is_given ? false : refuse(client, what, "one, not NULL");
+}
+
+bool client_misses_name(struct muster_client *client, const char *what, const char *name, size_t len_max)
+{
+    size_t len = name ? strlen(name) : 0;
+    char expected[64], found[24] = "NULL";
+    if (client && len > 0 && len <= len_max)
+        return false;
+    if (name)
+        (void)snprintf(found, sizeof(found), "%zu", len);
+    (void)snprintf(expected, sizeof(expected), "a name of 1 to %zu bytes, not %s", len_max, found);
+    return refuse(client, what, expected);
+}
+
+bool client_misses_service(struct muster_client *client, const char *service)
+{
+    return client_misses_name(client, "service", service, CLIENT_SERVICE_MAX);
+}
+
+int client_refuse_in_callback(struct muster_client *client, const char *what)
+{
+    return client->driver.is_turning ? client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot %s", what)
+                                     : MUSTER_OK;
+}
+
 /* ------------------------------------------------------------------------------------------------ driving */
 
 int muster_fd(const struct muster_client *client)
 {
-    return client->driver.epoll_fd;
+    return client ? client->driver.epoll_fd : -1;
 }
 
 int muster_timeout_ms(struct muster_client *client)
 {
+    if (!client)
+        return -1;
     client_lock(client);
     nsec_t wake_ns = driver_wake_ns(&client->driver);
     client_unlock(client);
@@ -188,6 +254,8 @@ int muster_timeout_ms(struct muster_client *client)
 
 void muster_process(struct muster_client *client)
 {
+    if (!client)
+        return;
     client_lock(client);
     driver_turn(&client->driver);
     client_unlock(client);
@@ -195,13 +263,13 @@ void muster_process(struct muster_client *client)
 
 int muster_wait(struct muster_client *client, int timeout_ms)
 {
-    int result = MUSTER_OK;
+    if (!client)
+        return MUSTER_BAD_OPTIONS;
     client_lock(client);
     nsec_t deadline_ns = timeout_ms < 0 ? NSEC_NEVER : time_now() + timeout_ms * NSEC_PER_MSEC;
-    int r = client->driver.is_turning ? -EDEADLK : driver_wait(&client->driver, deadline_ns);
-    if (r == -EDEADLK)
-        result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
-    else if (r < 0)
+    int result = client_refuse_in_callback(client, "wait");
+    int r = result == MUSTER_OK ? driver_wait(&client->driver, deadline_ns) : 0;
+    if (r < 0)
         result = r == -ETIMEDOUT ? MUSTER_TIMED_OUT : MUSTER_STOPPED;
     client_unlock(client);
     return result;
@@ -209,6 +277,8 @@ int muster_wait(struct muster_client *client, int timeout_ms)
 
 int muster_client_start(struct muster_client *client)
 {
+    if (!client)
+        return MUSTER_BAD_OPTIONS;
     client_lock(client);
     int r = client->driver.has_thread ? 0 : driver_start(&client->driver);
     int result = r < 0 ? client_fail(client, MUSTER_OUT_OF_MEMORY, "cannot start a thread: %s", strerror(-r)) : 0;
@@ -218,10 +288,13 @@ int muster_client_start(struct muster_client *client)
 
 void muster_client_stop(struct muster_client *client)
 {
+    if (!client)
+        return;
     client_lock(client);
-    bool has_thread = client->driver.has_thread;
+    bool may_stop =
+        client->driver.has_thread && client_refuse_in_callback(client, "wait for the end of the thread") == 0;
     client_unlock(client);
-    if (has_thread)
+    if (may_stop)
         driver_stop(&client->driver);
 }
 
@@ -267,14 +340,18 @@ int client_ask(struct muster_client *client, const struct ask_question *question
     client->error = client->options_error;
     if (client->options_result != MUSTER_OK)
         return client->options_result;
-    if (client->driver.is_turning)
-        return client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait for an answer");
+    int result = client_refuse_in_callback(client, "wait for an answer");
+    if (result != MUSTER_OK)
+        return result;
     struct waiting waiting = {.on_body = question->on_body, .ctx = question->ctx};
     struct ask_question passed = *question;
     passed.on_body = pass_body;
     passed.on_end = on_end;
     passed.ctx = &waiting;
-    if (ask_start(&waiting.ask, &client->driver, &passed) < 0)
+    int r = ask_start(&waiting.ask, &client->driver, &passed);
+    if (r == -EMSGSIZE)
+        return client_fail(client, MUSTER_BAD_OPTIONS, "the request is longer than %zu bytes", ASK_HEAD_MAX);
+    if (r < 0)
         return client_fail_memory(client);
     (void)driver_run_until(&client->driver, &waiting.is_over);
     if (waiting.result != MUSTER_OK)

@@ -33,12 +33,31 @@ struct muster_client {
     unsigned n_addresses;
     struct address addresses[CLIENT_ADDRESSES_MAX];
     struct random random;
-    struct follow *follow; /* the stream of what is followed; NULL: nothing was yet */
-    size_t n_handles;      /* registrations, followed services: to be freed before the client */
+    struct follow *follow;     /* the stream of what is followed; NULL: nothing was yet */
+    struct list registrations; /* those that are not freed */
+    size_t n_uses;             /* the program's, one of each handle and of a running service: with the last it ends */
 };
 
 void client_lock(struct muster_client *client);
 void client_unlock(struct muster_client *client);
+
+/* A use more, under the lock; one less, without it. */
+void client_ref(struct muster_client *client);
+void client_unref(struct muster_client *client);
+
+#define CLIENT_SERVICE_MAX 255 /* bytes of a name */
+#define CLIENT_ID_MAX      1024
+
+/*
+ * Whether the program did not give what it must: then its call is to end with MUSTER_BAD_OPTIONS, and the client, which
+ * may be NULL itself, has it in words. Without the lock.
+ */
+bool client_misses(struct muster_client *client, const char *what, bool is_given);
+bool client_misses_name(struct muster_client *client, const char *what, const char *name, size_t len_max);
+bool client_misses_service(struct muster_client *client, const char *service);
+
+/* The same of a call that waits, under the lock: MUSTER_OK, MUSTER_IN_CALLBACK. */
+int client_refuse_in_callback(struct muster_client *client, const char *what);
 
 /* A question to the addresses of the client, with its time-out; the rest is to be filled in. */
 struct ask_question client_question(const struct muster_client *client, const char *method, const char *path);

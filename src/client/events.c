@@ -155,12 +155,14 @@ static void write_watch_path(struct buf *path, const char *const *services)
 int muster_watch(struct muster_client *client, const char *const *services, muster_event_fn fn, void *ctx)
 {
     struct watch watch = {.client = client, .fn = fn, .ctx = ctx};
+    if (client_misses(client, "fn", fn != NULL))
+        return MUSTER_BAD_OPTIONS;
     write_watch_path(&watch.path, services);
     client_lock(client);
     client->error = client->options_error;
     int result = client->options_result;
-    if (result == MUSTER_OK && client->driver.is_turning)
-        result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
+    if (result == MUSTER_OK)
+        result = client_refuse_in_callback(client, "wait");
     if (result == MUSTER_OK && buf_error(&watch.path) < 0)
         result = client_fail_memory(client);
     if (result == MUSTER_OK) {
@@ -214,6 +216,8 @@ int muster_get_history(struct muster_client *client, const char *service, const 
                        unsigned limit, struct muster_history **ret_history)
 {
     CLEANUP(buf_deinit) struct buf path = {0};
+    if (client_misses(client, "ret_history", ret_history != NULL))
+        return MUSTER_BAD_OPTIONS;
     struct history *history = calloc(1, sizeof(*history));
     *ret_history = NULL;
     write_history_path(&path, service, instance, since_ms, limit);

@@ -122,6 +122,8 @@ static int read_graph(struct graph *graph)
 int muster_get_graph(struct muster_client *client, struct muster_graph **ret_graph)
 {
     CLEANUP(buf_deinit) struct buf path = {0};
+    if (client_misses(client, "ret_graph", ret_graph != NULL))
+        return MUSTER_BAD_OPTIONS;
     struct graph *graph = calloc(1, sizeof(*graph));
     *ret_graph = NULL;
     buf_append_str(&path, "/api/v1/graph");
@@ -185,8 +187,12 @@ int muster_explain(struct muster_client *client, const char *service, const char
                    struct muster_explanation **ret_explanation)
 {
     CLEANUP(buf_deinit) struct buf path = {0};
-    struct explanation *explanation = calloc(1, sizeof(*explanation));
+    if (client_misses(client, "ret_explanation", ret_explanation != NULL))
+        return MUSTER_BAD_OPTIONS;
     *ret_explanation = NULL;
+    if (client_misses_service(client, service) || client_misses_name(client, "instance", instance, CLIENT_ID_MAX))
+        return MUSTER_BAD_OPTIONS;
+    struct explanation *explanation = calloc(1, sizeof(*explanation));
     buf_append_str(&path, "/api/v1/explain?service=");
     client_append_escaped(&path, slice_from_str(service));
     buf_append_str(&path, "&instance=");

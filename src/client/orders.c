@@ -34,8 +34,15 @@ static void append_target(struct buf *path, const char *service, const char *ins
     client_append_escaped(path, slice_from_str(instance));
 }
 
+static bool misses_instance(struct muster_client *client, const char *instance)
+{
+    return client_misses_name(client, "instance", instance, CLIENT_ID_MAX);
+}
+
 int muster_deregister(struct muster_client *client, const char *service, const char *instance)
 {
+    if (client_misses_service(client, service) || misses_instance(client, instance))
+        return MUSTER_BAD_OPTIONS;
     CLEANUP(buf_deinit) struct buf path = {0};
     append_target(&path, service, instance);
     client_lock(client);
@@ -60,15 +67,27 @@ static int register_once(struct muster_client *client, const char *service,
 int muster_register_once(struct muster_client *client, const char *service,
                          const struct muster_register_options *options)
 {
+    if (client_misses_service(client, service) || client_misses(client, "options", options != NULL))
+        return MUSTER_BAD_OPTIONS;
     client_lock(client);
     int result = register_once(client, service, options);
     client_unlock(client);
     return result;
 }
 
-static const char *order_path(enum muster_order_kind kind)
+/* "/drain" or "/maintenance"; NULL: the program's mistake, which is told. */
+static const char *find_order(struct muster_client *client, enum muster_order_kind kind, const char *service,
+                              const char *instance)
 {
-    return kind == MUSTER_DRAIN ? "/drain" : "/maintenance";
+    static const char *const verbs[] = {[MUSTER_DRAIN] = "/drain", [MUSTER_MAINTENANCE] = "/maintenance"};
+    if (client_misses_service(client, service) || (instance && misses_instance(client, instance)))
+        return NULL;
+    if ((unsigned)kind < ARRAY_LEN(verbs))
+        return verbs[kind];
+    client_lock(client);
+    (void)client_fail(client, MUSTER_BAD_OPTIONS, "kind: %d is none of enum muster_order_kind", (int)kind);
+    client_unlock(client);
+    return NULL;
 }
 
 int muster_order(struct muster_client *client, enum muster_order_kind kind, const char *service, const char *instance,
@@ -76,8 +95,11 @@ int muster_order(struct muster_client *client, enum muster_order_kind kind, cons
 {
     CLEANUP(buf_deinit) struct buf path = {0}, body = {0};
     struct json_writer json;
+    const char *verb = find_order(client, kind, service, instance);
+    if (!verb)
+        return MUSTER_BAD_OPTIONS;
     append_target(&path, service, instance);
-    buf_append_str(&path, order_path(kind));
+    buf_append_str(&path, verb);
     json_writer_init(&json, &body);
     json_writer_begin_object(&json);
     json_writer_member_str(&json, SLICE_LIT("reason"), slice_from_str(reason ? reason : ""));
@@ -94,8 +116,11 @@ int muster_order_end(struct muster_client *client, enum muster_order_kind kind, 
                      const char *instance)
 {
     CLEANUP(buf_deinit) struct buf path = {0};
+    const char *verb = find_order(client, kind, service, instance);
+    if (!verb)
+        return MUSTER_BAD_OPTIONS;
     append_target(&path, service, instance);
-    buf_append_str(&path, order_path(kind));
+    buf_append_str(&path, verb);
     client_lock(client);
     int result = ask(client, "DELETE", &path, NULL);
     client_unlock(client);
@@ -106,7 +131,10 @@ int muster_wait_ready(struct muster_client *client, const char *const *services,
 {
     CLEANUP(buf_deinit) struct buf path = {0};
     json_t *tree = NULL;
+    if (client_misses(client, "services", services != NULL))
+        return MUSTER_BAD_OPTIONS;
     buf_printf(&path, "/api/v1/wait?min=%u&timeout_ms=%u", min, timeout_ms);
+    const bool is_empty = *services == NULL;
     for (; *services; services++) {
         buf_append_str(&path, "&service=");
         client_append_escaped(&path, slice_from_str(*services));
@@ -114,7 +142,9 @@ int muster_wait_ready(struct muster_client *client, const char *const *services,
     buf_append_char(&path, '\0');
     client_lock(client);
     int result = client_fail_memory(client);
-    if (buf_error(&path) == 0) {
+    if (is_empty) {
+        result = client_fail(client, MUSTER_BAD_OPTIONS, "services: expected a name at least");
+    } else if (buf_error(&path) == 0) {
         struct ask_question question = client_question(client, "GET", path.ptr);
         question.timeout_ns += timeout_ms * NSEC_PER_MSEC;
         result = client_ask_json(client, &question, &tree);

@@ -18,6 +18,7 @@
 #include "client/client.h"
 #include "client/target.h"
 #include "wire/json.h"
+#include "wire/json_writer.h"
 #include "wire/sse.h"
 
 #include <errno.h>
@@ -32,6 +33,7 @@
 
 struct muster_registration {
     struct muster_client *client;
+    struct list link; /* in the client */
     char *id, *path, *body;
     bool is_held;
     enum muster_registration_state state;
@@ -47,6 +49,8 @@ struct muster_registration {
     struct task notify;
     muster_registration_fn fn;
     void *ctx;
+    unsigned n_waiting; /* calls that wait for it: the last of them frees it when it was freed meanwhile */
+    bool is_freed;
 };
 
 static const struct json_limits json_limits = {.n_bytes = ANSWER_MAX, .depth = 8};
@@ -212,8 +216,6 @@ static int fill(struct muster_registration *registration, const char *service,
     char session[33] = "";
     CLEANUP(buf_deinit) struct buf body = {.limit = ANSWER_MAX}, path = {0};
     struct target target;
-    if (!service || !*service)
-        return err_set(err, -EINVAL, "a service has a name");
     if (options->hold)
         make_session(session);
     int r = registration_write(&body, options, session, err);
@@ -243,6 +245,17 @@ static void registration_free(struct muster_registration *registration)
     free(registration);
 }
 
+/* Two of one instance would take it from each other for ever. */
+static bool is_taken(const struct muster_client *client, const struct muster_registration *registration)
+{
+    list_for_each (node, &client->registrations) {
+        const struct muster_registration *other = container_of(node, struct muster_registration, link);
+        if (!other->is_parting && strcmp(other->path, registration->path) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int begin(struct muster_client *client, const char *service, const struct muster_register_options *options,
                  struct muster_registration **ret_registration)
 {
@@ -251,6 +264,9 @@ static int begin(struct muster_client *client, const char *service, const struct
         return client->options_result;
     struct muster_registration *registration = calloc(1, sizeof(*registration));
     int r = registration ? fill(registration, service, options, &client->error) : -ENOMEM;
+    if (r == 0 && is_taken(client, registration))
+        r = err_set(&client->error, -EINVAL, "\"%s\" of \"%s\" is registered by this client already", registration->id,
+                    service);
     if (r < 0) {
         if (registration)
             registration_free(registration);
@@ -261,7 +277,9 @@ static int begin(struct muster_client *client, const char *service, const struct
     task_init(&registration->due, &client->driver, on_due);
     task_init(&registration->notify, &client->driver, notify);
     task_post(&registration->due, &client->driver);
-    client->n_handles++;
+    list_init(&registration->link);
+    list_push_back(&client->registrations, &registration->link);
+    client_ref(client);
     *ret_registration = registration;
     return MUSTER_OK;
 }
@@ -269,32 +287,58 @@ static int begin(struct muster_client *client, const char *service, const struct
 int muster_register(struct muster_client *client, const char *service, const struct muster_register_options *options,
                     struct muster_registration **ret_registration)
 {
+    if (client_misses(client, "ret_registration", ret_registration != NULL))
+        return MUSTER_BAD_OPTIONS;
     *ret_registration = NULL;
+    if (client_misses_service(client, service) || client_misses(client, "options", options != NULL))
+        return MUSTER_BAD_OPTIONS;
     client_lock(client);
     int result = begin(client, service, options, ret_registration);
     client_unlock(client);
     return result;
 }
 
+/* Begin and end of a call that waits for it: without the lock, and with it, which is then given up. */
+static struct muster_client *begin_waiting(struct muster_registration *registration)
+{
+    struct muster_client *client = registration->client;
+    client_lock(client);
+    client->error.text[0] = '\0';
+    registration->n_waiting++;
+    return client;
+}
+
+static void end_waiting(struct muster_registration *registration)
+{
+    struct muster_client *client = registration->client;
+    bool is_last = --registration->n_waiting == 0 && registration->is_freed;
+    client_unlock(client);
+    if (!is_last)
+        return;
+    registration_free(registration);
+    client_unref(client);
+}
+
 void muster_registration_free(struct muster_registration *registration)
 {
     if (!registration)
         return;
-    struct muster_client *client = registration->client;
-    client_lock(client);
+    struct muster_client *client = begin_waiting(registration);
+    registration->is_freed = true;
+    list_remove(&registration->link);
     ask_stop(&registration->ask);
     ask_stop(&registration->parting);
     task_deinit(&registration->due, &client->driver);
     task_deinit(&registration->notify, &client->driver);
     sse_parser_deinit(&registration->parser);
     buf_deinit(&registration->answer);
-    client->n_handles--;
-    client_unlock(client);
-    registration_free(registration);
+    end_waiting(registration);
 }
 
 void muster_registration_notify(struct muster_registration *registration, muster_registration_fn fn, void *ctx)
 {
+    if (!registration)
+        return;
     client_lock(registration->client);
     registration->fn = fn;
     registration->ctx = ctx;
@@ -305,6 +349,8 @@ void muster_registration_notify(struct muster_registration *registration, muster
 
 enum muster_registration_state muster_registration_state(struct muster_registration *registration)
 {
+    if (!registration)
+        return MUSTER_ENDED;
     client_lock(registration->client);
     enum muster_registration_state state = registration->state;
     client_unlock(registration->client);
@@ -313,57 +359,80 @@ enum muster_registration_state muster_registration_state(struct muster_registrat
 
 const char *muster_registration_id(const struct muster_registration *registration)
 {
-    return registration->id;
+    return registration ? registration->id : "";
 }
 
 void muster_registration_reason(struct muster_registration *registration, char *text, size_t size)
 {
+    if (!text || size == 0)
+        return;
+    text[0] = '\0';
+    if (!registration)
+        return;
     client_lock(registration->client);
     (void)snprintf(text, size, "%s", registration->reason.text);
     client_unlock(registration->client);
 }
 
-int muster_registration_wait(struct muster_registration *registration, unsigned timeout_ms)
+/* MUSTER_OK: it goes on. */
+static int look_at_wait(const struct muster_registration *registration, nsec_t deadline_ns)
 {
     struct muster_client *client = registration->client;
+    const char *reason = registration->reason.text;
+    if (registration->is_freed)
+        return client_fail(client, MUSTER_STOPPED, "the registration was freed meanwhile");
+    if (registration->state == MUSTER_DENIED || registration->state == MUSTER_ENDED)
+        return client_fail(client, MUSTER_REFUSED, "%s", *reason ? reason : "it is deregistered");
+    if (time_now() >= deadline_ns)
+        return client_fail(client, MUSTER_TIMED_OUT, "not registered: %s", *reason ? reason : "no answer yet");
+    return client_refuse_in_callback(client, "wait");
+}
+
+int muster_registration_wait(struct muster_registration *registration, unsigned timeout_ms)
+{
+    if (!registration)
+        return MUSTER_BAD_OPTIONS;
     nsec_t deadline_ns = time_now() + timeout_ms * NSEC_PER_MSEC;
+    struct muster_client *client = begin_waiting(registration);
     int result = MUSTER_OK;
-    client_lock(client);
-    client->error.text[0] = '\0';
-    while (result == MUSTER_OK && registration->state != MUSTER_REGISTERED) {
-        if (client->driver.is_turning)
-            result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
-        else if (registration->state == MUSTER_DENIED || registration->state == MUSTER_ENDED)
-            result = client_fail(client, MUSTER_REFUSED, "%s", registration->reason.text);
-        else if (time_now() >= deadline_ns)
-            result = client_fail(client, MUSTER_TIMED_OUT, "not registered: %s",
-                                 *registration->reason.text ? registration->reason.text : "no answer yet");
-        else
-            (void)driver_wait(&client->driver, deadline_ns);
+    while (registration->is_freed || registration->state != MUSTER_REGISTERED) {
+        result = look_at_wait(registration, deadline_ns);
+        if (result != MUSTER_OK)
+            break;
+        (void)driver_wait(&client->driver, deadline_ns);
     }
-    client_unlock(client);
+    end_waiting(registration);
     return result;
+}
+
+static void write_report(struct buf *body, int passing, const char *output)
+{
+    struct json_writer json;
+    json_writer_init(&json, body);
+    json_writer_begin_object(&json);
+    json_writer_member_bool(&json, SLICE_LIT("passing"), passing != 0);
+    json_writer_member_str(&json, SLICE_LIT("output"), slice_from_str(output ? output : ""));
+    json_writer_end_object(&json);
 }
 
 int muster_registration_report(struct muster_registration *registration, int passing, const char *output)
 {
+    if (!registration)
+        return MUSTER_BAD_OPTIONS;
     struct muster_client *client = registration->client;
-    CLEANUP(buf_deinit) struct buf path = {0};
+    CLEANUP(buf_deinit) struct buf path = {0}, body = {0};
     json_t *tree = NULL;
+    write_report(&body, passing, output);
     client_lock(client);
     write_path(registration, "/check", &path);
-    json_t *body = json_pack("{s:b, s:s}", "passing", passing, "output", output ? output : "");
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     int result = client_fail_memory(client);
-    if (text && buf_error(&path) == 0) {
+    if (buf_error(&body) == 0 && buf_error(&path) == 0) {
         struct ask_question question = client_question(client, "POST", path.ptr);
-        question.body = slice_from_str(text);
+        question.body = buf_slice(&body);
         result = client_ask_json(client, &question, &tree);
     }
     client_unlock(client);
     json_decref(tree);
-    json_decref(body);
-    free(text);
     return result;
 }
 
@@ -409,6 +478,8 @@ static void start_parting(struct muster_registration *registration)
 
 void muster_deregister_start(struct muster_registration *registration)
 {
+    if (!registration)
+        return;
     client_lock(registration->client);
     start_parting(registration);
     client_unlock(registration->client);
@@ -416,19 +487,21 @@ void muster_deregister_start(struct muster_registration *registration)
 
 int muster_deregister_wait(struct muster_registration *registration)
 {
-    struct muster_client *client = registration->client;
-    client_lock(client);
-    if (client->driver.is_turning) {
-        int result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
-        client_unlock(client);
-        return result;
+    if (!registration)
+        return MUSTER_BAD_OPTIONS;
+    struct muster_client *client = begin_waiting(registration);
+    int result = client_refuse_in_callback(client, "wait");
+    if (result == MUSTER_OK) {
+        if (!registration->is_freed)
+            start_parting(registration);
+        while (!registration->is_freed && registration->state != MUSTER_ENDED)
+            (void)driver_wait(&client->driver, NSEC_NEVER);
+        client->error = registration->reason;
+        result = *client->error.text ? MUSTER_UNREACHABLE : MUSTER_OK;
     }
-    start_parting(registration);
-    while (registration->state != MUSTER_ENDED)
-        (void)driver_wait(&client->driver, NSEC_NEVER);
-    client->error = registration->reason;
-    client_unlock(client);
-    int result = *client->error.text ? MUSTER_UNREACHABLE : MUSTER_OK;
-    muster_registration_free(registration);
+    bool is_over = result != MUSTER_IN_CALLBACK && !registration->is_freed;
+    end_waiting(registration);
+    if (is_over)
+        muster_registration_free(registration);
     return result;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/registration.h"
 
+#include "client/client.h"
 #include "wire/json_writer.h"
 
 #include <errno.h>
@@ -56,10 +57,9 @@ static void write_check(struct json_writer *json, const struct muster_check *che
     json_writer_end_object(json);
 }
 
-int registration_write(struct buf *body, const struct muster_register_options *options, const char *session,
-                       struct err *err)
+/* 0, or -EINVAL: the program forgot something. */
+static int check(const struct muster_register_options *options, struct err *err)
 {
-    struct json_writer json;
     if (options->version != MUSTER_REGISTER_VERSION)
         return err_set(err, -EINVAL, "muster_register_options.version is %u; this library knows %d", options->version,
                        MUSTER_REGISTER_VERSION);
@@ -67,6 +67,25 @@ int registration_write(struct buf *body, const struct muster_register_options *o
         return err_set(err, -EINVAL, "an instance needs an address");
     if (options->check && !options->check->type)
         return err_set(err, -EINVAL, "a check has a type: \"tcp\", \"http\", \"grpc\" or \"ttl\"");
+    if (options->id && (!*options->id || strlen(options->id) > CLIENT_ID_MAX))
+        return err_set(err, -EINVAL, "id: expected a name of 1 to %d bytes, not %zu", CLIENT_ID_MAX,
+                       strlen(options->id));
+    if (options->n_metadata > 0 && !options->metadata)
+        return err_set(err, -EINVAL, "metadata: expected %zu pairs, not NULL", options->n_metadata);
+    for (size_t i = 0; i < options->n_metadata; i++) {
+        if (!options->metadata[i].name || !options->metadata[i].value)
+            return err_set(err, -EINVAL, "metadata: a pair without a %s", options->metadata[i].name ? "value" : "name");
+    }
+    return 0;
+}
+
+int registration_write(struct buf *body, const struct muster_register_options *options, const char *session,
+                       struct err *err)
+{
+    struct json_writer json;
+    int r = check(options, err);
+    if (r < 0)
+        return r;
     json_writer_init(&json, body);
     json_writer_begin_object(&json);
     write_text(&json, SLICE_LIT("address"), options->address);

@@ -40,6 +40,18 @@ static void request_free(struct muster_request *request)
     free(request);
 }
 
+void request_begin(struct muster_request *request)
+{
+    request->is_running = true;
+}
+
+void request_end(struct muster_request *request)
+{
+    request->is_running = false;
+    if (request->is_answered)
+        request_free(request);
+}
+
 void request_abandon(struct muster_request *request)
 {
     bool is_the_programs = !list_is_linked(&request->queue);
@@ -53,17 +65,17 @@ void request_abandon(struct muster_request *request)
 
 struct muster_server *muster_request_server(const struct muster_request *request)
 {
-    return request->server;
+    return request ? request->server : NULL;
 }
 
 const char *muster_request_method(const struct muster_request *request)
 {
-    return request->method;
+    return request ? request->method : "";
 }
 
 const char *muster_request_params(const struct muster_request *request)
 {
-    return request->params;
+    return request ? request->params : "";
 }
 
 /* `result` NULL: an error. */
@@ -71,16 +83,26 @@ static int answer(struct muster_request *request, const char *result, int64_t co
 {
     struct muster_client *client = request->client;
     client_lock(client);
-    int r = request->peer ? peer_answer(request->peer, result, code, message) : 0;
-    request_free(request);
+    int result_of_peer = MUSTER_OK;
+    if (request->is_answered)
+        result_of_peer = client_fail(client, MUSTER_BAD_OPTIONS, "the request is answered already");
+    else if (request->peer && peer_answer(request->peer, result, code, message) < 0)
+        result_of_peer = MUSTER_OUT_OF_MEMORY;
+    request->is_answered = true;
+    request->peer = NULL;
+    list_remove(&request->link);
+    if (!request->is_running)
+        request_free(request);
     client_unlock(client);
-    return r < 0 ? MUSTER_OUT_OF_MEMORY : MUSTER_OK;
+    return result_of_peer;
 }
 
 int muster_request_reply(struct muster_request *request, const char *result)
 {
     char *line = NULL;
-    int r = rpc_normalise(slice_from_str(result), request->result_bytes, &line, NULL);
+    if (!request)
+        return MUSTER_BAD_OPTIONS;
+    int r = rpc_normalise(slice_from_str(result ? result : ""), request->result_bytes, &line, NULL);
     if (r < 0) {
         bool is_bad = r != -ENOMEM;
         int result_of_fail = muster_request_fail(
@@ -94,5 +116,5 @@ int muster_request_reply(struct muster_request *request, const char *result)
 
 int muster_request_fail(struct muster_request *request, int64_t code, const char *message)
 {
-    return answer(request, NULL, code, message);
+    return request ? answer(request, NULL, code, message ? message : "") : MUSTER_BAD_OPTIONS;
 }

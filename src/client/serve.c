@@ -118,6 +118,8 @@ static void give_signals_back(struct muster_server *server, const sigset_t *befo
 
 void muster_server_stop(struct muster_server *server)
 {
+    if (!server)
+        return;
     client_lock(server->client);
     server->n_stops++;
     task_post(&server->signal, &server->client->driver); /* so that somebody looks */
@@ -281,12 +283,14 @@ static bool carry_out_one(struct muster_server *server)
         return false;
     struct muster_request *request = container_of(node, struct muster_request, queue);
     const struct muster_method *method = find_method(server->options, request->method);
+    request_begin(request);
     client_unlock(server->client);
     if (method)
         method->fn(server->options->ctx, request);
     else
         (void)muster_request_fail(request, RPC_UNKNOWN_METHOD, "there is no such method");
     client_lock(server->client);
+    request_end(request);
     return true;
 }
 
@@ -352,16 +356,35 @@ static int serve(struct muster_client *client, const struct muster_serve_options
     return run.result;
 }
 
+/* A muster_result. */
+static int check_options(struct muster_client *client, const struct muster_serve_options *options)
+{
+    if (options->version != MUSTER_SERVE_VERSION)
+        return client_fail(client, MUSTER_BAD_OPTIONS, "muster_serve_options.version is %u; this library knows %d",
+                           options->version, MUSTER_SERVE_VERSION);
+    if (options->n_methods > 0 && !options->methods)
+        return client_fail(client, MUSTER_BAD_OPTIONS, "methods: expected %zu, not NULL", options->n_methods);
+    for (size_t i = 0; i < options->n_methods; i++) {
+        const struct muster_method *method = &options->methods[i];
+        if (!method->name)
+            return client_fail(client, MUSTER_BAD_OPTIONS, "methods: number %zu has no name", i + 1);
+        if (!method->fn)
+            return client_fail(client, MUSTER_BAD_OPTIONS, "methods: \"%s\" has no fn", method->name);
+    }
+    return client_refuse_in_callback(client, "wait");
+}
+
 int muster_serve(struct muster_client *client, const struct muster_serve_options *options)
 {
+    if (client_misses(client, "options", options != NULL) ||
+        (options->service && client_misses_service(client, options->service)))
+        return MUSTER_BAD_OPTIONS;
     client_lock(client);
+    client_ref(client);
     client->error = client->options_error;
     int result = client->options_result;
-    if (options->version != MUSTER_SERVE_VERSION)
-        result = client_fail(client, MUSTER_BAD_OPTIONS, "muster_serve_options.version is %u; this library knows %d",
-                             options->version, MUSTER_SERVE_VERSION);
-    else if (client->driver.is_turning)
-        result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
+    if (result == MUSTER_OK)
+        result = check_options(client, options);
     bool had_thread = client->driver.has_thread;
     if (result == MUSTER_OK)
         result = muster_client_start(client);
@@ -371,22 +394,23 @@ int muster_serve(struct muster_client *client, const struct muster_serve_options
     client_unlock(client);
     if (was_started)
         muster_client_stop(client);
+    client_unref(client);
     return result;
 }
 
 const char *muster_server_address(const struct muster_server *server)
 {
-    return server->http.address;
+    return server ? server->http.address : NULL;
 }
 
 const char *muster_server_lines_address(const struct muster_server *server)
 {
-    return server->options->listen_lines ? server->lines.address : NULL;
+    return server && server->options->listen_lines ? server->lines.address : NULL;
 }
 
 struct muster_service *muster_server_need(const struct muster_server *server, const char *service)
 {
-    for (size_t i = 0; i < server->n_needs; i++) {
+    for (size_t i = 0; server && service && i < server->n_needs; i++) {
         if (strcmp(muster_service_name(server->needs[i]), service) == 0)
             return server->needs[i];
     }

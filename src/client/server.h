@@ -32,7 +32,7 @@ struct muster_server {
     struct muster_service **needs;
 };
 
-/* Outlives its connection, and the server: it is the program's until it is answered. */
+/* Outlives its connection, and the server: it is the program's until it is answered and its method has returned. */
 struct muster_request {
     struct list link;  /* in the server's requests */
     struct list queue; /* in its queue */
@@ -41,6 +41,8 @@ struct muster_request {
     struct peer *peer;            /* NULL: the connection has gone */
     char *method, *params;
     size_t result_bytes; /* of the longest result */
+    bool is_running;     /* its method */
+    bool is_answered;
 };
 
 /* Takes a connection. 0 or -ENOMEM: it is closed. */
@@ -57,5 +59,8 @@ int peer_answer(struct peer *peer, const char *result, int64_t code, const char 
 
 /* Of a peer whose session has one; put in the queue. NULL: out of memory. */
 struct muster_request *request_new(struct muster_server *server, struct peer *peer, const struct rpc_request *call);
+/* Its method begins, and has returned. */
+void request_begin(struct muster_request *request);
+void request_end(struct muster_request *request);
 /* The server ends before the request is answered. */
 void request_abandon(struct muster_request *request);

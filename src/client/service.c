@@ -12,11 +12,6 @@
 
 #define STATIC_INSTANCES_MAX 4096
 
-static bool is_name(const char *service)
-{
-    return service && *service && strlen(service) <= 255;
-}
-
 static int follow_new_service(struct muster_client *client, const char *name, struct cache **ret_cache)
 {
     if (!client->follow)
@@ -34,8 +29,6 @@ static int follow_service(struct muster_client *client, const char *name, struct
     client->error = client->options_error;
     if (client->options_result != MUSTER_OK)
         return client->options_result;
-    if (!is_name(name))
-        return client_fail(client, MUSTER_BAD_OPTIONS, "a service has a name of 1 to 255 bytes");
     struct cache *cache = client->follow ? follow_find(client->follow, name) : NULL;
     if (!cache && follow_new_service(client, name, &cache) != MUSTER_OK)
         return client_fail_memory(client);
@@ -51,7 +44,11 @@ static int follow_service(struct muster_client *client, const char *name, struct
 
 int muster_follow(struct muster_client *client, const char *service, struct muster_service **ret_service)
 {
+    if (client_misses(client, "ret_service", ret_service != NULL))
+        return MUSTER_BAD_OPTIONS;
     *ret_service = NULL;
+    if (client_misses_service(client, service))
+        return MUSTER_BAD_OPTIONS;
     client_lock(client);
     int result = follow_service(client, service, ret_service);
     client_unlock(client);
@@ -81,10 +78,10 @@ static int add_static(struct muster_client *client, struct cache *cache, struct 
     return r < 0 ? client_fail_memory(client) : MUSTER_OK;
 }
 
-static int make_static(struct muster_client *client, const char *name, const char *addresses, struct cache *cache,
+static int make_static(struct muster_client *client, const char *addresses, struct cache *cache,
                        struct muster_service **ret_service)
 {
-    int result = is_name(name) ? MUSTER_OK : client_fail(client, MUSTER_BAD_OPTIONS, "a service has a name");
+    int result = MUSTER_OK;
     struct slice rest = slice_from_str(addresses);
     while (result == MUSTER_OK && !slice_is_empty(rest)) {
         struct slice item;
@@ -102,13 +99,17 @@ static int make_static(struct muster_client *client, const char *name, const cha
 int muster_service_static(struct muster_client *client, const char *service, const char *addresses,
                           struct muster_service **ret_service)
 {
+    if (client_misses(client, "ret_service", ret_service != NULL))
+        return MUSTER_BAD_OPTIONS;
     *ret_service = NULL;
+    if (client_misses_service(client, service) || client_misses(client, "addresses", addresses != NULL))
+        return MUSTER_BAD_OPTIONS;
     client_lock(client);
     client->error.text[0] = '\0';
-    struct cache *cache = cache_new(service ? service : "");
+    struct cache *cache = cache_new(service);
     if (cache)
         cache->is_static = cache->is_known = true;
-    int result = cache ? make_static(client, service, addresses, cache, ret_service) : client_fail_memory(client);
+    int result = cache ? make_static(client, addresses, cache, ret_service) : client_fail_memory(client);
     if (result != MUSTER_OK)
         cache_free(cache);
     client_unlock(client);
@@ -119,6 +120,8 @@ int muster_service_static(struct muster_client *client, const char *service, con
 
 int64_t muster_service_age_ms(struct muster_service *service)
 {
+    if (!service)
+        return -1;
     struct muster_client *client = service->client;
     client_lock(client);
     nsec_t confirmed_ns = service->cache->is_static ? 0 : follow_confirmed_ns(client->follow);
@@ -128,24 +131,32 @@ int64_t muster_service_age_ms(struct muster_service *service)
     return is_static ? 0 : is_known ? (time_now() - confirmed_ns) / NSEC_PER_MSEC : -1;
 }
 
-int muster_service_wait(struct muster_service *service, unsigned min, unsigned timeout_ms)
+/* MUSTER_OK: it goes on. */
+static int look_at_wait(const struct muster_service *service, unsigned min, nsec_t deadline_ns)
 {
     struct muster_client *client = service->client;
-    const struct cache *cache = service->cache;
+    if (service->is_freed)
+        return client_fail(client, MUSTER_STOPPED, "the service was freed meanwhile");
+    if (time_now() >= deadline_ns)
+        return client_fail(client, MUSTER_TIMED_OUT, "\"%s\" has %u instances that are offered, not %u",
+                           service->cache->name, service->cache->n_offered, min);
+    return client_refuse_in_callback(client, "wait");
+}
+
+int muster_service_wait(struct muster_service *service, unsigned min, unsigned timeout_ms)
+{
+    if (!service)
+        return MUSTER_BAD_OPTIONS;
     nsec_t deadline_ns = time_now() + timeout_ms * NSEC_PER_MSEC;
+    struct muster_client *client = cache_begin_waiting(service);
     int result = MUSTER_OK;
-    client_lock(client);
-    client->error.text[0] = '\0';
-    while (result == MUSTER_OK && (!cache->is_known || cache->n_offered < min)) {
-        if (client->driver.is_turning)
-            result = client_fail(client, MUSTER_IN_CALLBACK, "a callback cannot wait");
-        else if (time_now() >= deadline_ns)
-            result = client_fail(client, MUSTER_TIMED_OUT, "\"%s\" has %u instances that are offered, not %u",
-                                 cache->name, cache->n_offered, min);
-        else
-            (void)driver_wait(&client->driver, deadline_ns);
+    while (service->is_freed || !service->cache->is_known || service->cache->n_offered < min) {
+        result = look_at_wait(service, min, deadline_ns);
+        if (result != MUSTER_OK)
+            break;
+        (void)driver_wait(&client->driver, deadline_ns);
     }
-    client_unlock(client);
+    cache_end_waiting(service);
     return result;
 }
 
@@ -200,13 +211,17 @@ static size_t choose(struct muster_client *client, struct cache *cache, const st
 int muster_service_select(struct muster_service *service, enum muster_policy policy,
                           const struct muster_instance **ret_instance)
 {
+    if (!service || client_misses(service->client, "ret_instance", ret_instance != NULL))
+        return MUSTER_BAD_OPTIONS;
     struct muster_client *client = service->client;
     int result = MUSTER_OK;
     *ret_instance = NULL;
     client_lock(client);
     client->error.text[0] = '\0';
     const struct muster_instances *candidates = cache_candidates(service->cache);
-    if (!candidates) {
+    if ((unsigned)policy > MUSTER_LEAST) {
+        result = client_fail(client, MUSTER_BAD_OPTIONS, "policy: %d is none of enum muster_policy", (int)policy);
+    } else if (!candidates) {
         result = client_fail_memory(client);
     } else if (candidates->n == 0) {
         result = client_fail(client, MUSTER_NOT_FOUND, "\"%s\" has no instance that may be used", service->cache->name);

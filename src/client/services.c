@@ -94,6 +94,8 @@ static int take_pages(struct muster_client *client, const char *prefix, struct s
 
 int muster_list_services(struct muster_client *client, const char *prefix, struct muster_services **ret_services)
 {
+    if (client_misses(client, "ret_services", ret_services != NULL))
+        return MUSTER_BAD_OPTIONS;
     *ret_services = NULL;
     client_lock(client);
     struct services *services = calloc(1, sizeof(*services));
@@ -140,7 +142,11 @@ int muster_show(struct muster_client *client, const char *service, const char *a
 {
     CLEANUP(buf_deinit) struct buf path = {0};
     json_t *tree = NULL;
+    if (client_misses(client, "ret_instances", ret_instances != NULL))
+        return MUSTER_BAD_OPTIONS;
     *ret_instances = NULL;
+    if (client_misses_service(client, service))
+        return MUSTER_BAD_OPTIONS;
     buf_append_str(&path, "/api/v1/services/");
     client_append_escaped(&path, slice_from_str(service));
     if (at) {

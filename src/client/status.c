@@ -158,6 +158,8 @@ int muster_get_status(struct muster_client *client, struct muster_status **ret_s
     struct buf body = {.limit = ANSWER_BYTES_MAX};
     struct status *status = NULL;
     unsigned http_status = 0;
+    if (client_misses(client, "ret_status", ret_status != NULL))
+        return MUSTER_BAD_OPTIONS;
     *ret_status = NULL;
     client_lock(client);
     struct ask_question question = client_question(client, "GET", "/api/v1/status");

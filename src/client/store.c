@@ -51,6 +51,8 @@ int muster_store_snapshot(struct muster_client *client, muster_piece_fn fn, void
 {
     struct copying copying = {.fn = fn, .ctx = ctx};
     unsigned status = 0;
+    if (client_misses(client, "fn", fn != NULL))
+        return MUSTER_BAD_OPTIONS;
     client_lock(client);
     struct ask_question question = client_question(client, "GET", "/api/v1/store/snapshot");
     question.on_body = take_piece;
@@ -93,6 +95,8 @@ int muster_store_compact(struct muster_client *client, int64_t revision, int64_t
     char path[96] = "/api/v1/store/compaction";
     json_t *tree = NULL;
     int64_t compacted = 0;
+    if (!client)
+        return MUSTER_BAD_OPTIONS;
     if (revision != 0)
         (void)snprintf(path, sizeof(path), "/api/v1/store/compaction?revision=%" PRId64, revision);
     client_lock(client);
@@ -194,6 +198,8 @@ static int ask_why_of(struct muster_client *client, const char *parameter, struc
                       struct muster_why **ret_why)
 {
     CLEANUP(buf_deinit) struct buf path = {0};
+    if (client_misses(client, "ret_why", ret_why != NULL))
+        return MUSTER_BAD_OPTIONS;
     *ret_why = NULL;
     buf_append_str(&path, "/api/v1/store/why?");
     buf_append_str(&path, parameter);
@@ -207,10 +213,14 @@ static int ask_why_of(struct muster_client *client, const char *parameter, struc
 
 int muster_store_why_key(struct muster_client *client, const void *key, size_t key_len, struct muster_why **ret_why)
 {
+    if (client_misses(client, "key", key || key_len == 0))
+        return MUSTER_BAD_OPTIONS;
     return ask_why_of(client, "key=", slice_from(key, key_len), ret_why);
 }
 
 int muster_store_why_lease(struct muster_client *client, const char *lease, struct muster_why **ret_why)
 {
+    if (client_misses(client, "lease", lease != NULL))
+        return MUSTER_BAD_OPTIONS;
     return ask_why_of(client, "lease=", slice_from_str(lease), ret_why);
 }
