@@ -25,7 +25,7 @@ static int parse_unix(struct slice path, struct address *ret_address, struct err
 {
     struct sockaddr_un room;
     if (slice_is_empty(path) || (path.ptr[0] != '/' && path.ptr[0] != '@'))
-        return err_set(err, -EINVAL, "expected unix:/PATH with an absolute path");
+        return err_set(err, -EINVAL, "expected an absolute path behind the scheme");
     if (path.len >= sizeof(room.sun_path))
         return err_set(err, -EINVAL, "the path of a Unix socket has at most %zu bytes", sizeof(room.sun_path) - 1);
     copy_text(ret_address->host, path);
@@ -77,23 +77,25 @@ static int parse_tcp(struct slice text, struct address *ret_address, struct err 
     return 0;
 }
 
+int address_parse_place(struct slice text, enum address_scheme scheme, struct address *ret_address, struct err *err)
+{
+    struct address address = {.scheme = scheme};
+    int r = scheme == ADDRESS_UNIX ? parse_unix(text, &address, err) : parse_tcp(text, &address, err);
+    if (r == 0)
+        *ret_address = address;
+    return r;
+}
+
 int address_parse(struct slice text, struct address *ret_address, struct err *err)
 {
     struct slice rest = slice_trim(text);
-    struct address address = {.scheme = ADDRESS_HTTP};
-    int r;
-    if (take_prefix(&rest, "unix:")) {
-        address.scheme = ADDRESS_UNIX;
-        r = parse_unix(rest, &address, err);
-    } else {
-        if (take_prefix(&rest, "https://"))
-            address.scheme = ADDRESS_HTTPS;
-        else
-            (void)take_prefix(&rest, "http://");
-        r = parse_tcp(rest, &address, err);
-    }
-    if (r < 0)
-        return err_wrap(err, r, "address \"%.*s\"", SLICE_ARG(text));
-    *ret_address = address;
-    return 0;
+    enum address_scheme scheme = ADDRESS_HTTP;
+    if (take_prefix(&rest, "unix:"))
+        scheme = ADDRESS_UNIX;
+    else if (take_prefix(&rest, "https://"))
+        scheme = ADDRESS_HTTPS;
+    else
+        (void)take_prefix(&rest, "http://");
+    int r = address_parse_place(rest, scheme, ret_address, err);
+    return r < 0 ? err_wrap(err, r, "address \"%.*s\"", SLICE_ARG(text)) : 0;
 }

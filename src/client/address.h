@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-enum address_scheme { ADDRESS_HTTP, ADDRESS_HTTPS, ADDRESS_UNIX };
+enum address_scheme { ADDRESS_HTTP, ADDRESS_HTTPS, ADDRESS_TCP, ADDRESS_UNIX };
 
 #define ADDRESS_HOST_MAX 256
 
@@ -22,3 +22,6 @@ struct address {
  * IPv6 address stands in brackets, one '/' may end it. 0, or -EINVAL with the reason in err.
  */
 int address_parse(struct slice text, struct address *ret_address, struct err *err);
+
+/* The same of what stands behind a scheme, "HOST[:PORT]" or "/PATH"; the words do not repeat it. */
+int address_parse_place(struct slice text, enum address_scheme scheme, struct address *ret_address, struct err *err);

@@ -20,11 +20,13 @@
 void ask_format_address(const struct address *address, char ret_text[ASK_ADDRESS_MAX])
 {
     bool is_v6 = strchr(address->host, ':') != NULL;
+    static const char *const schemes[] = {
+        [ADDRESS_HTTP] = "http://", [ADDRESS_HTTPS] = "https://", [ADDRESS_TCP] = "tcp@", [ADDRESS_UNIX] = "unix:"};
     if (address->scheme == ADDRESS_UNIX)
         snprintf(ret_text, ASK_ADDRESS_MAX, "unix:%s", address->host);
     else
-        snprintf(ret_text, ASK_ADDRESS_MAX, "%s://%s%s%s:%s", address->scheme == ADDRESS_HTTPS ? "https" : "http",
-                 is_v6 ? "[" : "", address->host, is_v6 ? "]" : "", address->port);
+        snprintf(ret_text, ASK_ADDRESS_MAX, "%s%s%s%s:%s", schemes[address->scheme], is_v6 ? "[" : "", address->host,
+                 is_v6 ? "]" : "", address->port);
 }
 
 static void forget(struct ask *ask)

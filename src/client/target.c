@@ -31,25 +31,24 @@ int target_parse(struct slice text, struct target *ret_target, struct err *err)
 {
     struct target target = {.port = 0};
     struct slice rest = text;
-    char spelt[ADDRESS_HOST_MAX + 32];
     if (!take_protocol(&rest, target.protocol) || rest.len == 0 || rest.len > ADDRESS_HOST_MAX)
         return err_set(err, -EINVAL, "address \"%.*s\": expected SCHEME@HOST:PORT, HOST:PORT or unix@/PATH",
                        SLICE_ARG(text));
     bool is_unix = strcmp(target.protocol, "unix") == 0, is_https = strcmp(target.protocol, "https") == 0;
+    bool is_line = strcmp(target.protocol, "tcp") == 0 && rest.ptr != text.ptr; /* HOST:PORT alone may be HTTP */
     if (!is_unix) /* what follows the port is the instance's own business */
         rest.len = slice_find(rest, '/');
     size_t bracket = slice_find(rest, ']');
     if (!is_unix && slice_find(slice_skip(rest, bracket < rest.len ? bracket : 0), ':') ==
                         rest.len - (bracket < rest.len ? bracket : 0))
         return err_set(err, -EINVAL, "address \"%.*s\": expected a port after the host", SLICE_ARG(text));
-    (void)snprintf(spelt, sizeof(spelt), "%s%.*s",
-                   is_unix    ? "unix:"
-                   : is_https ? "https://"
-                              : "http://",
-                   SLICE_ARG(rest));
-    int r = address_parse(slice_from_str(spelt), &target.address, err);
+    enum address_scheme scheme = is_unix    ? ADDRESS_UNIX
+                                 : is_https ? ADDRESS_HTTPS
+                                 : is_line  ? ADDRESS_TCP
+                                            : ADDRESS_HTTP;
+    int r = address_parse_place(rest, scheme, &target.address, err);
     if (r < 0)
-        return r;
+        return err_wrap(err, r, "address \"%.*s\"", SLICE_ARG(text));
     if (!is_unix) {
         memcpy(target.host, target.address.host, sizeof(target.host));
         target.port = (unsigned)strtoul(target.address.port, NULL, 10);

@@ -53,8 +53,8 @@ static const struct {
     {"host:0", "expected a port from 1 to 65535 after the host"},
     {"host:65536", "expected a port from 1 to 65535 after the host"},
     {"host:000001", "expected a port from 1 to 65535 after the host"},
-    {"unix:", "expected unix:/PATH with an absolute path"},
-    {"unix:muster.sock", "expected unix:/PATH with an absolute path"},
+    {"unix:", "expected an absolute path behind the scheme"},
+    {"unix:muster.sock", "expected an absolute path behind the scheme"},
 };
 
 static void what_is_wrong_is_told(void)

@@ -218,6 +218,23 @@ static void who_was_lost_in_the_middle_is_passed_over_only_if_told(void)
     expect_int(n_ok, 6);
 }
 
+static void who_takes_no_connection_is_named_as_listed(void)
+{
+    static const char *const schemes[] = {"tcp@", "http@", ""}, *const named[] = {"tcp@", "http://", "http://"};
+    int nobody_fd;
+    const unsigned port = listen_somewhere(&nobody_fd); /* bound, and nobody listens */
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        struct muster_reply *reply;
+        char expected[128];
+        struct near_end near_end = near_end_start(schemes[i], &port, 1);
+        expect_int(muster_call(near_end.service, "sum", NULL, NULL, &reply), MUSTER_UNREACHABLE);
+        snprintf(expected, sizeof(expected), "%s127.0.0.1:%u: cannot connect: Connection refused", named[i], port);
+        expect_str(muster_error(near_end.client), expected);
+        near_end_stop(near_end);
+    }
+    close(nobody_fd);
+}
+
 static void a_call_has_a_deadline(void)
 {
     struct far_end far;
@@ -423,6 +440,7 @@ static const struct test_case cases[] = {
     {"each reply has its result", each_reply_has_its_result},
     {"who takes no connection is passed over", who_takes_no_connection_is_passed_over},
     {"who was lost in the middle is passed over only if told", who_was_lost_in_the_middle_is_passed_over_only_if_told},
+    {"who takes no connection is named as listed", who_takes_no_connection_is_named_as_listed},
     {"a call has a deadline", a_call_has_a_deadline},
     {"a long reply is not taken", a_long_reply_is_not_taken},
     {"what is wrong with a question is told", what_is_wrong_with_a_question_is_told},

@@ -39,9 +39,20 @@ static void others_are_told(void)
     }
 }
 
+static void what_is_wrong_is_told_of_the_whole_address(void)
+{
+    struct target target;
+    struct err err = {""};
+    expect_int(target_parse(SLICE_LIT("tcp@host:99999"), &target, &err), -EINVAL);
+    expect_str(err.text, "address \"tcp@host:99999\": expected a port from 1 to 65535 after the host");
+    expect_int(target_parse(SLICE_LIT("unix@relative"), &target, &err), -EINVAL);
+    expect_str(err.text, "address \"unix@relative\": expected an absolute path behind the scheme");
+}
+
 static const struct test_case cases[] = {
     {"all forms are known", all_forms_are_known},
     {"others are told", others_are_told},
+    {"what is wrong is told of the whole address", what_is_wrong_is_told_of_the_whole_address},
 };
 
 int main(int argc, char **argv)
