@@ -42,14 +42,15 @@ static struct outcome run(struct slice bytes, size_t piece)
                 hash(&outcome, trailers.items[i].name);
                 hash(&outcome, trailers.items[i].value);
             }
-        } else if (outcome.last == HTTP1_BODY_MORE) {
-            if (n_there == bytes.len)
-                break;
-            n_there += piece < bytes.len - n_there ? piece : bytes.len - n_there;
         }
         if (outcome.last == HTTP1_BODY_DATA && consumed == 0)
             abort();
         outcome.consumed += outcome.last == HTTP1_BODY_BAD ? 0 : consumed;
+        if (outcome.last == HTTP1_BODY_MORE) {
+            if (n_there == bytes.len)
+                break;
+            n_there += piece < bytes.len - n_there ? piece : bytes.len - n_there;
+        }
     }
     return outcome;
 }
