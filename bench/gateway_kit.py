@@ -135,10 +135,20 @@ def wait_for_answer(server):
         time.sleep(0.02)
 
 
+def address(instance):
+    """Of a port, or of what is an address already."""
+    return instance if isinstance(instance, str) else f"127.0.0.1:{instance}"
+
+
+def spread(ports, n):
+    """So many addresses that lead to these ports, as gateway_load registers them: all of 127/8 leads here."""
+    return [f"127.{16 + i // 62500}.{i // 250 % 250}.{i % 250 + 1}:{ports[i % len(ports)]}" for i in range(n)]
+
+
 def nginx(folder, instances, options="", location="", name="nginx"):
     port = free_port()
     with open(f"{folder}/{name}.conf", "w") as conf:
-        servers = " ".join(f"server 127.0.0.1:{instance};" for instance in instances)
+        servers = " ".join(f"server {address(instance)};" for instance in instances)
         conf.write(NGINX.format(folder=folder, port=port, servers=servers, options=options, location=location))
     return Server(name, [need("nginx"), "-e", "stderr", "-c", f"{folder}/{name}.conf"], port)
 
@@ -146,7 +156,7 @@ def nginx(folder, instances, options="", location="", name="nginx"):
 def haproxy(folder, instances, options="", server_options="", balance="roundrobin", name="haproxy"):
     port = free_port()
     with open(f"{folder}/{name}.cfg", "w") as conf:
-        servers = "\n    ".join(f"server i{i} 127.0.0.1:{instance}" for i, instance in enumerate(instances))
+        servers = "\n    ".join(f"server i{i} {address(instance)}" for i, instance in enumerate(instances))
         conf.write(HAPROXY.format(port=port, servers=servers, options=options, server_options=server_options,
                                   balance=balance))
     return Server(name, [need("haproxy"), "-db", "-q", "-f", f"{folder}/{name}.cfg"], port)
