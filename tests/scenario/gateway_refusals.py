@@ -333,7 +333,7 @@ def bytes_on_an_idle_connection(gateway):
 
 def forged_forwarding(gateway):
     names = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix",
-             "Forwarded", "X-Real-IP"]
+             "X-Forwarded-User", "Forwarded", "X-Real-IP"]
     with Instance(gateway) as instance:
         forged = "".join(f"{name}: evil\r\n" for name in names)
         gateway.ask(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n{forged}\r\n")

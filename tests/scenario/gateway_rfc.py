@@ -114,6 +114,18 @@ def loops(gateway):
     tap.expect(gateway.ask(f"GET /loop/ HTTP/1.1\r\n{HOST}\r\n").status, 508)
 
 
+def max_forwards(gateway):
+    for method in "OPTIONS", "TRACE":
+        _, request = passed_on(gateway, f"{method} /P HTTP/1.1", "Max-Forwards: 5\r\n")
+        tap.expect(request.one("max-forwards"), "4")
+        with Instance(gateway) as instance:
+            answer = gateway.ask(f"{method} {instance.path} HTTP/1.1\r\n{HOST}Max-Forwards: 0\r\n\r\n")
+            tap.expect((answer.status < 500, instance.seen()), (True, []))
+    _, request = passed_on(gateway, "OPTIONS /P HTTP/1.1")
+    tap.expect(request.has("max-forwards"), False)
+    _, request = passed_on(gateway, "GET /P HTTP/1.1", "Max-Forwards: 0\r\n")
+    tap.expect(request.one("max-forwards"), "0")
+
 
 def framing_of_answers(gateway):
     chunked = "Transfer-Encoding: chunked\r\n"
@@ -421,6 +433,7 @@ CASES = [
     ("9110 10.1.4: of TE only trailers is passed on", te_without_trailers),
     ("9110 7.6.3: Via", via),
     ("9110 7.6.3: a loop ends with 508", loops),
+    ("9110 7.6.2: Max-Forwards", max_forwards),
     ("9112 6.1, 6.3: answers with bad framing become 502", framing_of_answers),
     ("9112 6.1: an HTTP/1.0 client gets no chunks", chunked_to_old_clients),
     ("9112 6.3: an answer until the end of the connection", until_the_end_of_the_connection),

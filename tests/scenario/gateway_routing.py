@@ -3,12 +3,13 @@
 # variants: release asan
 """Where requests go: by routes, by names of services, to a default; in turn, with their instance, to nobody."""
 
+import signal
 import socket
 import sys
 
 from api_lib import call, instance_path, register
 from gateway_lib import Client, Gateway, Instance
-from lib import SECONDS, tap, wait_for
+from lib import SECONDS, folder, tap, wait_for
 
 
 def status(gateway, path, host="a", method="GET", fields=""):
@@ -157,11 +158,30 @@ def odd_addresses():
             wait_for(lambda i=i: status(gateway, f"/odd{i}/"), 503)
 
 
+def changed_routes():
+    with folder() as name:
+        path = name / "muster.yaml"
+        path.write_text("gateway:\n  routes: [/one/ service=here]\n")
+        with Gateway("--config", str(path)) as gateway, Instance(gateway, service="here"), gateway.dial() as client:
+            tap.expect((status(gateway, "/one/x"), status(gateway, "/two/x")), (200, 404))
+            client.send("GET /here/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            tap.expect(client.answer().status, 200)
+            path.write_text("gateway:\n  routes: [/two/ service=here]\n")
+            gateway.signal(signal.SIGHUP)
+            wait_for(lambda: (status(gateway, "/one/x"), status(gateway, "/two/x")), (404, 200))
+            path.write_text("gateway:\n  routes: [/three service=]\n")
+            gateway.signal(signal.SIGHUP)
+            gateway.wait_for_log("gateway.routes")
+            tap.expect((status(gateway, "/one/x"), status(gateway, "/two/x")), (404, 200))
+            client.send("GET /here/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            tap.expect(client.answer().status, 200)
+
 
 CASES = [
     ("by the first element of the path", by_name),
     ("by routes of the configuration", by_routes),
     ("by routes of a service's metadata", routes_from_metadata),
+    ("routes change on SIGHUP, bad ones do not; connections stay", changed_routes),
     ("the plain proxy: a default service, each instance in turn", plain_proxy),
     ("a default service that nobody ever was in", empty_default_service),
     ("a client stays with its instance", sticky_clients),
