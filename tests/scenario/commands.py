@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 from lib import BINARY, SECONDS, Muster, environment, run, tap, wait_for
 
@@ -22,6 +23,23 @@ print("up", flush=True)
 sys.stdin.readline()
 sys.exit(7)
 """
+
+
+# Starts one that outlives its parent, which listens; ends when it reads a line.
+WITH_AN_ORPHAN = """
+import subprocess, sys
+subprocess.Popen(["sh", "-c", '"$@" & ', "sh", sys.executable, "-c", sys.argv[2], sys.argv[1]], stdin=subprocess.PIPE)
+sys.stdin.readline()
+"""
+ORPHAN = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+listener.accept()[0].recv(1)
+listener.accept()[0].recv(1)
+"""
+
+# Listens when it reads a line.
+LATE = "import sys; sys.stdin.readline()" + PROGRAM
 
 
 class Servers:
@@ -54,9 +72,9 @@ class Servers:
     def kinds(self, which):
         return [item["what"] for item in self.json("history", which)["entries"]]
 
-    def run_program(self, port, *words):
-        return self.start("run", "--name", "web", "--port", str(port), *words, "--", sys.executable, "-c", PROGRAM,
-                          str(port), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def run_program(self, port, *words, program=PROGRAM):
+        return self.start("run", "--name", "web", "--port", str(port), *words, "--", sys.executable, "-c", program,
+                          str(port), ORPHAN, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def free_port():
@@ -250,6 +268,69 @@ def a_command_that_is_not_there():
         tap.expect((done.code, "/nonexistent" in done.err), (127, True))
 
 
+def run_waits_for_the_port_of_its_own_program():
+    with Muster() as muster:
+        servers = Servers(muster)
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            place = f"127.0.0.1:{port}"
+            program = servers.run_program(port, program=LATE)
+            tap.expect(program.stderr.readline(),
+                       f"muster run: waiting: at {place} another program takes connections (--any-listener: register "
+                       "it)\n")
+            tap.expect(servers.ids("web") or [], [])
+            knowing = servers.run_program(port, "--id", "knowing", "--any-listener", program=LATE)
+            wait_for(lambda: servers.offered("web"), ["knowing"])
+            knowing.send_signal(signal.SIGKILL)
+            end(knowing)
+            wait_for(lambda: servers.ids("web") or [], [])
+        wait_for(program.stderr.readline, f"muster run: waiting: the program takes no connections at {place} yet\n")
+        program.stdin.write("listen\n")
+        program.stdin.flush()
+        wait_for(lambda: servers.offered("web"), [place])
+        program.send_signal(signal.SIGTERM)
+        tap.expect(end(program), 9)
+
+
+def run_knows_what_its_program_has_started():
+    with Muster() as muster:
+        servers = Servers(muster)
+        port = free_port()
+        program = servers.run_program(port, program=WITH_AN_ORPHAN)
+        wait_for(lambda: servers.offered("web"), [f"127.0.0.1:{port}"])
+        program.stdin.write("end\n")
+        program.stdin.flush()
+        tap.expect(end(program), 0)
+        socket.create_connection(("127.0.0.1", port)).close()  # the orphan ends
+
+
+def run_says_what_it_waits_for():
+    with Muster() as muster:
+        servers = Servers(muster)
+        program = servers.run_program(free_port(), "--needs", "db")
+        tap.expect(program.stderr.readline(),
+                   "muster run: waiting for db: it has no instance that may be used\n")
+        program.send_signal(signal.SIGTERM)
+        tap.expect(end(program), 128 + signal.SIGTERM)
+        done = servers.run("run", "--name", "web", "--port", "80", "--host", "no.such.invalid", "--", "true")
+        tap.expect((done.code, "--host \"no.such.invalid\": " in done.err), (2, True))
+
+
+def a_registry_that_stopped_holds_up_no_signal():
+    with Muster() as muster:
+        servers = Servers(muster)
+        port = free_port()
+        program = servers.run_program(port)
+        wait_for(lambda: servers.offered("web"), [f"127.0.0.1:{port}"])
+        muster.freeze()
+        began = time.monotonic()
+        program.send_signal(signal.SIGTERM)
+        tap.expect(end(program), 9)
+        tap.expect(time.monotonic() - began < 4, True)  # a request that waits takes 5 s
+        muster.signal(signal.SIGCONT)
+        wait_for(lambda: servers.ids("web") or [], [])
+
+
 def what_is_held_survives_the_registry():
     with Muster() as muster:
         servers = Servers(muster)
@@ -297,6 +378,10 @@ CASES = [
     ("run registers what listens and passes its exit code on", run_registers_what_listens_and_passes_its_code_on),
     ("run drains on SIGTERM", run_drains_on_sigterm),
     ("run leaves the drains of others as they are", run_leaves_the_drains_of_others),
+    ("run waits for the port of its own program", run_waits_for_the_port_of_its_own_program),
+    ("run knows what its program has started", run_knows_what_its_program_has_started),
+    ("run says what it waits for", run_says_what_it_waits_for),
+    ("a registry that stopped holds up no signal", a_registry_that_stopped_holds_up_no_signal),
     ("etcd#11746: the end of a program is seen at once", the_end_of_a_program_is_seen_at_once),
     ("a command that is not there is exit code 127", a_command_that_is_not_there),
     ("etcd#10821: what is held survives the registry", what_is_held_survives_the_registry),
