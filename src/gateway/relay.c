@@ -469,38 +469,36 @@ static int set_sticky(struct relay *relay, const struct http_request *request, s
     return 0;
 }
 
-/* Where its target begins with the path, whichever form it came in. */
-static struct slice origin_form(const struct http_request *request, struct slice target)
+/* What a route with `strip` has taken off the path; "": nothing. */
+static struct slice stripped_prefix(const struct http_request *request, const struct route_match *match)
 {
-    if (target.len > 0 && (target.ptr[0] == '/' || request->path.len == 0))
-        return target;
-    if (slice_equal_str(request->path, "*"))
-        return request->path;
-    return request->query.ptr
-               ? slice_from(request->path.ptr, (size_t)(request->query.ptr + request->query.len - request->path.ptr))
-               : request->path;
+    struct slice path = request->path;
+    if (match->needs_slash)
+        return path;
+    bool is_inside = match->target.ptr > path.ptr && match->target.ptr < path.ptr + path.len;
+    return is_inside ? slice_from(path.ptr, (size_t)(match->target.ptr - path.ptr)) : (struct slice){0};
 }
 
 static int write_head(struct relay *relay, const struct http_request *request, const struct plan *plan,
-                      struct slice target)
+                      const struct route_match *match)
 {
     struct gateway_worker *worker = relay->worker;
     struct forward forward;
-    target = origin_form(request, target);
+    struct buf slashed CLEANUP(buf_deinit) = {0};
+    if (match->needs_slash && (buf_append_char(&slashed, '/') < 0 || buf_append(&slashed, match->target) < 0))
+        return -ENOMEM;
     const struct forward_terms terms = {
         .settings = &plan->settings,
         .name = worker->name,
         .peer = exchange_peer(relay->exchange),
         .is_tls = stream_is_tls(exchange_stream(relay->exchange)),
-        .stripped_prefix = target.ptr > request->path.ptr && target.ptr < request->path.ptr + request->path.len
-                               ? slice_from(request->path.ptr, (size_t)(target.ptr - request->path.ptr))
-                               : (struct slice){0},
+        .stripped_prefix = stripped_prefix(request, match),
         .random = {random_u64(&worker->random), random_u64(&worker->random), random_u64(&worker->random)},
     };
     forward_request(request, &terms, &forward, &relay->id);
     const struct client_request sent = {
         .method = request->method_text,
-        .target = target,
+        .target = match->needs_slash ? buf_slice(&slashed) : match->target,
         .authority = request->authority.len > 0 ? request->authority : SLICE_LIT("localhost"),
         .carry = &forward.carry,
         .headers = forward.headers,
@@ -610,7 +608,7 @@ static enum cause prepare(struct relay *relay, const struct http_request *reques
     if (relay->body_bytes_max > 0 && request->framing == HTTP_BODY_LENGTH &&
         request->content_length > relay->body_bytes_max)
         return CAUSE_BODY_TOO_LARGE;
-    if (set_sticky(relay, request, match.policy.sticky) < 0 || write_head(relay, request, plan, match.target) < 0)
+    if (set_sticky(relay, request, match.policy.sticky) < 0 || write_head(relay, request, plan, &match) < 0)
         return CAUSE_INTERNAL;
     return CAUSE_NONE;
 }

@@ -32,6 +32,7 @@ def by_routes():
             Instance(gateway, service="web") as web, Instance(gateway, service="admin") as admin:
         for path, host, instance, target in [
             ("/v1/a%20b?q", "API.example.com:80", orders, "/a%20b?q"),
+            ("/v1", "api.example.com", orders, "/"),
             ("/v12", "api.example.com", web, "/v12"),
             ("/x", "a.b.example.com", web, "/x"),
         ]:
