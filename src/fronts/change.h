@@ -34,7 +34,7 @@ struct change {
 
 /*
  * Takes the exchange's app and state. `protocol` begins the actor's name: "srpc 10.0.0.7:51334", or "… as alice" where
- * a certificate or a token says who it is. access: NULL after on_request; then a token says nothing.
+ * a certificate or a token says who it is. In on_request, where the token is still there.
  */
 struct change *change_new(struct curator *curator, struct exchange *exchange, const struct access *access,
                           const char *protocol, change_answer_fn answer);

@@ -73,6 +73,10 @@ def nothing_is_shown_or_changed_without_leave():
         tap.expect((mine.status, gone.status), (201, 200))
         actor = actor_of("mine", lambda query: call(muster, "GET", query, headers=root).json)
         tap.expect((actor.split(" ")[0], actor.split(" as ")[1]), ("rest", "alice"))
+        posted = call(muster, "POST", "/services", {"Name": "posted", "Addr": "127.0.0.1:1"}, root)
+        tap.expect(posted.status, 200)
+        actor = actor_of("posted", lambda query: call(muster, "GET", query, headers=root).json)
+        tap.expect((actor.split(" ")[0], actor.split(" as ")[1]), ("hub", "root"))
         tap.expect(call(muster, "GET", "/api/v1/graph", headers=root).status, 200)
         tap.expect(call(muster, "DELETE", instance_path("web", "one"), headers=root).status, 200)
 

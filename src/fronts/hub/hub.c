@@ -128,7 +128,6 @@ static void read_addr(struct change *change, struct instance_record *record, str
 static void post(struct hub *hub, struct change *change, struct posted *posted)
 {
     struct curator_request *request = &change->request;
-    change->user = hub;
     request->type = CURATOR_REGISTER;
     request->service = posted->object.name;
     request->id = posted->object.addr;
@@ -157,14 +156,12 @@ static void answer_delete(struct change *change)
 
 /* ------------------------------------------------------------------------------------------------ the front end */
 
-static void on_body(struct exchange *exchange, struct slice body, change_answer_fn answer, bool is_post)
+static void on_body(struct exchange *exchange, struct slice body, bool is_post)
 {
-    struct hub *hub = exchange->state;
+    struct change *change = exchange->state;
+    struct hub *hub = change->user;
     struct err err = {0};
-    struct change *change = change_new(hub->curator, exchange, NULL, "hub", answer);
-    struct posted *posted = change ? change_alloc(change, sizeof(*posted)) : NULL;
-    if (!change)
-        return;
+    struct posted *posted = change_alloc(change, sizeof(*posted));
     int r = posted ? hub_object_parse(body, &change->arena, &posted->object, &err) : -ENOMEM;
     if (r == -EINVAL) {
         exchange_respond_text(exchange, 400, "%s\n", err.text);
@@ -183,25 +180,33 @@ static void on_body(struct exchange *exchange, struct slice body, change_answer_
 
 static void on_post(struct exchange *exchange, struct slice body)
 {
-    on_body(exchange, body, answer_post, true);
+    on_body(exchange, body, true);
 }
 
 static void on_delete(struct exchange *exchange, struct slice body)
 {
-    on_body(exchange, body, answer_delete, false);
+    on_body(exchange, body, false);
 }
 
-/* Who it is stands in the head, whom it is about in the body: so whoever posts must be allowed all services. */
+/*
+ * Who it is stands in the head, whom it is about in the body: so whoever posts must be allowed all services, and the
+ * change, which names him, begins here.
+ */
 static void on_request(void *instance, struct exchange *exchange)
 {
-    const struct hub *hub = instance;
+    struct hub *hub = instance;
+    const bool is_post = exchange->request->method == HTTP_METHOD_POST;
     unsigned refused = service_access_check(hub->access, exchange, ACCESS_WRITE, (struct slice){0});
     if (refused) {
         exchange_respond_text(exchange, refused, "%s\n", access_text(refused));
         return;
     }
-    exchange->state = instance;
-    exchange_collect(exchange, HUB_OBJECT_MAX, exchange->request->method == HTTP_METHOD_POST ? on_post : on_delete);
+    struct change *change =
+        change_new(hub->curator, exchange, hub->access, "hub", is_post ? answer_post : answer_delete);
+    if (!change)
+        return;
+    change->user = hub;
+    exchange_collect(exchange, HUB_OBJECT_MAX, is_post ? on_post : on_delete);
 }
 
 static int create(const struct front_env *env, void **ret_instance, struct err *err)
