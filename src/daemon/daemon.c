@@ -241,6 +241,8 @@ static int open_gateway(struct daemon *daemon, struct err *err)
         .loops = loops,
     };
     r = gateway_new(&gateway, &daemon->gateway);
+    if (r == 0)
+        r = gateway_open_log(daemon->gateway, gateway_config_settings(settings), err);
     return r < 0 ? r : gateway_register_metrics(daemon->gateway, daemon->metrics);
 }
 
@@ -340,8 +342,8 @@ static void on_signal(void *ctx, int signo)
         shutdown_ask(&daemon->shutdown, daemon->config->drain.delay, daemon->config->drain.timeout);
         return;
     }
-    const struct reload reload = {daemon->arguments, daemon->environment, daemon->log,
-                                  daemon->endpoints, daemon->stations,    daemon->planner};
+    const struct reload reload = {daemon->arguments, daemon->environment, daemon->log,    daemon->endpoints,
+                                  daemon->stations,  daemon->planner,     daemon->gateway};
     notify_send(&daemon->notify, "RELOADING=1\nMONOTONIC_USEC=%lld",
                 (long long)(loop_now(daemon->loop) / NSEC_PER_USEC));
     reload_config(&reload, &daemon->config);

@@ -28,6 +28,8 @@ static int apply_gateway(const struct reload *reload, const struct config *fresh
     if (!reload->planner)
         return 0;
     int r = gateway_config_new(fresh, &settings, err);
+    if (r == 0)
+        r = gateway_open_log(reload->gateway, gateway_config_settings(settings), err);
     return r < 0 ? r : planner_set_settings(reload->planner, gateway_config_settings(settings), err);
 }
 

@@ -8,7 +8,7 @@
 #include "daemon/config.h"
 #include "daemon/endpoints.h"
 #include "daemon/stations.h"
-#include "gateway/planner.h"
+#include "gateway/gateway.h"
 
 struct reload {
     const struct arguments *arguments;
@@ -17,6 +17,7 @@ struct reload {
     struct endpoints *endpoints;
     struct stations *stations;
     struct planner *planner; /* NULL: there is no gateway */
+    struct gateway *gateway; /* the same */
 };
 
 /*

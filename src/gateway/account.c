@@ -25,7 +25,31 @@ static uint8_t keep(char *room, size_t size, struct slice text)
     return (uint8_t)n;
 }
 
-void account_open(struct relay *relay)
+/* The clock is asked once a second at most. */
+static nsec_t wall_of(struct gateway_worker *worker, nsec_t at_ns)
+{
+    nsec_t now_ns = loop_now(worker->loop);
+    if (now_ns >= worker->wall_until_ns) {
+        worker->wall_ahead_ns = loop_wall_now(worker->loop) - now_ns;
+        worker->wall_until_ns = now_ns + NSEC_PER_SEC;
+    }
+    return at_ns + worker->wall_ahead_ns;
+}
+
+static void begin_line(struct relay *relay, enum access_log_format format)
+{
+    struct gateway_worker *worker = relay->worker;
+    struct account *account = relay->account;
+    const struct access_request request = {
+        .request = relay->exchange->request,
+        .client = &account->client,
+        .caller = slice_from(account->caller, account->n_caller),
+        .began_ns = wall_of(worker, relay->begin_ns),
+    };
+    access_line_begin(&account->line, format, &worker->clock, &request);
+}
+
+bool account_open(struct relay *relay)
 {
     struct gateway_worker *worker = relay->worker;
     const struct gateway_settings *settings = &planner_plan(gateway_planner(worker->gateway))->settings;
@@ -33,12 +57,19 @@ void account_open(struct relay *relay)
     struct account *account = slab_alloc(&worker->accounts);
     relay->account = account;
     if (!account)
-        return;
+        return true;
     origin_find(settings, exchange_peer(relay->exchange), request->fields, &account->client);
     account->n_target = keep(account->target, sizeof(account->target), request->target);
     account->n_caller = keep(account->caller, sizeof(account->caller), tls_peer_name(exchange_stream(relay->exchange)));
+    account->n_instance = 0;
     account->trail.len = 0;
     account->trail.n_attempts = account->trail.n_untold = 0;
+    account->line = (struct access_line){0};
+    if (settings->access_log != ACCESS_LOG_OFF)
+        begin_line(relay, settings->access_log);
+    const struct throttle_limit limit = {settings->client_rate, settings->client_burst};
+    return limit.rate == 0 ||
+           throttle_admit(gateway_throttle(worker->gateway), &account->client, &limit, relay->begin_ns);
 }
 
 /* ------------------------------------------------------------------------------------------------ attempts */
@@ -89,9 +120,13 @@ void account_attempt_end(struct attempt *attempt, enum cause cause)
         .took_us = us_between(attempt->begin_ns, loop_now(relay->worker->loop)),
         .idle_us = us_between(0, call->idle_ns),
     };
+    struct account *account = relay->account;
     count_connection(attempt, cause);
-    if (relay->account)
-        passage_trail_end(&relay->account->trail, attempt->trail_at, &outcome);
+    if (!account)
+        return;
+    passage_trail_end(&account->trail, attempt->trail_at, &outcome);
+    if (outcome.answered)
+        account->n_instance = keep(account->instance, sizeof(account->instance), attempt->slot->runtime->id);
 }
 
 void account_ejection(struct gateway_worker *worker, struct runtime *runtime)
@@ -112,12 +147,31 @@ void account_idle_closed(struct runtime_slot *slot)
 
 /* ------------------------------------------------------------------------------------------------ the end */
 
+/* What of the body was sent, or in a tunnel; the gateway's own words among it. */
+static uint64_t n_sent(const struct relay *relay)
+{
+    bool is_own = relay->status > 0 && relay->cause != CAUSE_NONE && relay->first_byte_ns == 0;
+    if (is_own)
+        return relay->method == HTTP_METHOD_HEAD ? 0 : cause_text(relay->cause).len;
+    return relay->n_sent + relay->tunnelled.to_client;
+}
+
+static uint64_t n_received(const struct relay *relay)
+{
+    return relay->n_received + relay->tunnelled.to_other;
+}
+
+static uint32_t first_byte_us(const struct relay *relay)
+{
+    return relay->first_byte_ns > 0 ? us_between(relay->begin_ns, relay->first_byte_ns) : 0;
+}
+
 static void count(const struct relay *relay)
 {
-    struct tally *tally = relay->cell ? tally_of(relay->cell, relay->worker->index) : NULL;
+    struct tally *tally = tally_of(relay->cell, relay->worker->index);
+    unsigned class = relay->status / 100;
     if (!tally)
         return;
-    unsigned class = relay->status / 100;
     tally_add(&tally->by_class[class < ARRAY_LEN(tally->by_class) ? class : 0], 1);
     if (relay->cause != CAUSE_NONE)
         tally_add(&tally->causes[relay->cause], 1);
@@ -125,36 +179,25 @@ static void count(const struct relay *relay)
         tally_add(&tally->n_parked, 1);
     if (relay->was_queued)
         tally_add(&tally->n_queued, 1);
-    tally_add(&tally->n_bytes_in, relay->n_received);
-    tally_add(&tally->n_bytes_out, relay->n_sent);
+    tally_add(&tally->n_bytes_in, n_received(relay));
+    tally_add(&tally->n_bytes_out, n_sent(relay));
     if (relay->first_byte_ns > 0)
         tally_observe(tally, relay->first_byte_ns - relay->begin_ns);
 }
 
-/* What no service has. */
-static void count_unrouted(const struct relay *relay)
-{
-    _Atomic uint64_t *causes = relay->worker->unrouted;
-    if (!relay->cell)
-        tally_add(&causes[relay->cause], 1);
-}
-
-/* The clock is asked once a second at most. */
-static nsec_t wall_of(struct gateway_worker *worker, nsec_t at_ns)
-{
-    nsec_t now_ns = loop_now(worker->loop);
-    if (now_ns >= worker->wall_until_ns) {
-        worker->wall_ahead_ns = loop_wall_now(worker->loop) - now_ns;
-        worker->wall_until_ns = now_ns + NSEC_PER_SEC;
-    }
-    return at_ns + worker->wall_ahead_ns;
-}
-
-static void write_record(const struct relay *relay)
+static void count_edge(const struct relay *relay)
 {
     struct gateway_worker *worker = relay->worker;
     const struct account *account = relay->account;
-    bool has_byte = relay->first_byte_ns > 0;
+    bool is_error = relay->status >= 500 || relay->status == 0;
+    edges_count(worker->edges, slice_from(account->caller, account->n_caller), &account->client, relay->cell->hash,
+                is_error, loop_now(worker->loop));
+}
+
+static void write_passage(const struct relay *relay)
+{
+    struct gateway_worker *worker = relay->worker;
+    const struct account *account = relay->account;
     const struct passage passage = {
         .id = slice_from(relay->id.text, relay->id.len),
         .target = slice_from(account->target, account->n_target),
@@ -167,19 +210,51 @@ static void write_record(const struct relay *relay)
         .flags = (relay->was_parked ? PASSAGE_PARKED : 0U) | (relay->was_queued ? PASSAGE_QUEUED : 0U) |
                  (relay->was_hedged ? PASSAGE_HEDGED : 0U) | (relay->status == 101 ? PASSAGE_TUNNEL : 0U),
         .began_ms = (uint64_t)(wall_of(worker, relay->begin_ns) / NSEC_PER_MSEC),
-        .n_received = relay->n_received + relay->tunnelled.to_other,
-        .n_sent = relay->n_sent + relay->tunnelled.to_client,
-        .first_byte_us = has_byte ? us_between(relay->begin_ns, relay->first_byte_ns) : 0,
+        .n_received = n_received(relay),
+        .n_sent = n_sent(relay),
+        .first_byte_us = first_byte_us(relay),
         .took_us = us_between(relay->begin_ns, loop_now(worker->loop)),
     };
     passage_ring_write(worker->records, &passage, &account->trail);
 }
 
+static void write_line(const struct relay *relay)
+{
+    struct gateway_worker *worker = relay->worker;
+    struct account *account = relay->account;
+    struct slice pieces[3];
+    const struct access_outcome outcome = {
+        .id = slice_from(relay->id.text, relay->id.len),
+        .service = relay->cell ? relay->cell->name : (struct slice){0},
+        .instance = slice_from(account->instance, account->n_instance),
+        .cause = relay->cause,
+        .status = relay->status,
+        .n_attempts = account->trail.n_attempts + account->trail.n_untold,
+        .n_received = n_received(relay),
+        .n_sent = n_sent(relay),
+        .first_byte_us = first_byte_us(relay),
+        .took_us = us_between(relay->begin_ns, loop_now(worker->loop)),
+    };
+    if (access_line_end(&account->line, &outcome, &worker->line_room, pieces) == 0)
+        access_log_write(gateway_access_log(worker->gateway), worker->index, pieces, ARRAY_LEN(pieces));
+}
+
 void account_close(struct relay *relay)
 {
-    count(relay);
-    count_unrouted(relay);
-    if (relay->account && relay->worker->records)
-        write_record(relay);
-    slab_free(&relay->worker->accounts, relay->account);
+    struct gateway_worker *worker = relay->worker;
+    struct account *account = relay->account;
+    if (relay->cell)
+        count(relay);
+    else
+        tally_add(&worker->unrouted[relay->cause], 1);
+    if (!account)
+        return;
+    if (relay->cell)
+        count_edge(relay);
+    if (worker->records)
+        write_passage(relay);
+    if (account->line.format != ACCESS_LOG_OFF)
+        write_line(relay);
+    buf_deinit(&account->line.text);
+    slab_free(&worker->accounts, account);
 }

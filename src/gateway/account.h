@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is noted of a request on its way, and what becomes of that at its end: it is counted for its service (tally.h)
- * and recorded (passage.h). relay.c and attempt.c call this where something has happened; whatever is missing here, for
- * want of memory, a request goes its way.
+ * What is noted of a request on its way, and what becomes of that at its end: it is counted (tally.h, edges.h), recorded
+ * (passage.h) and logged (access_line.h). relay.c and attempt.c call this where something has happened. Whatever is
+ * missing here for want of memory, the request goes its way.
  */
 #pragma once
 
+#include "gateway/access_line.h"
 #include "gateway/passage.h"
 #include "http/exchange.h"
 
@@ -16,14 +17,16 @@ struct relay;
 /* Of one request; the relay's, NULL when there was no memory. */
 struct account {
     struct peer client; /* who asks (origin.h) */
-    uint8_t n_target, n_caller;
+    uint8_t n_target, n_caller, n_instance;
     char target[PASSAGE_TARGET_MAX];
-    char caller[PASSAGE_CALLER_MAX]; /* by a certificate that was verified */
+    char caller[PASSAGE_CALLER_MAX];     /* by a certificate that was verified */
+    char instance[PASSAGE_INSTANCE_MAX]; /* that answered */
     struct passage_trail trail;
+    struct access_line line;
 };
 
-/* A request has come; its head is there. */
-void account_open(struct relay *relay);
+/* A request has come; its head is there. False: its client asks too often (throttle.h). */
+bool account_open(struct relay *relay);
 /* An instance was picked: in the turn of the pick. */
 void account_attempt(struct attempt *attempt);
 /* The attempt has failed, has its answer, or is given up. Before its slot is left. */

@@ -22,8 +22,18 @@ struct station {
 struct gateway {
     struct gateway_options options;
     char name[64];
+    struct hash_key key;
+    struct throttle *throttle;
+    struct access_log *access_log;
     struct station stations[];
 };
+
+static void free_parts(struct gateway *gateway)
+{
+    access_log_free(gateway->access_log);
+    throttle_free(gateway->throttle);
+    free(gateway);
+}
 
 int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway)
 {
@@ -35,6 +45,15 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
     if (!gateway)
         return -ENOMEM;
     gateway->options = *options;
+    r = random_system(&gateway->key, sizeof(gateway->key));
+    if (r == 0)
+        r = throttle_new(&gateway->key, &gateway->throttle);
+    if (r == 0)
+        r = access_log_new(options->n_workers, options->log, &gateway->access_log);
+    if (r < 0) {
+        free_parts(gateway);
+        return r;
+    }
     (void)snprintf(gateway->name, sizeof(gateway->name), "muster-%08x", digits);
     for (unsigned i = 0; i < options->n_workers; i++)
         gateway_worker_listen(&gateway->stations[i].worker, options->planner, options->loops[i]);
@@ -49,8 +68,9 @@ void gateway_free(struct gateway *gateway)
     for (unsigned i = 0; i < gateway->options.n_workers; i++) {
         gateway_worker_unlisten(&gateway->stations[i].worker);
         passage_ring_free(gateway->stations[i].worker.records);
+        edges_free(gateway->stations[i].worker.edges);
     }
-    free(gateway);
+    free_parts(gateway);
 }
 
 int gateway_start_worker(struct gateway *gateway, unsigned worker, struct loop *loop)
@@ -75,6 +95,28 @@ static void on_request(void *ctx, struct exchange *exchange)
 struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local)
 {
     return (struct exchange_handler){on_request, &gateway->stations[worker].doors[is_local ? DOOR_LOCAL : DOOR_OPEN]};
+}
+
+int gateway_open_log(struct gateway *gateway, const struct gateway_settings *settings, struct err *err)
+{
+    return settings->access_log == ACCESS_LOG_OFF
+               ? 0
+               : access_log_open(gateway->access_log, settings->access_log_path, err);
+}
+
+struct throttle *gateway_throttle(const struct gateway *gateway)
+{
+    return gateway->throttle;
+}
+
+struct access_log *gateway_access_log(const struct gateway *gateway)
+{
+    return gateway->access_log;
+}
+
+const struct hash_key *gateway_key(const struct gateway *gateway)
+{
+    return &gateway->key;
 }
 
 unsigned gateway_n_workers(const struct gateway *gateway)

@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include "gateway/access_log.h"
 #include "gateway/planner.h"
+#include "gateway/throttle.h"
 #include "http/exchange.h"
 
 struct gateway;
@@ -34,11 +36,21 @@ void gateway_stop_worker(struct gateway *gateway, unsigned worker);
 /* What is behind the gateway's listeners on that worker. is_local: those of loopback and Unix sockets. */
 struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local);
 
+/*
+ * Main thread, when it starts and with each reload: opens the access log that the settings name, anew if it is the same.
+ * 0, or -errno with the reason in err.
+ */
+int gateway_open_log(struct gateway *gateway, const struct gateway_settings *settings, struct err *err);
+
 /* -- for the files of the gateway -- */
 
 unsigned gateway_n_workers(const struct gateway *gateway);
 /* Which others than its thread read only where that is said to be possible. */
 const struct gateway_worker *gateway_worker_at(const struct gateway *gateway, unsigned worker);
+struct throttle *gateway_throttle(const struct gateway *gateway);
+struct access_log *gateway_access_log(const struct gateway *gateway);
+/* A secret, for tables. */
+const struct hash_key *gateway_key(const struct gateway *gateway);
 struct planner *gateway_planner(const struct gateway *gateway);
 /* curator_report. */
 int gateway_report(const struct gateway *gateway, const struct catalog_event *event);

@@ -254,6 +254,9 @@ static void put_whole(const struct page *page, const struct gateway *gateway)
     metrics_page_family(metrics, PREFIX "connections_idle_closed_total", METRICS_COUNTER,
                         "Connections that instances closed while they were idle, of all services.");
     metrics_page_sample(metrics, NULL, 0, n_idle_closed);
+    metrics_page_family(metrics, PREFIX "access_log_dropped_total", METRICS_COUNTER,
+                        "Lines of the access log that could not be written.");
+    metrics_page_sample(metrics, NULL, 0, access_log_n_dropped(gateway_access_log(gateway)));
     metrics_page_family(metrics, PREFIX "untold", METRICS_GAUGE,
                         "Services and instances that are left out here, as they are too many.");
     metrics_page_sample(metrics, NULL, 0, page->n_untold);

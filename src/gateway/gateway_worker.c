@@ -212,8 +212,11 @@ int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, 
     options.client.head_timeout_ns = NSEC_NEVER; /* the watch ends those that wait */
     options.client.body_timeout_ns = settings->tunnel_timeout_ns;
     r = settings->n_records > 0 ? passage_ring_new(settings->n_records, &worker->records) : 0;
+    if (r == 0)
+        r = edges_new(gateway_key(gateway), &worker->edges);
     if (r < 0)
         return r;
+    access_log_start_lane(gateway_access_log(gateway), index, loop);
     r = pool_new(loop, &options, &worker->pool);
     if (r < 0)
         return r;
@@ -240,4 +243,6 @@ void gateway_worker_deinit(struct gateway_worker *worker)
     pool_free(worker->pool);
     slab_deinit(&worker->relays);
     slab_deinit(&worker->accounts);
+    access_log_stop_lane(gateway_access_log(worker->gateway), worker->index);
+    buf_deinit(&worker->line_room);
 }

@@ -9,6 +9,8 @@
 
 #include "base/random.h"
 #include "base/slab.h"
+#include "gateway/access_line.h"
+#include "gateway/edges.h"
 #include "gateway/gateway.h"
 #include "gateway/passage.h"
 #include "http/pool.h"
@@ -30,6 +32,9 @@ struct gateway_worker {
     struct pool *pool;
     struct random random;
     struct slab relays, accounts;
+    struct access_clock clock;
+    struct buf line_room;               /* for the end of a line of the access log */
+    struct edges *edges;                /* who calls which service */
     struct passage_ring *records;       /* the last requests; NULL: none are kept */
     _Atomic uint64_t unrouted[CAUSES_]; /* requests that were answered before they had a service, by why */
     _Atomic uint64_t n_idle_closed;     /* connections that instances closed while they were idle */

@@ -625,8 +625,7 @@ void relay_take(struct gateway_worker *worker, struct exchange *exchange, bool i
         relay_answer_options(relay);
         return;
     }
-    account_open(relay);
-    enum cause cause = prepare(relay, request, is_local);
+    enum cause cause = account_open(relay) ? prepare(relay, request, is_local) : CAUSE_TOO_MANY_REQUESTS;
     if (cause != CAUSE_NONE) {
         relay_fail(relay, cause);
         return;

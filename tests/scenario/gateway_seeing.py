@@ -3,11 +3,15 @@
 # variants: release asan tsan
 """What can be seen of the gateway's work: metrics, why a request went where it went, what is under way, logs, edges."""
 
+import json
+import os
+import re
+import signal
 import sys
 
 from api_lib import deregister
 from gateway_lib import CLOSE, Gateway, Instance
-from lib import tap, wait_for
+from lib import folder, run, tap, wait_for
 
 HEAD = "HTTP/1.1\r\nHost: a\r\n"
 
@@ -57,10 +61,104 @@ def why_a_request_failed_is_counted():
         tap.expect(gateway.metric("muster_gateway_requests_total{" + labels(instance.service, code="5xx")), 1)
 
 
+# ---------------------------------------------------------------------------------------------------- the access log
+
+COMBINED = re.compile(r'(\S+) - (\S+) \[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000)\] "((?:[^"\\]|\\x..)*)" (\d+) (\d+) '
+                      r'"((?:[^"\\]|\\x..)*)" "((?:[^"\\]|\\x..)*)"')
+
+
+def log_lines(path, n):
+    wait_for(lambda: path.exists() and path.read_bytes().count(b"\n") >= n, True)
+    return path.read_bytes().decode().splitlines()
+
+
+def to_file(path, kind):
+    return ["--set", f"gateway.access_log={kind}", "--set", f"gateway.access_log_file={path}"]
+
+
+def the_combined_log_has_a_line_for_each_request():
+    with folder() as place:
+        path = place / "access.log"
+        with Gateway(*to_file(path, "combined")) as gateway:
+            tap.expect(gateway.ask(f"GET /nobody/x?a=1 {HEAD}Referer: http://a/\r\nUser-Agent: me\r\n\r\n").status, 404)
+            line = COMBINED.fullmatch(log_lines(path, 1)[0])
+            tap.expect(line.group(1, 2, 4, 5, 7, 8),
+                       ("127.0.0.1", "-", "GET /nobody/x?a=1 HTTP/1.1", "404", "http://a/", "me"))
+
+
+def the_json_log_says_where_it_went():
+    with folder() as place:
+        path = place / "access.log"
+        with Gateway(*to_file(path, "json")) as gateway, Instance(gateway) as instance:
+            n = len(path.read_text().splitlines()) if path.exists() else 0
+            tap.expect(gateway.ask(f"POST {instance.path}q {HEAD}Content-Length: 3\r\n\r\nabc").status, 200)
+            wait_for(lambda: any('"POST"' in line for line in log_lines(path, n + 1)), True)
+            line = next(json.loads(line) for line in log_lines(path, n) if '"POST"' in line)
+            tap.expect([line[name] for name in ("client", "method", "host", "target", "http", "status")],
+                       ["127.0.0.1", "POST", "a", f"{instance.path}q", "1.1", 200])
+            tap.expect([line[name] for name in ("received_bytes", "sent_bytes", "attempts", "service", "instance")],
+                       [3, 2, 1, instance.service, instance.name])
+
+
+def no_client_writes_a_line_of_his_own():
+    with folder() as place:
+        for kind in ("combined", "json"):
+            path = place / kind
+            with Gateway(*to_file(path, kind)) as gateway, gateway.dial() as client:
+                agent = b'a"b\\c\x80\xff\te'
+                client.send(b'GET /nobody/%22x HTTP/1.1\r\nHost: a\r\nUser-Agent: ' + agent + b"\r\n\r\n")
+                tap.expect(client.answer().status, 404)
+                line, = log_lines(path, 1)
+                if kind == "combined":
+                    tap.expect(COMBINED.fullmatch(line).group(8), r"a\x22b\x5cc\x80\xff\x09e")
+                else:
+                    tap.expect(json.loads(line)["user_agent"], 'a"b\\c\ufffd\ufffd\te')
+
+
+def sighup_opens_the_log_anew():
+    with folder() as place:
+        path, old = place / "access.log", place / "access.log.1"
+        with Gateway(*to_file(path, "combined")) as gateway:
+            gateway.ask(f"GET /first {HEAD}\r\n")
+            log_lines(path, 1)
+            path.rename(old)
+            gateway.signal(signal.SIGHUP)
+            gateway.wait_for_log("configuration reloaded")
+            gateway.ask(f"GET /second {HEAD}\r\n")
+            tap.expect(["/second" in line for line in log_lines(path, 1)], [True])
+            tap.expect(["/first" in line for line in log_lines(old, 1)], [True])
+
+
+def a_pipe_that_nobody_reads_costs_lines_and_no_request():
+    with folder() as place:
+        path = place / "pipe"
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with Gateway(*to_file(path, "combined")) as gateway, gateway.dial() as client:
+            for _ in range(600):  # much more than the pipe and the lane can hold
+                client.send(f"GET /{'x' * 4000} {HEAD}\r\n")
+                tap.expect(client.answer().status, 404)
+            tap.expect(gateway.metric("muster_gateway_access_log_dropped_total") > 0, True)
+        os.close(reader)
+
+
+def a_log_that_cannot_be_opened_is_told_at_once():
+    with folder() as place:
+        done = run("serve", "--listen", "127.0.0.1:0", "--gateway", "127.0.0.1:0", "--data", str(place),
+                   *to_file("/nowhere/x", "json"))
+    tap.expect((done.code != 0, "/nowhere/x" in done.err), (True, True))
+
+
 CASES = [
     ("metrics tell of services and instances", metrics_tell_of_services_and_instances),
     ("what a service counted stays when its instances go", what_a_service_counted_stays_when_its_instances_go),
     ("why a request failed is counted", why_a_request_failed_is_counted),
+    ("the combined log has a line for each request", the_combined_log_has_a_line_for_each_request),
+    ("the JSON log says where it went", the_json_log_says_where_it_went),
+    ("no client writes a line of his own", no_client_writes_a_line_of_his_own),
+    ("SIGHUP opens the log anew", sighup_opens_the_log_anew),
+    ("a pipe that nobody reads costs lines, and no request", a_pipe_that_nobody_reads_costs_lines_and_no_request),
+    ("a log that cannot be opened is told at once", a_log_that_cannot_be_opened_is_told_at_once),
 ]
 
 if __name__ == "__main__":

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# variants: release asan tsan
+"""What the gateway takes from one client: so many requests, at a pace that lets others be served, too."""
+
+import socket
+import sys
+
+from gateway_lib import Gateway, Instance
+from lib import SECONDS, tap, wait_for
+
+HEAD = "HTTP/1.1\r\nHost: a\r\n"
+RATE = ["--set", "gateway.client_rate=1", "--set", "gateway.client_burst=20"]
+MANY = 40
+
+
+def ask_many(gateway, path, fields=""):
+    """The statuses of many requests on one connection, counted."""
+    with gateway.dial() as client:
+        answers = []
+        for _ in range(MANY):
+            client.send(f"GET {path} {HEAD}{fields}\r\n")
+            answers.append(client.answer())
+    return answers
+
+
+def n_served(answers):
+    return sum(answer.status == 200 for answer in answers)
+
+
+def who_asks_too_often_is_told_so():
+    with Gateway(*RATE) as gateway, Instance(gateway) as instance:
+        answers = ask_many(gateway, instance.path)
+        refused = [answer for answer in answers if answer.status != 200]
+        tap.expect(len(refused) >= MANY - 20 - 5, True)  # 5 s are more than this takes
+        tap.expect({answer.status for answer in refused}, {429})
+        tap.expect(refused[0].one("retry-after"), "1")
+        tap.expect("http_request_denied" in refused[0].one("proxy-status"), True)
+        line = 'muster_gateway_unrouted_total{cause="TOO_MANY_REQUESTS"}'
+        tap.expect(gateway.metric(line) >= len(refused), True)
+
+
+def a_trusted_proxy_s_clients_have_limits_of_their_own():
+    with Gateway(*RATE, "--set", "gateway.trusted=127.0.0.0/8") as gateway, Instance(gateway) as instance:
+        first = ask_many(gateway, instance.path, "X-Forwarded-For: 192.0.2.1\r\n")
+        second = ask_many(gateway, instance.path, "X-Forwarded-For: 203.0.113.5, 192.0.2.2\r\n")
+        again = ask_many(gateway, instance.path, "X-Forwarded-For: 192.0.2.9, 192.0.2.1\r\n")
+        tap.expect(all(20 <= n_served(answers) < MANY for answers in (first, second)), True)
+        tap.expect(n_served(again) <= 10, True)
+
+
+def a_stranger_cannot_take_another_one_s_name():
+    with Gateway(*RATE) as gateway, Instance(gateway) as instance:
+        ask_many(gateway, instance.path, "X-Forwarded-For: 192.0.2.1\r\n")
+        tap.expect(n_served(ask_many(gateway, instance.path, "X-Forwarded-For: 192.0.2.2\r\n")) <= 10, True)
+
+
+PATIENT = [f"http.{name}_timeout=1h" for name in ("head", "body", "idle", "answer", "send")]
+
+
+def settings(*quick):
+    """All deadlines an hour, but for those that are given."""
+    return [word for setting in (*PATIENT, *quick) for word in ("--set", setting)]
+
+
+def in_flight(gateway, instance):
+    both = f'service="{instance.service}",instance="{instance.name}"'
+    return gateway.metric("muster_gateway_instance_in_flight{" + both)
+
+
+def a_head_that_drips_in_is_cut_off():
+    with Gateway(*settings("http.head_timeout=200ms")) as gateway, gateway.connect("gateway") as slow:
+        received = b""
+        slow.settimeout(0.01)
+        try:
+            slow.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\n")
+            while True:  # each field comes in time, the whole head does not
+                slow.sendall(b"A: b\r\n")
+                try:
+                    received = slow.recv(4096)
+                    break
+                except TimeoutError:
+                    pass
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        tap.expect(received.startswith(b"HTTP/1.1 408 "), True)
+
+
+def a_body_that_stops_frees_its_instance():
+    with Gateway(*settings("http.body_timeout=100ms")) as gateway, Instance(gateway) as instance:
+        with gateway.dial() as slow:
+            slow.send(f"POST {instance.path} {HEAD}Content-Length: 10\r\n\r\nhell")
+            slow.ends()
+        wait_for(lambda: in_flight(gateway, instance), 0)
+        tap.expect(gateway.ask(f"GET {instance.path} {HEAD}\r\n").status, 200)
+
+
+def who_reads_nothing_frees_the_instance():
+    huge = b"HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n" + b"x" * 64_000_000
+    with Gateway(*settings("http.send_timeout=200ms")) as gateway, Instance(gateway, answer=huge) as instance:
+        host, port = gateway.address("gateway").rsplit(":", 1)
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.settimeout(SECONDS)
+            deaf.connect((host, int(port)))
+            deaf.sendall(f"GET {instance.path} {HEAD}\r\n".encode())
+            instance.requests.get(timeout=SECONDS)
+            wait_for(lambda: in_flight(gateway, instance), 0)
+
+
+CASES = [
+    ("who asks too often is told so", who_asks_too_often_is_told_so),
+    ("a trusted proxy's clients have limits of their own", a_trusted_proxy_s_clients_have_limits_of_their_own),
+    ("a stranger cannot take another one's name", a_stranger_cannot_take_another_one_s_name),
+    ("a head that drips in is cut off", a_head_that_drips_in_is_cut_off),
+    ("a body that stops frees its instance", a_body_that_stops_frees_its_instance),
+    ("who reads nothing frees the instance", who_reads_nothing_frees_the_instance),
+]
+
+if __name__ == "__main__":
+    sys.exit(tap.main(CASES))
