@@ -28,6 +28,9 @@
 
 struct catalog;
 
+/* After the start, held instances are disconnected only when their sessions have not come back for so long. */
+#define CATALOG_RETURN_NS (10 * NSEC_PER_SEC)
+
 struct catalog_options {
     const struct projection *projection; /* required; outlives the catalogue */
     unsigned loss_min;                   /* mass loss: at least so many (3) … */

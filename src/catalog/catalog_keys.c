@@ -115,9 +115,24 @@ static void carry_over(struct instance *model, const struct instance *former)
         model->reasons &= ~(REASON_BIT(STARTING) | REASON_BIT(FAILING));
 }
 
+/* It was held by a connection of the process before this one, and may have another one soon. */
+static bool is_to_return(const struct instance *model, const struct edit *edit)
+{
+    return edit->is_quiet && instance_details(&model->record)->session.len > 0;
+}
+
+/* What show_new needs memory for: 0 or -ENOMEM. */
+static int prepare_new(struct catalog *catalog, struct roster_entry *entry, const struct instance *model,
+                       const struct edit *edit)
+{
+    if (is_to_return(model, edit) && !roster_need_care(&catalog->roster, entry))
+        return -ENOMEM;
+    return ttl_prepare(catalog, entry, model);
+}
+
 /*
  * Shows the model as a new incarnation. One that is read at the start has been checked before, by whoever was here
- * then: it is taken to be well.
+ * then: it is taken to be well, held ones for as long as their clients need to come back.
  */
 static int show_new(struct catalog *catalog, struct roster_entry *entry, struct instance *model,
                     const struct edit *edit)
@@ -128,7 +143,7 @@ static int show_new(struct catalog *catalog, struct roster_entry *entry, struct 
     model->reasons = instance_details(&model->record)->check && !edit->is_quiet ? REASON_BIT(STARTING) : 0;
     struct instance_orders orders;
     orders_apply(entry, model, &orders);
-    int r = ttl_prepare(catalog, entry, model);
+    int r = prepare_new(catalog, entry, model, edit);
     if (r == 0)
         r = edit_show(catalog, entry, ROSTER_PRESENT, model, edit);
     if (r < 0)
@@ -138,6 +153,8 @@ static int show_new(struct catalog *catalog, struct roster_entry *entry, struct 
     time_forget_troubles(catalog, entry);
     time_watch_penalty(catalog, entry);
     ttl_begin(catalog, entry);
+    if (is_to_return(model, edit))
+        roster_set_deadline(&catalog->roster, entry, ROSTER_GRACE, catalog->time->now_ns + CATALOG_RETURN_NS);
     return 0;
 }
 

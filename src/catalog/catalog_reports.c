@@ -4,7 +4,7 @@
  *
  *     CHECK     STARTING until the first pass, FAILING; failing for too long has the key deleted. Of a TTL check a pass
  *               is good for its interval (catalog_ttl.c)
- *     SESSION   DISCONNECTED; when its grace is over, the key is deleted
+ *     SESSION   DISCONNECTED; when its grace is over, the key is deleted. (After a start, see catalog_time.c)
  *     SOURCE    STOPPED
  *     SUSPECT   SUSPECT, which ends by itself when nobody renews it
  *     PROBE     SUSPECT, and proof for the day the key expires

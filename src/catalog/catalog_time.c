@@ -162,6 +162,21 @@ static int ask_removal(struct catalog *catalog, struct roster_entry *entry, enum
     return 0;
 }
 
+/* One that was held before the start, and nobody came: how long that is put up with, its lease says. */
+static int return_due(struct catalog *catalog, struct roster_entry *entry)
+{
+    const struct edit edit = {.kind = TIMELINE_DISCONNECTED,
+                              .evidence = SLICE_LIT("its connection has not come back since the registry was started")};
+    if (entry->state == ROSTER_PRESENT) {
+        int r = edit_reasons(catalog, entry, entry->instance->reasons | REASON_BIT(DISCONNECTED), &edit);
+        if (r < 0)
+            return r;
+    }
+    roster_set_deadline(&catalog->roster, entry, ROSTER_GRACE, 0);
+    roster_tidy(&catalog->roster, entry);
+    return 0;
+}
+
 static int suspicion_due(struct catalog *catalog, struct roster_entry *entry)
 {
     const struct edit edit = {.kind = TIMELINE_CLEARED, .evidence = SLICE_LIT("nobody has doubted it any more")};
@@ -180,7 +195,8 @@ static int deadline_due(struct catalog *catalog, struct roster_entry *entry, enu
 {
     switch (which) {
     case ROSTER_GRACE:
-        return ask_removal(catalog, entry, which, TIMELINE_CONN_LOST);
+        return has_reason(entry, INSTANCE_REASON_DISCONNECTED) ? ask_removal(catalog, entry, which, TIMELINE_CONN_LOST)
+                                                               : return_due(catalog, entry);
     case ROSTER_REPORT:
         return ttl_due(catalog, entry);
     case ROSTER_REMOVAL:

@@ -24,9 +24,9 @@ enum roster_state {
 
 /* What happens by itself, each at its own time. */
 enum roster_deadline {
-    ROSTER_GRACE,     /* its connection has not come back: its key is to be deleted */
-    ROSTER_REPORT,    /* its TTL check has not been reported to pass */
-    ROSTER_REMOVAL,   /* its check has failed for too long: its key is to be deleted */
+    ROSTER_GRACE,   /* its connection has not come back, DISCONNECTED: its key is to be deleted; else it is that now */
+    ROSTER_REPORT,  /* its TTL check has not been reported to pass */
+    ROSTER_REMOVAL, /* its check has failed for too long: its key is to be deleted */
     ROSTER_SUSPICION, /* nobody has renewed the suspicion: it ends */
     ROSTER_HOLD,      /* nobody could look at it: it is let go */
     ROSTER_FLAP,      /* the penalty has crossed a threshold */

@@ -5,6 +5,8 @@
  * somebody there who is gone, or gone who is there. Each of them gets the entry that is missing, in the words of the
  * store's own note about the removed key, which is as durable as the removal, where there is one.
  *
+ * Who was disconnected is so again, as if his connection broke now: he has as long to come back as those who were not.
+ *
  * The notes are walked twice, so that of each subject only a hash is kept: once for what the timeline says last of
  * each, once for the names of those that it has there and that are not in the directory.
  */
@@ -22,13 +24,21 @@
 /* What is known of an instance, by the hash of its subject (64 bits under a random key: no two are taken for one). */
 struct recalled {
     struct htab_node node;
-    bool is_there, is_held;           /* after the last entry that says so */
+    bool is_there, is_held; /* after the last entry that says so */
+    bool is_disconnected;
     int64_t wall_ms;                  /* of that entry */
     const struct store_note *removal; /* of its key, the last one; NULL: none is known */
 };
 
+/* Whose session is to be told broken, when the directory is no longer walked. */
+struct broken {
+    struct broken *next;
+    struct slice service, id;
+};
+
 struct recalling {
     struct curator *curator;
+    struct broken *broken;
     struct hash_key key;
     struct htab all;
     struct arena arena;
@@ -71,6 +81,11 @@ static bool see_entry(void *ctx, const struct store_note *note)
 {
     struct recalling *recalling = ctx;
     bool is_arrival = timeline_is_arrival(note->kind);
+    if (note->kind == TIMELINE_DISCONNECTED || note->kind == TIMELINE_CONN_BACK) {
+        struct recalled *known = find(recalling, note->subject);
+        if (known)
+            known->is_disconnected = note->kind == TIMELINE_DISCONNECTED;
+    }
     if (!is_arrival && !timeline_is_departure(note->kind))
         return true;
     struct recalled *recalled = find(recalling, note->subject);
@@ -82,11 +97,39 @@ static bool see_entry(void *ctx, const struct store_note *note)
     }
     recalled->is_there = is_arrival;
     recalled->is_held = note->kind == TIMELINE_HELD;
+    recalled->is_disconnected = false;
     recalled->wall_ms = note->wall_ms;
     return true;
 }
 
 /* ------------------------------------------------------------------------------------------------ who is there */
+
+static int remember_broken(struct recalling *recalling, const struct instance *instance)
+{
+    struct broken *broken = arena_alloc(&recalling->arena, sizeof(*broken));
+    if (!broken)
+        return -ENOMEM;
+    *broken = (struct broken){.next = recalling->broken};
+    recalling->broken = broken;
+    int r = arena_copy(&recalling->arena, instance->service, &broken->service);
+    return r == 0 ? arena_copy(&recalling->arena, instance->id, &broken->id) : r;
+}
+
+static int break_sessions(struct recalling *recalling)
+{
+    int r = 0;
+    for (const struct broken *broken = recalling->broken; r == 0 && broken; broken = broken->next) {
+        const struct catalog_event event = {
+            .type = CATALOG_SESSION,
+            .report = {.service = broken->service,
+                       .id = broken->id,
+                       .grace_ns = CATALOG_RETURN_NS,
+                       .evidence = SLICE_LIT("it was disconnected when the registry was started")},
+        };
+        r = curator_step(recalling->curator, &event);
+    }
+    return r;
+}
 
 static int found(struct recalling *recalling, const struct instance *instance)
 {
@@ -100,7 +143,7 @@ static int found(struct recalling *recalling, const struct instance *instance)
         return 0; /* it is older than the timeline */
     htab_remove(&recalling->all, &recalled->node);
     if (recalled->is_there)
-        return 0;
+        return recalled->is_disconnected ? remember_broken(recalling, instance) : 0;
     const struct store_note entry = {
         .kind = TIMELINE_REGISTERED,
         .revision = revision_of(recalling),
@@ -191,7 +234,7 @@ static int recall(struct recalling *recalling)
         directory_each(catalog_directory(curator->catalog), found_all, recalling);
     if (recalling->result == 0)
         store_notes(curator->store, see_gone, recalling);
-    return recalling->result;
+    return recalling->result == 0 ? break_sessions(recalling) : recalling->result;
 }
 
 int curator_recall(struct curator *curator)
@@ -203,6 +246,7 @@ int curator_recall(struct curator *curator)
     htab_deinit(&recalling.all);
     arena_deinit(&recalling.arena);
     buf_deinit(&recalling.subject);
+    catalog_publish(curator->catalog, curator->passed);
     if (r == 0 && recalling.n_entries > 0)
         log_warn(curator->log, "the timeline lacked entries, which the end of the last start took along",
                  log_int("entries", recalling.n_entries));

@@ -135,6 +135,24 @@ def a_restart_does_not_lose_it():
         held.close()
 
 
+def a_crash_does_not_bring_back_who_was_disconnected():
+    with Muster() as muster, Events(muster) as events:
+        events.until("synced")
+        held = hold(muster, grace_ms=60000)
+        session = held.next().data["session"]
+        held.close()
+        wait_for(lambda: [entry["kind"] for entry in get(muster, "/api/v1/timeline?service=web").json["entries"]],
+                 ["disconnected", "registered"])
+        muster.signal(signal.SIGKILL)
+        muster.end()
+        muster.start_again()
+        tap.expect(get(muster, instance_path("web", "one")).json["status"], "disconnected")
+        held = hold(muster, session=session)
+        tap.expect((held.status, held.next().data["session"]), (200, session))
+        tap.expect(get(muster, instance_path("web", "one")).json["status"], "up")
+        held.close()
+
+
 def what_cannot_be_held():
     with Muster() as muster:
         for members in ({"ttl_ms": 0}, {"grace_ms": -1}, {"session": "s" * 200}, {"hold": "yes"}):
@@ -150,6 +168,7 @@ CASES = (
     who_is_deregistered_is_told,
     it_is_renewed_as_long_as_it_is_held,
     a_restart_does_not_lose_it,
+    a_crash_does_not_bring_back_who_was_disconnected,
     what_cannot_be_held,
 )
 

@@ -300,6 +300,27 @@ static void without_grace_it_goes_at_once(void)
     end();
 }
 
+/* Its connection was the former process's; that it has not come back yet says nothing for a while. */
+static void who_was_held_has_time_to_come_back_after_a_restart(void)
+{
+    begin("{\"address\": \"10.0.0.1:80\", \"session\": \"s\"}");
+    kit_register(&kit, "web", "2", "{\"address\": \"10.0.0.2:80\", \"session\": \"t\"}");
+    kit_register(&kit, "web", "3", "10.0.0.3:80");
+    kit_restart(&kit);
+    kit_pass(&kit, CATALOG_RETURN_NS - SECONDS);
+    expect_reasons("up");
+    kit_report(&kit, CATALOG_SESSION, "web", "2", true, "its session is back");
+    kit_pass(&kit, 2 * SECONDS);
+    expect_reasons("disconnected");
+    expect_str(kit_reasons(&kit, "web", "2"), "up");
+    expect_str(kit_reasons(&kit, "web", "3"), "up");
+    kit_pass(&kit, 3600 * SECONDS); /* its lease ends it */
+    expect_true(kit_has_key(&kit, "web", "1"));
+    kit_report(&kit, CATALOG_SESSION, "web", "1", true, "its session is back");
+    expect_reasons("up");
+    end();
+}
+
 /* ------------------------------------------------------------------------------------------------ others */
 
 static void a_source_stops_and_starts_it(void)
@@ -483,6 +504,7 @@ static const struct test_case cases[] = {
     {"a broken connection may come back", a_broken_connection_may_come_back},
     {"a connection that stays away takes the key along", a_connection_that_stays_away_takes_the_key_along},
     {"without grace it goes at once", without_grace_it_goes_at_once},
+    {"who was held has time to come back after a restart", who_was_held_has_time_to_come_back_after_a_restart},
     {"a source stops and starts it", a_source_stops_and_starts_it},
     {"suspicion ends by itself", suspicion_ends_by_itself},
     {"a live probe clears a suspect", a_live_probe_clears_a_suspect},
