@@ -183,7 +183,7 @@ const struct config_key config_keys[] = {
     {"http.streams", CONFIG_NUMBER, RELOADS, AT(http.streams), "10000", 1, 65536,
      .help = "most concurrent streams of an HTTP/2 connection; a watch that waits on one costs about 2 kB"},
     {"http.worker_connections", CONFIG_NUMBER, RELOADS, AT(http.worker_connections), "100000", 1, 10000000,
-     .help = "most connections of one worker; beyond: closed at once"},
+     .help = "most connections of one worker; beyond: turned away"},
 
     {"store.durability", CONFIG_CHOICE, RESTARTS, AT(store.durability), "disk", .words = durabilities,
      .help =

@@ -54,7 +54,7 @@ static int register_all(struct metrics *metrics, struct http_metrics *http)
         const char *name, *help;
     } counters[] = {
         {&http->accepted, "muster_http_connections_accepted_total", "Connections taken on."},
-        {&http->refused, "muster_http_connections_refused_total", "Connections closed at once: too many, or stopping."},
+        {&http->refused, "muster_http_connections_refused_total", "Connections turned away: too many, or stopping."},
         {&http->handshake_failed, "muster_http_tls_handshakes_failed_total", "TLS handshakes that failed."},
         {&http->malformed, "muster_http_requests_malformed_total", "Requests refused as malformed or too slow."},
     };

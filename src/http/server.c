@@ -166,11 +166,29 @@ void http_server_accept(struct http_server *server, int fd, const struct peer *p
         server_tell_closed(server);
 }
 
+/*
+ * One send, and no wait. Whoever speaks TLS could not read it. A request that is on its way is met by a reset, behind
+ * the answer; one that is here already is taken, so that it is not.
+ */
+static void turn_away(struct http_server *server, struct stream *stream)
+{
+    static const struct slice answer =
+        SLICE_LIT("HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 1\r\n"
+                  "connection: close\r\ncontent-length: 75\r\n\r\n"
+                  "there are too many connections, or the server is stopping: try again later\n");
+    if (!server->options.tls) {
+        (void)stream_recv(stream, loop_read_buffer(server->loop), LOOP_READ_BUFFER_BYTES);
+        (void)stream_send(stream, answer);
+        (void)stream_shutdown(stream);
+    }
+    stream_close(stream);
+    server_tell_closed(server);
+}
+
 void http_server_adopt(struct http_server *server, struct stream *stream, const struct peer *peer)
 {
     if (!has_room(server)) {
-        stream_close(stream);
-        server_tell_closed(server);
+        turn_away(server, stream);
         return;
     }
     struct http_connection *connection = connection_new(server, stream, peer);

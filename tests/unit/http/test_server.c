@@ -58,7 +58,7 @@ static void the_first_bytes_tell_the_protocol(void)
     sim_http_free(http);
 }
 
-static void one_connection_too_many_is_closed(void)
+static void one_connection_too_many_is_told_and_closed(void)
 {
     struct http_server_options options;
     http_server_options_init(&options);
@@ -67,7 +67,9 @@ static void one_connection_too_many_is_closed(void)
     struct stream *first = TAKE(http->client);
     sim_http_reconnect(http, NULL);
     sim_http_wait(http, 0);
-    (void)sim_http_hear(http);
+    const char *told = sim_http_hear(http);
+    expect_true(strstr(told, "HTTP/1.1 503 Service Unavailable\r\n") == told);
+    expect_true(strstr(told, "\r\n\r\nthere are too many connections, or the server is stopping: try again later\n"));
     expect_true(http->ended);
     expect_int(http_server_n_connections(http->server), 1);
     stream_close(first);
@@ -211,7 +213,7 @@ static void a_busy_connection_does_not_starve_the_others(void)
 static const struct test_case cases[] = {
     {"an idle connection is small and owns no buffer", an_idle_connection_is_small},
     {"the first bytes tell the protocol", the_first_bytes_tell_the_protocol},
-    {"one connection too many is closed", one_connection_too_many_is_closed},
+    {"one connection too many is told and closed", one_connection_too_many_is_told_and_closed},
     {"draining closes idle connections and lets requests finish", draining_lets_requests_finish},
     {"a drained server may be freed at once", a_drained_server_may_be_freed_at_once},
     {"what happens is counted", what_happens_is_counted},
