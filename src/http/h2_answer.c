@@ -10,11 +10,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum {
-    TRAILERS_MAX = 16,
-    /* An empty queue up to this size is kept for the next message; a larger one is given back. */
-    OUT_KEPT_BYTES = 512,
-};
+/* An empty queue up to this size is kept for the next message; a larger one is given back. */
+enum { OUT_KEPT_BYTES = 512 };
 
 size_t h2_answer_queued(const struct h2_stream *stream)
 {
@@ -319,7 +316,7 @@ int h2_answer_write(struct exchange *exchange, struct slice bytes)
 
 static int keep_trailers(struct h2_stream *stream, const struct header *trailers, unsigned n_trailers)
 {
-    ASSERT(n_trailers <= TRAILERS_MAX);
+    ASSERT(n_trailers <= HTTP_FIELDS_MAX);
     int r = 0;
     for (unsigned i = 0; i < n_trailers && r == 0; i++)
         r = h2_fields_append(&stream->trailers, trailers[i].name, trailers[i].value);

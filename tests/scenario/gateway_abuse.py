@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# variants: release asan
+"""Instances and clients that mean harm, or are broken: the gateway stays up, small and in time."""
+
+import sys
+
+import raw_h2
+from gateway_lib import Gateway, Instance
+from lib import tap
+
+
+def many_trailers_over_h2():
+    """Behind a body that is larger than the client's window."""
+    trailers = b"".join(b"x-%d: v\r\n" % i for i in range(100))
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n" + trailers + b"\r\n"
+    with Gateway("--workers", "1") as gateway, Instance(gateway, answer=answer) as instance:
+        with raw_h2.Connection(gateway.connect("gateway"), window=1) as client:
+            stream = client.call(instance.path)
+            client.send(stream, b"", end=True)
+            tap.expect(client.receive_data(stream), b"h")
+            client.sock.sendall(raw_h2.frame(raw_h2.WINDOW_UPDATE, 0, stream, b"\0\0\1\0"))
+            tap.expect(client.receive_data(stream), b"ello")
+            last = client.receive()
+            tap.expect((last.type, bool(last.flags & raw_h2.END_STREAM)), (raw_h2.HEADERS, True))
+            tap.expect(len(last.payload) > 4 * 100, True)
+
+
+CASES = [
+    ("a hundred trailers, to a client of HTTP/2 with a small window", many_trailers_over_h2),
+]
+
+if __name__ == "__main__":
+    sys.exit(tap.main(CASES))
