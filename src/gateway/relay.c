@@ -86,27 +86,7 @@ static void keep_within_limits(struct relay *relay)
         relay_forget_body(relay);
 }
 
-static void on_body(struct exchange *exchange, struct slice bytes)
-{
-    struct relay *relay = relay_of(exchange);
-    struct attempt *attempt = writing_attempt(relay);
-    relay->n_received += bytes.len;
-    if (relay->body_bytes_max > 0 && relay->n_received > relay->body_bytes_max) {
-        relay_fail(relay, CAUSE_BODY_TOO_LARGE);
-        return;
-    }
-    keep(relay, bytes);
-    if (relay->state == RELAY_GATHER) {
-        loop_undefer(&relay->gathered);
-        relay->state = RELAY_SEEK;
-        relay_move(relay);
-    } else if (attempt) {
-        attempt_write(attempt, bytes);
-        keep_within_limits(relay);
-    }
-    relay_hold_client(relay);
-}
-
+/* All of the body has come, be its end told by a length or by itself. */
 static void end_body(struct relay *relay, const struct http_fields *trailers)
 {
     struct header headers[HTTP_FIELDS_MAX];
@@ -120,6 +100,30 @@ static void end_body(struct relay *relay, const struct http_fields *trailers)
     struct attempt *attempt = writing_attempt(relay);
     if (attempt)
         attempt_write_end(attempt, headers, n);
+}
+
+static void on_body(struct exchange *exchange, struct slice bytes)
+{
+    struct relay *relay = relay_of(exchange);
+    struct attempt *attempt = writing_attempt(relay);
+    relay->n_received += bytes.len;
+    if (relay->body_bytes_max > 0 && relay->n_received > relay->body_bytes_max) {
+        relay_fail(relay, CAUSE_BODY_TOO_LARGE);
+        return;
+    }
+    keep(relay, bytes);
+    if (attempt) {
+        attempt_write(attempt, bytes);
+        keep_within_limits(relay);
+    }
+    if (relay->framing == HTTP_BODY_LENGTH && relay->n_received == relay->content_length)
+        end_body(relay, NULL);
+    if (relay->state == RELAY_GATHER) {
+        loop_undefer(&relay->gathered);
+        relay->state = RELAY_SEEK;
+        relay_move(relay);
+    }
+    relay_hold_client(relay);
 }
 
 static void on_trailers(struct exchange *exchange, const struct http_fields *trailers)

@@ -4,10 +4,11 @@
 """Instances and clients that mean harm, or are broken: the gateway stays up, small and in time."""
 
 import sys
+import threading
 
 import raw_h2
-from gateway_lib import Gateway, Instance
-from lib import tap
+from gateway_lib import OK, Gateway, Instance
+from lib import SECONDS, tap
 
 
 def many_trailers_over_h2():
@@ -26,8 +27,31 @@ def many_trailers_over_h2():
             tap.expect(len(last.payload) > 4 * 100, True)
 
 
+def hanging_instances():
+    """gateway.timeout counts from the end of the request, however its body comes."""
+    release = threading.Event()
+
+    def hang(request, connection):
+        release.wait(SECONDS)
+        return OK
+
+    bodies = [
+        ("GET", "", ""),
+        ("PUT", "Content-Length: 5\r\n", "hello"),
+        ("POST", "Content-Length: 5\r\n", "hello"),
+        ("POST", "Content-Length: 0\r\n", ""),
+        ("POST", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+    ]
+    with Gateway("--set", "gateway.timeout=100ms") as gateway, Instance(gateway, answer=hang) as instance:
+        for method, fields, body in bodies:
+            answer = gateway.ask(f"{method} {instance.path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n{body}")
+            tap.expect((method, fields, answer.status), (method, fields, 504))
+        release.set()
+
+
 CASES = [
     ("a hundred trailers, to a client of HTTP/2 with a small window", many_trailers_over_h2),
+    ("an instance that hangs is given up in time, with a body or without", hanging_instances),
 ]
 
 if __name__ == "__main__":
