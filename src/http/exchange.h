@@ -107,7 +107,8 @@ int exchange_begin_carry(struct exchange *exchange, unsigned status, const struc
 
 /*
  * An answer in front of the answer: 100, 102, 103, any number of them. It leaves at once. Clients of HTTP/1.0, which
- * know none, do not get it. carry may be NULL.
+ * know none, do not get it, and neither do those that have left much unread: what they do not read is not kept for
+ * them. carry may be NULL.
  */
 void exchange_inform(struct exchange *exchange, unsigned status, const struct header_carry *carry,
                      const struct header *headers, unsigned n_headers);

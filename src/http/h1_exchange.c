@@ -243,18 +243,22 @@ static void h1_inform(struct exchange *exchange, unsigned status, const struct h
 {
     struct h1_session *h1 = h1_of(exchange);
     ASSERT(h1->is_running && h1->answer == H1_ANSWER_NONE);
+    struct http_connection *connection = h1->session.connection;
+    bool is_awaited = status == 100 && h1->expecting;
     if (h1->is_http10)
+        return;
+    if (!is_awaited && http_connection_unsent(connection) > http_connection_options(connection)->send_high_bytes)
         return;
     if (status == 100)
         h1->expecting = false;
     struct text head;
-    text_init(&head, h1->session.connection);
+    text_init(&head, connection);
     add_status_line(&head, status);
     (void)add_carry(&head, carry, false);
     add_headers(&head, headers, n_headers);
     add(&head, crlf);
     put_text(&head);
-    (void)http_connection_flush(h1->session.connection); /* a failure is seen by the tick */
+    (void)http_connection_flush(connection); /* a failure is seen by the tick */
 }
 
 static void h1_hold_continue(struct exchange *exchange)

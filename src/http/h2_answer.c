@@ -215,7 +215,7 @@ void h2_answer_inform(struct exchange *exchange, unsigned status, const struct h
                       const struct header *headers, unsigned n_headers)
 {
     struct h2_stream *stream = h2_stream_of(exchange);
-    if (h2_stream_is_dead(stream))
+    if (h2_stream_is_dead(stream) || stream->session->out.len > 2 * H2_OUT_BYTES_MAX)
         return;
     ASSERT(stream->status == 0);
     size_t at = h2_output_head(stream->session, stream->id, status, false);

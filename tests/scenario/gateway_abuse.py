@@ -10,6 +10,45 @@ import raw_h2
 from gateway_lib import OK, Gateway, Instance
 from lib import SECONDS, tap
 
+FLOOD = 64 << 20
+HELD = 24 << 20  # generously: sanitizers need more
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 8000 + b"\r\n\r\n"
+
+
+def flood(taken):
+    """Says what comes, again and again; tells `taken` when all of that was taken from it, then answers."""
+    def answer(request, connection):
+        for _ in range(FLOOD // len(HINTS)):
+            connection.sendall(HINTS)
+        taken.set()
+        return OK
+
+    return answer
+
+
+def informs_that_nobody_reads():
+    taken = threading.Event()
+    with Gateway("--workers", "1") as gateway, Instance(gateway, answer=flood(taken)) as instance:
+        with gateway.dial() as client:
+            before = gateway.resident_bytes()
+            client.send(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n")
+            tap.expect(taken.wait(SECONDS), True)
+            tap.expect(gateway.resident_bytes() - before < HELD, True)
+            answer = client.answer()
+            tap.expect((answer.status, answer.informs[0].status), (200, 103))
+
+
+def informs_that_nobody_reads_over_h2():
+    taken = threading.Event()
+    with Gateway("--workers", "1") as gateway, Instance(gateway, answer=flood(taken)) as instance:
+        with raw_h2.Connection(gateway.connect("gateway")) as client:
+            before = gateway.resident_bytes()
+            stream = client.call(instance.path)
+            client.send(stream, b"", end=True)
+            tap.expect(taken.wait(SECONDS), True)
+            tap.expect(gateway.resident_bytes() - before < HELD, True)
+            client.wait_for_ends([stream])
+
 
 def many_trailers_over_h2():
     """Behind a body that is larger than the client's window."""
@@ -50,6 +89,8 @@ def hanging_instances():
 
 
 CASES = [
+    ("answers of class 1 that nobody reads are not kept", informs_that_nobody_reads),
+    ("the same over HTTP/2", informs_that_nobody_reads_over_h2),
     ("a hundred trailers, to a client of HTTP/2 with a small window", many_trailers_over_h2),
     ("an instance that hangs is given up in time, with a body or without", hanging_instances),
 ]
