@@ -98,15 +98,24 @@ static void put_hex(char *room, uint64_t value)
 
 /* -- what is dropped -- */
 
+/* X-Forwarded-User and whatever else somebody reads. */
+static bool is_some_identity(struct slice name)
+{
+    static const struct slice prefix = SLICE_LIT("x-forwarded-");
+    return name.len > prefix.len && (name.ptr[0] | ' ') == 'x' &&
+           slice_equal_nocase(slice_from(name.ptr, prefix.len), prefix);
+}
+
 /* A name such as X_Forwarded_For, which many programs take for the field with '-' in these places. */
 static bool is_alias(struct slice name)
 {
-    char plain[64];
-    if (name.len > sizeof(plain) || !memchr(name.ptr, '_', name.len))
+    char plain[64]; /* no known name is as long */
+    if (!memchr(name.ptr, '_', name.len))
         return false;
-    for (size_t i = 0; i < name.len; i++)
+    size_t n = min_size(name.len, sizeof(plain));
+    for (size_t i = 0; i < n; i++)
         plain[i] = name.ptr[i] == '_' ? '-' : name.ptr[i];
-    return http_field_find(slice_from(plain, name.len)) != HTTP_FIELD_OTHER;
+    return http_field_find(slice_from(plain, n)) != HTTP_FIELD_OTHER || is_some_identity(slice_from(plain, n));
 }
 
 /* Those that a Connection field lists. */
@@ -180,14 +189,6 @@ static void note(struct found *found, enum http_field_id id, unsigned index)
         return;
     }
     *where = (int)index;
-}
-
-/* X-Forwarded-User and whatever else somebody reads. */
-static bool is_some_identity(struct slice name)
-{
-    static const struct slice prefix = SLICE_LIT("x-forwarded-");
-    return name.len > prefix.len && (name.ptr[0] | ' ') == 'x' &&
-           slice_equal_nocase(slice_from(name.ptr, prefix.len), prefix);
 }
 
 static bool is_dropped(const struct http_field *field, bool is_trusted)

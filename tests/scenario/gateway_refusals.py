@@ -187,7 +187,8 @@ def names_and_colons(gateway):
 def underscore_aliases(gateway):
     with Instance(gateway) as instance:
         answer = gateway.ask(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: evil\r\nx_real_ip: evil\r\n"
-                             "X-Forwarded_Proto: evil\r\nMy_Own: kept\r\n\r\n")
+                             "X-Forwarded_Proto: evil\r\nX_Forwarded_User: evil\r\n"
+                             f"X-Forwarded_{'A' * 80}: evil\r\nMy_Own: kept\r\n\r\n")
         if answer.status == 400:
             return
         request = instance.only()
