@@ -692,6 +692,22 @@ MUSTER_API int muster_get_status(struct muster_client *client, struct muster_sta
 /* NULL is fine. */
 MUSTER_API void muster_status_free(struct muster_status *status);
 
+/* Who asks the server much. */
+struct muster_caller {
+    const char *address;                            /* without a port; "unix" */
+    uint64_t requests_per_minute, bytes_per_minute; /* answered, sent */
+    uint64_t n_requests, n_bytes;                   /* since the server knows it */
+};
+
+struct muster_callers {
+    size_t n;
+    const struct muster_caller *items; /* who asked most in the last minute first; not all */
+};
+
+/* Free the result with muster_callers_free. */
+MUSTER_API int muster_get_callers(struct muster_client *client, struct muster_callers **ret_callers);
+MUSTER_API void muster_callers_free(struct muster_callers *callers);
+
 /*
  * A copy of the server's store, as `muster store restore` takes it, piece by piece; it is whole when the call returns
  * MUSTER_OK. fn gives 0 to go on. A server with much to copy needs its time: options.timeout_ms is for the whole.

@@ -262,6 +262,7 @@ static int open_fronts(struct daemon *daemon, struct err *err)
         .metrics = daemon->metrics,
         .system = &daemon->system.view,
         .sources = &daemon->sources.views,
+        .talkers = daemon->http_metrics->talkers,
         .store = daemon->store,
         .curator = daemon->curator,
         .scout = daemon->scout,

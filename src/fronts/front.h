@@ -18,6 +18,7 @@
 #include "fronts/settings.h"
 #include "http/exchange.h"
 #include "http/scout.h"
+#include "http/talkers.h"
 #include "keeper/curator.h"
 #include "store/store.h"
 
@@ -49,6 +50,7 @@ struct front_env {
     struct metrics *metrics;
     const struct system_view *system;   /* fronts/system_view.h: what the daemon tells of itself */
     const struct source_views *sources; /* fronts/source_view.h: and of its sources */
+    struct talkers *talkers;            /* http/talkers.h: who asks how much */
     struct store *store;                /* NULL in a process that keeps none */
     struct curator *curator;            /* the same */
     struct scout *scout;                /* the same; for what a front end does by itself */

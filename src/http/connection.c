@@ -449,11 +449,20 @@ void http_connection_set_deadline(struct http_connection *connection, nsec_t dea
     deadline_set(connection->server->loop, &connection->deadline, deadline_ns);
 }
 
+void connection_count_talk(const struct http_connection *connection, unsigned n_requests, size_t n_bytes)
+{
+    const struct http_server *server = connection->server;
+    if (server->metrics)
+        talkers_count(server->metrics->talkers, server->slot, &connection->peer, n_requests, n_bytes,
+                      loop_now(server->loop));
+}
+
 void http_connection_count(struct http_connection *connection, unsigned status)
 {
     struct http_server *server = connection->server;
     if (server->metrics)
         http_metrics_request(server->metrics, server->slot, connection->protocol, status);
+    connection_count_talk(connection, 1, 0);
 }
 
 void http_connection_count_malformed(struct http_connection *connection)

@@ -34,6 +34,7 @@ static void send_out(struct http_connection *connection, struct slice bytes)
     server->n_gathered = 0;
     if (n_iov == 0 || connection->broken)
         return;
+    connection_count_talk(connection, 0, iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0));
 
     bool had_unsent = http_connection_unsent(connection) > 0;
     if (outq_sendv(&connection->queue, connection->stream, iov, n_iov) < 0)
@@ -108,6 +109,8 @@ ssize_t http_connection_send_pipe(struct http_connection *connection, struct pip
     ssize_t n = pipe_drain(pipe, connection->stream);
     if (n < 0 && n != -EAGAIN)
         send_failed(connection);
+    if (n > 0)
+        connection_count_talk(connection, 0, (size_t)n);
     return n;
 }
 

@@ -77,6 +77,8 @@ int http_metrics_new(struct metrics *metrics, struct http_metrics **ret_metrics)
     if (!http)
         return -ENOMEM;
     int r = register_all(metrics, http);
+    if (r == 0)
+        r = talkers_new(http->accepted.cells.n_slots, &http->talkers);
     if (r < 0) {
         free(http);
         return r;
@@ -87,5 +89,7 @@ int http_metrics_new(struct metrics *metrics, struct http_metrics **ret_metrics)
 
 void http_metrics_free(struct http_metrics *metrics)
 {
+    if (metrics)
+        talkers_free(metrics->talkers);
     free(metrics);
 }

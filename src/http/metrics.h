@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/metrics.h"
+#include "http/talkers.h"
 
 enum http_protocol {
     HTTP_PROTOCOL_1,
@@ -21,9 +22,10 @@ struct http_metrics {
     struct metrics_counter accepted, refused, handshake_failed, malformed;
     struct metrics_counter connections[HTTP_PROTOCOLS_];
     struct metrics_counter requests[HTTP_PROTOCOLS_][HTTP_STATUS_CLASSES];
+    struct talkers *talkers;
 };
 
-/* 0 or what metrics_register_counter gives. The metrics live as long as the registry. */
+/* 0, or what metrics_register_counter or talkers_new gives. The metrics live as long as the registry. */
 int http_metrics_new(struct metrics *metrics, struct http_metrics **ret_metrics);
 void http_metrics_free(struct http_metrics *metrics);
 

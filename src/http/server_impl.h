@@ -96,6 +96,9 @@ void connection_abort(struct http_connection *connection, enum exchange_end end)
 /* No new requests; may close the connection. */
 void connection_drain(struct http_connection *connection);
 
+/* What its peer is known for: http/talkers.h. */
+void connection_count_talk(const struct http_connection *connection, unsigned n_requests, size_t n_bytes);
+
 /* Parts of server->turn_end: what was asked for by http_connection_wake and http_connection_done. */
 void connection_run_woken(struct http_connection *connection);
 void connection_run_done(struct http_connection *connection);

@@ -119,10 +119,25 @@ def a_client_certificate_is_shown():
             tap.expect(run(*words, "--cert", "/nonexistent").code, 2)
 
 
+def the_top_talker_is_shown():
+    """etcd#8576: who makes the server so busy."""
+    with folder() as place, Muster(listen=("127.0.0.1:0", f"unix:{place}/socket")) as muster:
+        for _ in range(30):
+            muster.get("/version")
+        muster.get("/version", index=1)
+        done = run("status", "--clients", "--address", f"http://{muster.address()}", "--output", "json")
+        tap.expect((done.code, done.err), (0, ""))
+        clients = json.loads(done.out)["clients"]
+        tap.expect([client["address"] for client in clients], ["127.0.0.1", "unix"])
+        tap.expect((clients[0]["requests"] >= 30, clients[0]["requests_per_minute"] >= 30), (True, True))
+        tap.expect(clients[0]["sent_bytes"] > 30 * 100, True)
+
+
 CASES = [
     ("every command has help with an example", every_command_has_help_with_an_example),
     ("the version is the project's, everywhere", the_version_is_the_projects),
     ("status is a table for people", status_is_a_table_for_people),
+    ("etcd#8576: the top talker is shown", the_top_talker_is_shown),
     ("status is JSON for programs", status_is_json_for_programs),
     ("the address comes from the environment", the_address_comes_from_the_environment),
     ("the next address is tried when one cannot be reached", the_next_address_is_tried),

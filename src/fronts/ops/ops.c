@@ -5,6 +5,7 @@
 #include "fronts/ops/ops.h"
 
 #include "base/util.h"
+#include "fronts/access.h"
 #include "fronts/etcd_version.h"
 #include "fronts/ops/ops_status.h"
 #include "fronts/source_view.h"
@@ -18,6 +19,8 @@ struct ops {
     struct metrics *metrics;
     const struct system_view *system;
     const struct source_views *sources;
+    struct talkers *talkers;
+    const struct access *access;
 };
 
 static const struct header text_headers[] = {
@@ -96,13 +99,27 @@ static void on_status(void *instance, struct exchange *exchange)
     respond_buf(exchange, json_headers, &body);
 }
 
+/* Where everybody calls from is shown to root only, once there are users. */
+static void on_clients(void *instance, struct exchange *exchange)
+{
+    const struct ops *ops = instance;
+    unsigned refused = access_check(ops->access, exchange, ACCESS_ADMIN, (struct slice){0}, (struct slice){0});
+    struct buf body = {0};
+    if (refused) {
+        exchange_respond_text(exchange, refused, "%s\n", access_text(refused));
+        return;
+    }
+    ops_write_clients(ops->talkers, time_now(), &body);
+    respond_buf(exchange, json_headers, &body);
+}
+
 static int create(const struct front_env *env, void **ret_instance, struct err *err)
 {
     (void)err;
     struct ops *ops = malloc(sizeof(*ops));
     if (!ops)
         return -ENOMEM;
-    *ops = (struct ops){env->metrics, env->system, env->sources};
+    *ops = (struct ops){env->metrics, env->system, env->sources, env->talkers, env->access};
     *ret_instance = ops;
     return 0;
 }
@@ -119,6 +136,7 @@ static const struct front_path paths[] = {
     {SLICE_LIT("/version"), FRONT_EXACT, FRONT_GET, on_version},
     {SLICE_LIT("/metrics"), FRONT_EXACT, FRONT_GET, on_metrics},
     {SLICE_LIT("/api/v1/status"), FRONT_EXACT, FRONT_GET, on_status},
+    {SLICE_LIT("/api/v1/clients"), FRONT_EXACT, FRONT_GET, on_clients},
 };
 
 const struct front ops_front = {

@@ -3,6 +3,7 @@
 
 #include "fronts/source_view.h"
 #include "fronts/system_view.h"
+#include "http/talkers.h"
 #include "wire/json_writer.h"
 
 static void put_listeners(struct json_writer *json, const struct system_facts *facts)
@@ -72,6 +73,38 @@ int ops_write_status(const struct system_view *system, const struct source_views
     put_listeners(&json, system->facts);
     put_workers(&json, system);
     put_sources(&json, sources);
+    json_writer_end_object(&json);
+    return json_writer_finish(&json);
+}
+
+static void put_talker(struct json_writer *json, const struct talker *talker)
+{
+    char text[ADDR_TEXT_MAX];
+    bool is_local = talker->peer.family == AF_UNIX;
+    json_writer_begin_object(json);
+    json_writer_member_str(json, SLICE_LIT("address"),
+                           is_local ? SLICE_LIT("unix") : peer_format_ip(&talker->peer, text));
+    json_writer_member_i64(json, SLICE_LIT("requests_per_minute"), (int64_t)talker->requests_per_minute);
+    json_writer_member_i64(json, SLICE_LIT("bytes_per_minute"), (int64_t)talker->bytes_per_minute);
+    json_writer_member_i64(json, SLICE_LIT("requests"), (int64_t)talker->n_requests);
+    json_writer_member_i64(json, SLICE_LIT("bytes"), (int64_t)talker->n_bytes);
+    json_writer_end_object(json);
+}
+
+int ops_write_clients(struct talkers *talkers, nsec_t now_ns, struct buf *buf)
+{
+    struct talker top[TALKERS_TOP_MAX];
+    struct json_writer json;
+    int n = talkers_top(talkers, now_ns, top);
+    if (n < 0)
+        return buf->error = n;
+    json_writer_init(&json, buf);
+    json_writer_begin_object(&json);
+    json_writer_key(&json, SLICE_LIT("clients"));
+    json_writer_begin_array(&json);
+    for (int i = 0; i < n; i++)
+        put_talker(&json, &top[i]);
+    json_writer_end_array(&json);
     json_writer_end_object(&json);
     return json_writer_finish(&json);
 }

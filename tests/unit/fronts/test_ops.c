@@ -47,6 +47,7 @@ struct fixture {
     struct source_view source;
     struct source_views sources;
     struct metrics *metrics;
+    struct talkers *talkers;
     void *instance;
     struct router *router;
     struct fake_exchange fake;
@@ -63,7 +64,13 @@ static void fixture_init(struct fixture *fixture)
         .view = {&fixture->facts, &fixture->reason, uptime, not_ready, n_connections, memory_bytes},
     };
     expect_int(metrics_new(1, &fixture->metrics), 0);
-    const struct front_env env = {.metrics = fixture->metrics, .system = &fixture->view, .sources = &fixture->sources};
+    expect_int(talkers_new(1, &fixture->talkers), 0);
+    const struct front_env env = {
+        .metrics = fixture->metrics,
+        .system = &fixture->view,
+        .sources = &fixture->sources,
+        .talkers = fixture->talkers,
+    };
     expect_int(ops_front.create(&env, &fixture->instance, NULL), 0);
     expect_int(router_new(&fixture->router), 0);
     expect_int(router_add(fixture->router, &ops_front, fixture->instance, NULL), 0);
@@ -75,6 +82,7 @@ static void fixture_deinit(struct fixture *fixture)
     router_free(fixture->router);
     ops_front.destroy(fixture->instance);
     metrics_free(fixture->metrics);
+    talkers_free(fixture->talkers);
 }
 
 static void expect_get(struct fixture *fixture, const char *path, unsigned status, const char *type, const char *body)
@@ -143,6 +151,23 @@ static void status_is_json(void)
     fixture_deinit(&fixture);
 }
 
+static void who_talks_is_told(void)
+{
+    struct fixture fixture;
+    const struct peer peer = {.family = AF_INET, .port = 4711, .ip = {10, 0, 0, 7}}, local = {.family = AF_UNIX};
+    fixture_init(&fixture);
+    expect_get(&fixture, "/api/v1/clients", 200, JSON, "{\"clients\":[]}");
+    talkers_count(fixture.talkers, 0, &local, 1, 5, time_now());
+    talkers_count(fixture.talkers, 0, &peer, 2, 300, time_now());
+    const struct exchange_handler handler = router_handler(fixture.router);
+    fake_exchange_ask(&fixture.fake, &handler, HTTP_METHOD_GET, "/api/v1/clients");
+    struct slice body = buf_slice(&fixture.fake.body);
+    expect_true(slice_starts_with(body, SLICE_LIT("{\"clients\":[{\"address\":\"10.0.0.7\",\"requests_per_minute\":")));
+    const struct slice rest = SLICE_LIT("\"requests\":2,\"bytes\":300},{\"address\":\"unix\",");
+    expect_true(memmem(body.ptr, body.len, rest.ptr, rest.len) != NULL);
+    fixture_deinit(&fixture);
+}
+
 static void only_reading_is_allowed(void)
 {
     struct fixture fixture;
@@ -161,6 +186,7 @@ static const struct test_case cases[] = {
     {"the version is told", version_is_told},
     {"metrics are rendered", metrics_are_rendered},
     {"the status is JSON", status_is_json},
+    {"who talks is told", who_talks_is_told},
     {"only reading is allowed", only_reading_is_allowed},
 };
 

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A table is sets of a few places each. Who comes anew takes the place of the one in his set who talked least, so that
+ * neither many addresses nor one with many connections push out those that are asked for, and counting is always a look
+ * at one set.
+ *
+ * The rate is that of the minute before, as far as it still overlaps the last 60 seconds, and of the present one.
+ */
+#include "http/talkers.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/random.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define SETS      64 /* a power of two */
+#define PLACES    8
+#define MINUTE_NS (60 * NSEC_PER_SEC)
+#define ASK_BYTES 4096 /* so many bytes are as much work as a request */
+
+struct place {
+    struct peer peer; /* family 0: nobody */
+    int64_t minute;   /* which one the present one is */
+    uint64_t n_requests, n_bytes;
+    struct {
+        uint64_t n_requests, n_bytes;
+    } present, before;
+};
+
+struct table {
+    pthread_mutex_t lock;
+    struct place sets[SETS][PLACES];
+};
+
+struct talkers {
+    struct hash_key key;
+    unsigned n_tables;
+    struct table tables[];
+};
+
+int talkers_new(unsigned n_slots, struct talkers **ret_talkers)
+{
+    struct talkers *talkers = calloc(1, sizeof(*talkers) + n_slots * sizeof(talkers->tables[0]));
+    int r = talkers ? random_system(&talkers->key, sizeof(talkers->key)) : -ENOMEM;
+    if (r < 0) {
+        free(talkers);
+        return r;
+    }
+    for (; talkers->n_tables < n_slots; talkers->n_tables++)
+        pthread_mutex_init(&talkers->tables[talkers->n_tables].lock, NULL);
+    *ret_talkers = talkers;
+    return 0;
+}
+
+void talkers_free(struct talkers *talkers)
+{
+    for (unsigned i = 0; talkers && i < talkers->n_tables; i++)
+        pthread_mutex_destroy(&talkers->tables[i].lock);
+    free(talkers);
+}
+
+/* ------------------------------------------------------------------------------------------------ counting */
+
+static bool is_same(const struct peer *a, const struct peer *b)
+{
+    return a->family == b->family && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+static struct peer without_port(const struct peer *peer)
+{
+    struct peer its = {.family = peer->family};
+    size_t len = peer->family == AF_INET6 ? 16 : peer->family == AF_INET ? 4 : 0;
+    memcpy(its.ip, peer->ip, len);
+    return its;
+}
+
+/* Brings the place up to the minute. Who counts may be a moment behind who asks. */
+static void turn(struct place *place, int64_t minute)
+{
+    if (place->minute >= minute)
+        return;
+    place->before = place->present;
+    if (place->minute != minute - 1)
+        memset(&place->before, 0, sizeof(place->before));
+    memset(&place->present, 0, sizeof(place->present));
+    place->minute = minute;
+}
+
+/* Of a number that was counted in the minute before, what falls into the last 60 s. */
+static uint64_t overlap(uint64_t n, nsec_t now_ns)
+{
+    return n * (uint64_t)(MINUTE_NS - now_ns % MINUTE_NS) / (uint64_t)MINUTE_NS;
+}
+
+static struct talker show(struct place *place, nsec_t now_ns)
+{
+    turn(place, now_ns / MINUTE_NS);
+    return (struct talker){
+        .peer = place->peer,
+        .n_requests = place->n_requests,
+        .n_bytes = place->n_bytes,
+        .requests_per_minute = place->present.n_requests + overlap(place->before.n_requests, now_ns),
+        .bytes_per_minute = place->present.n_bytes + overlap(place->before.n_bytes, now_ns),
+    };
+}
+
+static uint64_t weight_of(const struct talker *talker)
+{
+    return talker->requests_per_minute + talker->bytes_per_minute / ASK_BYTES;
+}
+
+/* His place in the set, or the one of whoever talked least. */
+static struct place *find_place(struct place *set, const struct peer *peer, nsec_t now_ns)
+{
+    struct place *least = NULL;
+    uint64_t least_weight = UINT64_MAX;
+    for (unsigned i = 0; i < PLACES; i++) {
+        if (is_same(&set[i].peer, peer))
+            return &set[i];
+    }
+    for (unsigned i = 0; i < PLACES; i++) {
+        const struct talker talker = show(&set[i], now_ns);
+        uint64_t weight = set[i].peer.family == 0 ? 0 : weight_of(&talker) + 1;
+        if (weight < least_weight) {
+            least = &set[i];
+            least_weight = weight;
+        }
+    }
+    *least = (struct place){.peer = *peer};
+    return least;
+}
+
+void talkers_count(struct talkers *talkers, unsigned slot, const struct peer *peer, unsigned n_requests,
+                   uint64_t n_bytes, nsec_t now_ns)
+{
+    ASSERT(slot < talkers->n_tables);
+    const struct peer its = without_port(peer);
+    struct table *table = &talkers->tables[slot];
+    uint64_t hash = hash_bytes(&talkers->key, slice_from(its.ip, sizeof(its.ip)));
+    pthread_mutex_lock(&table->lock);
+    struct place *place = find_place(table->sets[hash % SETS], &its, now_ns);
+    turn(place, now_ns / MINUTE_NS);
+    place->n_requests += n_requests;
+    place->n_bytes += n_bytes;
+    place->present.n_requests += n_requests;
+    place->present.n_bytes += n_bytes;
+    pthread_mutex_unlock(&table->lock);
+}
+
+/* ------------------------------------------------------------------------------------------------ telling */
+
+static int compare_peers(const void *a, const void *b)
+{
+    const struct talker *left = a, *right = b;
+    int by_ip = memcmp(left->peer.ip, right->peer.ip, sizeof(left->peer.ip));
+    return by_ip != 0 ? by_ip : (int)left->peer.family - (int)right->peer.family;
+}
+
+static int compare_weights(const void *a, const void *b)
+{
+    uint64_t left = weight_of(a), right = weight_of(b);
+    return left != right ? (left < right) - (left > right) : compare_peers(a, b);
+}
+
+/* All of all tables, behind each other. */
+static size_t gather(struct talkers *talkers, nsec_t now_ns, struct talker *all)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < talkers->n_tables; i++) {
+        struct table *table = &talkers->tables[i];
+        pthread_mutex_lock(&table->lock);
+        for (unsigned at = 0; at < SETS * PLACES; at++) {
+            struct place *place = &table->sets[at / PLACES][at % PLACES];
+            if (place->peer.family != 0)
+                all[n++] = show(place, now_ns);
+        }
+        pthread_mutex_unlock(&table->lock);
+    }
+    return n;
+}
+
+/* Those that are one, next to each other, become one. */
+static size_t add_up(struct talker *all, size_t n)
+{
+    size_t n_left = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (n_left == 0 || !is_same(&all[n_left - 1].peer, &all[i].peer)) {
+            all[n_left++] = all[i];
+            continue;
+        }
+        struct talker *sum = &all[n_left - 1];
+        sum->n_requests += all[i].n_requests;
+        sum->n_bytes += all[i].n_bytes;
+        sum->requests_per_minute += all[i].requests_per_minute;
+        sum->bytes_per_minute += all[i].bytes_per_minute;
+    }
+    return n_left;
+}
+
+int talkers_top(struct talkers *talkers, nsec_t now_ns, struct talker ret_top[TALKERS_TOP_MAX])
+{
+    struct talker *all = calloc((size_t)talkers->n_tables * SETS * PLACES, sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    size_t n = gather(talkers, now_ns, all);
+    qsort(all, n, sizeof(*all), compare_peers);
+    n = add_up(all, n);
+    qsort(all, n, sizeof(*all), compare_weights);
+    n = n < TALKERS_TOP_MAX ? n : TALKERS_TOP_MAX;
+    memcpy(ret_top, all, n * sizeof(*all));
+    free(all);
+    return (int)n;
+}
