@@ -5,6 +5,7 @@
  */
 #include "fronts/hub/hub_topic.h"
 
+#include "base/assert.h"
 #include "base/random.h"
 #include "base/util.h"
 #include "fronts/hub/hub_object.h"
@@ -14,11 +15,11 @@
 #include <stdlib.h>
 
 struct known {
-    struct htab_node node; /* in topic->known */
-    struct hub_text *told; /* as dependants were told that it came */
-    struct hub_text *text; /* as it is answered: posted again it may require something else */
-    uint64_t place;        /* a hash of its address */
-    bool is_there;         /* hub_topic_compare: the directory has it */
+    struct htab_node node;     /* in topic->known */
+    struct htab_node by_place; /* in topic->places, by a hash of its address */
+    struct hub_text *told;     /* as dependants were told that it came; NULL: another one at its address is shown */
+    struct hub_text *text;     /* as it is answered: posted again it may require something else */
+    bool is_there;             /* hub_topic_compare: the directory has it */
     size_t id_len;
     char id[];
 };
@@ -46,6 +47,7 @@ static struct known *find_known(const struct hub_topic *topic, struct slice id)
 static void forget(struct hub_topic *topic, struct known *known)
 {
     htab_remove(&topic->known, &known->node);
+    htab_remove(&topic->places, &known->by_place);
     hub_text_unref(known->told);
     hub_text_unref(known->text);
     free(known);
@@ -84,8 +86,13 @@ static int learn(struct hub_topic *topic, const struct instance *instance, struc
         free(known);
         return -ENOMEM;
     }
-    known->told = hub_text_ref(known->text);
-    known->place = place_of(topic, instance);
+    known->told = NULL;
+    if (htab_insert(&topic->places, &known->by_place, place_of(topic, instance)) < 0) {
+        htab_remove(&topic->known, &known->node);
+        hub_text_unref(known->text);
+        free(known);
+        return -ENOMEM;
+    }
     *ret_known = known;
     return 0;
 }
@@ -100,13 +107,50 @@ static int tell(const struct hub_topic *topic, bool is_arrival, struct hub_text 
     return result;
 }
 
+/* Whether one at this address is shown already. */
+static bool is_shown(const struct hub_topic *topic, uint64_t place)
+{
+    htab_for_each_match (node, &topic->places, place) {
+        if (container_of(node, struct known, by_place)->told)
+            return true;
+    }
+    return false;
+}
+
+/* It is at its address now. 0 or -ENOMEM, when not all were told. */
+static int arrive(const struct hub_topic *topic, struct known *known)
+{
+    if (is_shown(topic, known->by_place.hash))
+        return 0;
+    known->told = hub_text_ref(known->text);
+    return tell(topic, true, known->told);
+}
+
+/* It is not at its address any more. If there is another one, that is shown from now on: nothing has changed. */
+static int depart(const struct hub_topic *topic, struct known *known)
+{
+    struct hub_text *told = TAKE(known->told);
+    if (!told)
+        return 0;
+    htab_for_each_match (node, &topic->places, known->by_place.hash) {
+        struct known *heir = container_of(node, struct known, by_place);
+        if (heir != known) {
+            heir->told = told;
+            return 0;
+        }
+    }
+    int r = tell(topic, false, told);
+    hub_text_unref(told);
+    return r;
+}
+
 static bool is_same_text(const struct hub_text *a, const struct hub_text *b)
 {
     return slice_equal(slice_from(a->text, a->len), slice_from(b->text, b->len));
 }
 
 /* It is still there. At another address it is another one for who was told the former; all else is no news. */
-static int revise(const struct hub_topic *topic, struct known *known, const struct instance *instance)
+static int revise(struct hub_topic *topic, struct known *known, const struct instance *instance)
 {
     struct hub_text *text = render(instance);
     uint64_t place = place_of(topic, instance);
@@ -117,13 +161,13 @@ static int revise(const struct hub_topic *topic, struct known *known, const stru
     }
     hub_text_unref(known->text);
     known->text = text;
-    if (place == known->place)
+    if (place == known->by_place.hash)
         return 0;
-    int departure = tell(topic, false, known->told);
-    hub_text_unref(known->told);
-    known->told = hub_text_ref(text);
-    known->place = place;
-    int arrival = tell(topic, true, known->told);
+    int departure = depart(topic, known);
+    htab_remove(&topic->places, &known->by_place);
+    int r = htab_insert(&topic->places, &known->by_place, place);
+    ASSERT(r == 0); /* in the room that it had */
+    int arrival = arrive(topic, known);
     return departure < 0 ? departure : arrival;
 }
 
@@ -136,10 +180,10 @@ int hub_topic_note(struct hub_topic *topic, struct slice id, const struct instan
     int r = 0;
     if (is_there) {
         r = learn(topic, instance, &known);
-        return r < 0 ? r : tell(topic, true, known->told);
+        return r < 0 ? r : arrive(topic, known);
     }
     if (known) {
-        r = tell(topic, false, known->told);
+        r = depart(topic, known);
         forget(topic, known);
     }
     return r;
@@ -184,8 +228,11 @@ int hub_topic_write(const struct hub_topic *topic, struct slice except, struct j
     const struct known **all = calloc(topic->known.len + 1, sizeof(const struct known *));
     if (!all)
         return -ENOMEM;
-    htab_for_each (node, &topic->known)
-        all[n++] = container_of(node, struct known, node);
+    htab_for_each (node, &topic->known) {
+        const struct known *known = container_of(node, struct known, node);
+        if (known->told)
+            all[n++] = known;
+    }
     qsort(all, n, sizeof(const struct known *), compare_ids);
     json_writer_begin_array(json);
     for (size_t i = 0; i < n; i++) {
@@ -225,6 +272,7 @@ static void topic_free(struct hub_topic *topic)
     htab_for_each (node, &topic->known)
         forget(topic, container_of(node, struct known, node));
     htab_deinit(&topic->known);
+    htab_deinit(&topic->places);
     htab_remove(&topic->topics->all, &topic->node);
     free(topic);
 }

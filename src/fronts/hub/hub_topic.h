@@ -3,6 +3,9 @@
  * A service that somebody requires: what it is known to have, and whom that concerns. Known is what dependants were
  * answered or told; each has the object of the instance, so that it can be told when the instance is gone.
  *
+ * Dependants know instances by their addresses. So of several at one address (a program that registers by two
+ * protocols) one is shown: their entry comes with the first and goes with the last.
+ *
  * Lives on the scout's loop.
  */
 #pragma once
@@ -21,8 +24,9 @@ struct hub_topics {
 struct hub_topic {
     struct htab_node node;
     struct hub_topics *topics;
-    struct htab known; /* by id */
-    struct list needs; /* hub_need.link */
+    struct htab known;  /* by id */
+    struct htab places; /* the same, by address */
+    struct list needs;  /* hub_need.link */
     size_t name_len;
     char name[];
 };
@@ -56,7 +60,7 @@ int hub_topic_note(struct hub_topic *topic, struct slice id, const struct instan
 /* Tells what differs from the directory. 0 or -ENOMEM. */
 int hub_topic_compare(struct hub_topic *topic, const struct directory *directory);
 
-/* The object of what is known, as it was told; NULL: it is not. */
+/* The object of what is known, as it was told; NULL: it is not, or another one is shown for it. */
 struct hub_text *hub_topic_text(const struct hub_topic *topic, struct slice id);
 
 /* The array of what is known, in order of id, but for `except` ("": nobody). 0, or -ENOMEM: nothing was written. */

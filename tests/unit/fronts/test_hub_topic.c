@@ -123,6 +123,37 @@ static void it_begins_with_what_there_is(void)
     kit_free(kit);
 }
 
+/* A program that registers by two protocols is one: its entry comes with the first and goes with the last. */
+static void one_address_is_one_entry(void)
+{
+    struct kit *kit = kit_new();
+    put_at(kit, "a", "h:1", 0);
+    put_at(kit, "b", "h:1", 0);
+    struct hub_topic *topic = require(kit);
+    expect_known(topic, "", "[" OBJECT("h:1") "]");
+    put_at(kit, "c", "h:1", 0);
+    note(kit, "c");
+    take(kit, "a");
+    note(kit, "a");
+    expect_int(kit->queue.n_notices, 0);
+    expect_known(topic, "", "[" OBJECT("h:1") "]");
+    put_at(kit, "c", "h:2", 0);
+    note(kit, "c");
+    expect_int(kit->queue.n_notices, 1);
+    take(kit, "b");
+    note(kit, "b");
+    expect_int(kit->queue.n_notices, 2);
+    expect_known(topic, "", "[" OBJECT("h:2") "]");
+    put_at(kit, "d", "h:2", 0);
+    note(kit, "d");
+    put_at(kit, "c", "h:3", 0); /* "d" goes on for it at the former address */
+    note(kit, "c");
+    expect_int(kit->queue.n_notices, 3);
+    expect_known(topic, "", "[" OBJECT("h:3") "," OBJECT("h:2") "]");
+    expect_true(!hub_topic_text(topic, SLICE_LIT("b")));
+    kit_free(kit);
+}
+
 static void a_service_that_nobody_knows_is_empty(void)
 {
     struct kit *kit = kit_new();
@@ -203,6 +234,7 @@ static void any_allocation_may_fail(void)
 
 static const struct test_case cases[] = {
     {"it begins with what there is", it_begins_with_what_there_is},
+    {"one address is one entry", one_address_is_one_entry},
     {"a service that nobody knows is empty", a_service_that_nobody_knows_is_empty},
     {"news is told, and nothing twice", news_is_told_and_nothing_twice},
     {"comparing finds what was missed", comparing_finds_what_was_missed},
