@@ -500,14 +500,24 @@ struct muster_graph_edge {
     const char *from, *to; /* `from` needs `to` */
 };
 
+/* What was seen at the server's gateway. */
+struct muster_graph_call {
+    const char *from;
+    const char *kind; /* of `from`: "service", "certificate", "address", "local", "private" or "other" */
+    const char *to;
+    uint64_t n_requests, n_errors;
+    uint64_t per_minute; /* lately */
+};
+
 struct muster_graph {
-    size_t n_services, n_edges, n_cycles;
+    size_t n_services, n_edges, n_cycles, n_calls;
     const struct muster_graph_service *services;
     const struct muster_graph_edge *edges;
     const char *const *const *cycles; /* each a list of names that ends with NULL */
+    const struct muster_graph_call *calls;
 };
 
-/* Who needs whom. Free the result with muster_graph_free. */
+/* Who needs whom, and who calls whom. Free the result with muster_graph_free. */
 MUSTER_API int muster_get_graph(struct muster_client *client, struct muster_graph **ret_graph);
 /* NULL is fine. */
 MUSTER_API void muster_graph_free(struct muster_graph *graph);
@@ -528,6 +538,65 @@ MUSTER_API int muster_explain(struct muster_client *client, const char *service,
                               struct muster_explanation **ret_explanation);
 /* NULL is fine. */
 MUSTER_API void muster_explanation_free(struct muster_explanation *explanation);
+
+/* Which of the requests that went through the server's gateway lately. All may be NULL or 0: any. */
+struct muster_gateway_query {
+    const char *id; /* its X-Request-ID */
+    const char *service;
+    const char *status; /* "502", "5xx", or "none": the client got no answer */
+    int64_t since_ms;
+    unsigned limit;
+};
+
+/* One of them. Texts are "" where there is nothing to say. */
+struct muster_gateway_request {
+    const char *id, *client, *certificate, *method, *target, *service;
+    const char *instance; /* to which it went last */
+    const char *cause;    /* why the answer is not an instance's */
+    unsigned status;      /* 0: the client got no answer */
+    int64_t began_ms;     /* since 1970 */
+    uint64_t received_bytes, sent_bytes, first_byte_us, took_us;
+    size_t n_attempts, n_steps;
+    const struct muster_explain_step *steps; /* what was decided, and why, in order */
+};
+
+struct muster_gateway_requests {
+    size_t n;
+    const struct muster_gateway_request *items; /* newest first */
+};
+
+/* Free the result with muster_gateway_requests_free. */
+MUSTER_API int muster_get_gateway_requests(struct muster_client *client, const struct muster_gateway_query *query,
+                                           struct muster_gateway_requests **ret_requests);
+/* NULL is fine. */
+MUSTER_API void muster_gateway_requests_free(struct muster_gateway_requests *requests);
+
+/* What a service or an instance has had to do; all but in_flight only grow. */
+struct muster_traffic_row {
+    const char *name;
+    const char *state; /* of an instance: "well", "stalled", "ejected" or "gone"; of a service "" */
+    uint64_t requests, errors, in_flight, retries, hedges, ejections, connects, reused, connect_failures;
+    const uint64_t *latency; /* requests by the time to the first byte: n_bounds + 1 numbers */
+};
+
+struct muster_traffic_service {
+    struct muster_traffic_row all;
+    size_t n_instances;
+    const struct muster_traffic_row *instances;
+};
+
+struct muster_traffic {
+    int64_t at_us; /* of a clock that only runs on, for differences */
+    size_t n_bounds, n_services;
+    const uint64_t *bounds_us; /* upper bounds of latencies, rising */
+    const struct muster_traffic_service *services;
+};
+
+/* What the server's gateway has to do; service NULL: for all. Free the result with muster_traffic_free. */
+MUSTER_API int muster_get_traffic(struct muster_client *client, const char *service,
+                                  struct muster_traffic **ret_traffic);
+/* NULL is fine. */
+MUSTER_API void muster_traffic_free(struct muster_traffic *traffic);
 
 /*
  * Waits until each of the services (a list that ends with NULL) has at least `min` instances that are offered.

@@ -14,6 +14,7 @@ extern const struct command watch_command;
 extern const struct command history_command;
 extern const struct command why_command;
 extern const struct command graph_command;
+extern const struct command top_command;
 extern const struct command wait_command;
 extern const struct command register_command;
 extern const struct command deregister_command;

@@ -41,6 +41,13 @@ static void print_dot(FILE *out, const struct muster_graph *graph)
         print_quoted(out, graph->edges[i].to);
         fputs(";\n", out);
     }
+    for (size_t i = 0; i < graph->n_calls; i++) {
+        fputs("  ", out);
+        print_quoted(out, graph->calls[i].from);
+        fputs(" -> ", out);
+        print_quoted(out, graph->calls[i].to);
+        fprintf(out, " [style=dotted, label=\"%llu/min\"];\n", (unsigned long long)graph->calls[i].per_minute);
+    }
     fputs("}\n", out);
 }
 
@@ -54,6 +61,24 @@ static void write_needs(struct writer *writer, const struct muster_graph *graph,
             len +=
                 (size_t)snprintf(joined + len, sizeof(joined) - len, "%s%s", len > 0 ? ", " : "", graph->edges[i].to);
     writer_text(writer, "needs", joined);
+}
+
+/* What was seen, not what was declared. */
+static void write_calls(struct writer *writer, const struct muster_graph *graph)
+{
+    writer_open_list(writer, "calls");
+    for (size_t i = 0; i < graph->n_calls; i++) {
+        const struct muster_graph_call *call = &graph->calls[i];
+        writer_open_record(writer);
+        writer_text(writer, "from", call->from);
+        writer_text(writer, "kind", call->kind);
+        writer_text(writer, "calls", call->to);
+        writer_number(writer, "per_minute", (int64_t)call->per_minute);
+        writer_number(writer, "requests", (int64_t)call->n_requests);
+        writer_number(writer, "errors", (int64_t)call->n_errors);
+        writer_close_record(writer);
+    }
+    writer_close_list(writer);
 }
 
 static void write_cycles(struct writer *writer, const struct muster_graph *graph)
@@ -87,6 +112,8 @@ static int print_table(const struct arguments *arguments, const struct muster_gr
         writer_close_record(writer);
     }
     writer_close_list(writer);
+    if (graph->n_calls > 0)
+        write_calls(writer, graph);
     if (graph->n_cycles > 0)
         write_cycles(writer, graph);
     return words_finish(arguments, writer);
@@ -123,7 +150,7 @@ static int run(int argc, char **argv, const struct command_io *io)
 
 const struct command graph_command = {
     .name = "graph",
-    .summary = "Show which services need which",
+    .summary = "Show which services need which, and who calls whom through the gateway",
     .usage = "[--dot]",
     .example = "muster graph\nmuster graph --dot | dot -Tsvg >graph.svg",
     .print_options = print_options,

@@ -30,6 +30,7 @@ struct graph {
     struct muster_graph shown;
     struct muster_graph_service *services;
     struct muster_graph_edge *edges;
+    struct muster_graph_call *calls;
     const char *const **cycles;
     const char **names; /* of the cycles, each ended by NULL */
     json_t *tree;
@@ -42,6 +43,7 @@ void muster_graph_free(struct muster_graph *shown)
     struct graph *graph = container_of(shown, struct graph, shown);
     free(graph->services);
     free(graph->edges);
+    free(graph->calls);
     free((void *)graph->cycles);
     free((void *)graph->names);
     json_decref(graph->tree);
@@ -87,6 +89,30 @@ static int read_edges(struct graph *graph, const json_t *list)
     return 0;
 }
 
+/* An older server tells of none. */
+static int read_calls(struct graph *graph, const json_t *list)
+{
+    size_t n = json_array_size(list);
+    graph->calls = calloc(n + 1, sizeof(graph->calls[0]));
+    if (!graph->calls)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(list, i);
+        struct muster_graph_call *call = &graph->calls[i];
+        int64_t n_requests, n_errors, per_minute;
+        if (!client_read_text(item, "from", &call->from) || !client_read_text(item, "kind", &call->kind) ||
+            !client_read_text(item, "to", &call->to) || !client_read_number(item, "requests", &n_requests) ||
+            !client_read_number(item, "errors", &n_errors) || !client_read_number(item, "per_minute", &per_minute))
+            return -EINVAL;
+        call->n_requests = (uint64_t)n_requests;
+        call->n_errors = (uint64_t)n_errors;
+        call->per_minute = (uint64_t)per_minute;
+    }
+    graph->shown.calls = graph->calls;
+    graph->shown.n_calls = n;
+    return 0;
+}
+
 static int read_cycles(struct graph *graph, const json_t *list)
 {
     size_t n = json_array_size(list), n_names = 0, at = 0;
@@ -116,6 +142,8 @@ static int read_graph(struct graph *graph)
     int r = read_services(graph, json_object_get(graph->tree, "services"));
     if (r == 0)
         r = read_edges(graph, json_object_get(graph->tree, "edges"));
+    if (r == 0)
+        r = read_calls(graph, json_object_get(graph->tree, "calls"));
     return r == 0 ? read_cycles(graph, json_object_get(graph->tree, "cycles")) : r;
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/endpoints.h"
 #include "daemon/fronts.h"
 #include "daemon/gateway_config.h"
+#include "daemon/gateway_facts.h"
 #include "daemon/keepalive.h"
 #include "daemon/notify.h"
 #include "daemon/pidfile.h"
@@ -62,7 +63,8 @@ struct daemon {
     struct sources sources;  /* none, the same */
     struct planner *planner; /* NULL: no gateway, or no catalogue to go by */
     struct gateway *gateway; /* the same */
-    struct store *store;     /* the keeper's, or the trace in front of it; NULL: the role needs none */
+    struct gateway_view gateway_view;
+    struct store *store; /* the keeper's, or the trace in front of it; NULL: the role needs none */
     struct listener_tls tls;
     struct system system;
     struct metrics *metrics;
@@ -257,12 +259,14 @@ static void fill_settings(const struct config *config, struct front_settings *re
 static int open_fronts(struct daemon *daemon, struct err *err)
 {
     fill_settings(daemon->config, &daemon->settings);
+    gateway_facts_view(daemon->gateway, &daemon->gateway_view);
     const struct front_env env = {
         .log = daemon->log,
         .metrics = daemon->metrics,
         .system = &daemon->system.view,
         .sources = &daemon->sources.views,
         .talkers = daemon->http_metrics->talkers,
+        .gateway = &daemon->gateway_view,
         .store = daemon->store,
         .curator = daemon->curator,
         .scout = daemon->scout,

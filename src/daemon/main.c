@@ -11,9 +11,9 @@
 int main(int argc, char **argv)
 {
     static const struct command *const commands[] = {
-        &serve_command, &ls_command,     &show_command,     &watch_command,      &history_command, &why_command,
-        &graph_command, &wait_command,   &register_command, &deregister_command, &drain_command,   &maintenance_command,
-        &run_command,   &status_command, &store_command,    &version_command,
+        &serve_command,       &ls_command,  &show_command,   &watch_command,    &history_command,    &why_command,
+        &graph_command,       &top_command, &wait_command,   &register_command, &deregister_command, &drain_command,
+        &maintenance_command, &run_command, &status_command, &store_command,    &version_command,
     };
     return cli_main(commands, ARRAY_LEN(commands), argc, argv);
 }

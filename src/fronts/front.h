@@ -51,6 +51,7 @@ struct front_env {
     const struct system_view *system;   /* fronts/system_view.h: what the daemon tells of itself */
     const struct source_views *sources; /* fronts/source_view.h: and of its sources */
     struct talkers *talkers;            /* http/talkers.h: who asks how much */
+    const struct gateway_view *gateway; /* fronts/gateway_view.h: and of its gateway; NULL: nothing is known of one */
     struct store *store;                /* NULL in a process that keeps none */
     struct curator *curator;            /* the same */
     struct scout *scout;                /* the same; for what a front end does by itself */

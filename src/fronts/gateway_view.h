@@ -40,10 +40,26 @@ struct gateway_holders {
     const struct gateway_holder *list;
 };
 
+/* -- what it tells as JSON, on a thread that is an RCU reader; front ends decide who may see it, and pass it on -- */
+
+struct json_writer;
+
+/* Requests that fit all of it: the newest, at most `limit`. */
+struct gateway_query {
+    struct slice id, service;        /* "": any */
+    unsigned status_min, status_max; /* 0: a client that got no answer */
+    int64_t since_ms;                /* since 1970 */
+    unsigned limit;
+};
+
 /* -- */
 
 struct gateway_view {
-    void *ctx;
+    void *ctx; /* NULL: this process has no gateway, and nothing below is called */
     /* 0 or -ENOMEM: then `done` does not come. */
     int (*ask_holders)(void *ctx, struct gateway_holders *holders);
+    /* Each writes one value. */
+    void (*write_requests)(void *ctx, const struct gateway_query *query, struct json_writer *json);
+    void (*write_traffic)(void *ctx, struct slice service, struct json_writer *json); /* service "": all */
+    void (*write_calls)(void *ctx, struct json_writer *json);
 };

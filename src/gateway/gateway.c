@@ -30,31 +30,41 @@ struct gateway {
 
 static void free_parts(struct gateway *gateway)
 {
+    for (unsigned i = 0; i < gateway->options.n_workers; i++)
+        gateway_worker_close_records(&gateway->stations[i].worker);
     access_log_free(gateway->access_log);
     throttle_free(gateway->throttle);
     free(gateway);
 }
 
+static int make_parts(struct gateway *gateway)
+{
+    const struct gateway_settings *settings = &planner_plan(gateway->options.planner)->settings;
+    uint32_t digits = 0;
+    int r = random_system(&digits, sizeof(digits));
+    if (r == 0)
+        r = random_system(&gateway->key, sizeof(gateway->key));
+    if (r == 0)
+        r = throttle_new(&gateway->key, &gateway->throttle);
+    if (r == 0)
+        r = access_log_new(gateway->options.n_workers, gateway->options.log, &gateway->access_log);
+    for (unsigned i = 0; r == 0 && i < gateway->options.n_workers; i++)
+        r = gateway_worker_open_records(&gateway->stations[i].worker, settings, &gateway->key);
+    (void)snprintf(gateway->name, sizeof(gateway->name), "muster-%08x", digits);
+    return r;
+}
+
 int gateway_new(const struct gateway_options *options, struct gateway **ret_gateway)
 {
-    uint32_t digits;
-    int r = random_system(&digits, sizeof(digits));
-    if (r < 0)
-        return r;
     struct gateway *gateway = calloc(1, sizeof(*gateway) + options->n_workers * sizeof(gateway->stations[0]));
     if (!gateway)
         return -ENOMEM;
     gateway->options = *options;
-    r = random_system(&gateway->key, sizeof(gateway->key));
-    if (r == 0)
-        r = throttle_new(&gateway->key, &gateway->throttle);
-    if (r == 0)
-        r = access_log_new(options->n_workers, options->log, &gateway->access_log);
+    int r = make_parts(gateway);
     if (r < 0) {
         free_parts(gateway);
         return r;
     }
-    (void)snprintf(gateway->name, sizeof(gateway->name), "muster-%08x", digits);
     for (unsigned i = 0; i < options->n_workers; i++)
         gateway_worker_listen(&gateway->stations[i].worker, options->planner, options->loops[i]);
     *ret_gateway = gateway;
@@ -65,11 +75,8 @@ void gateway_free(struct gateway *gateway)
 {
     if (!gateway)
         return;
-    for (unsigned i = 0; i < gateway->options.n_workers; i++) {
+    for (unsigned i = 0; i < gateway->options.n_workers; i++)
         gateway_worker_unlisten(&gateway->stations[i].worker);
-        passage_ring_free(gateway->stations[i].worker.records);
-        edges_free(gateway->stations[i].worker.edges);
-    }
     free_parts(gateway);
 }
 

@@ -1,104 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text format wants a family's samples together, so all is gathered first: sums of services and instances, in the
- * order of their names. Instances are told in fewer words than services (no histogram, no causes), since there are many.
+ * The text format wants a family's samples together, so all is gathered first. Instances are told in fewer words than
+ * services (no histogram, no causes), since there are many.
  */
 #include "gateway/gateway_metrics.h"
 
 #include "base/util.h"
 #include "gateway/gateway_worker.h"
-#include "gateway/tally.h"
-
-#include <stdlib.h>
-
-struct service_row {
-    const struct plan_service *service;
-    struct tally_sum sum;
-};
-
-struct instance_row {
-    struct slice service, id;
-    struct runtime_sum sum;
-};
-
-struct page {
-    struct metrics_page *metrics;
-    const struct plan_service **used; /* the services that have had traffic */
-    size_t n_used, n_used_max;
-    struct service_row *services;
-    struct instance_row *instances;
-    size_t n_services, n_instances, n_untold;
-};
-
-/* ------------------------------------------------------------------------------------------------ gathering */
-
-static bool has_traffic(const struct plan_cell *cell)
-{
-    for (unsigned i = 0; i < cell->n_shares; i++)
-        if (atomic_load_explicit(&cell->shares[i].n_requests, memory_order_relaxed) > 0)
-            return true;
-    return false;
-}
-
-static bool add_used(void *ctx, const struct plan_service *service)
-{
-    struct page *page = ctx;
-    if (!has_traffic(service->cell))
-        return true;
-    if (page->n_used == page->n_used_max) {
-        size_t n_max = page->n_used_max > 0 ? 2 * page->n_used_max : 64;
-        void *grown = realloc(page->used, n_max * sizeof(page->used[0]));
-        if (!grown)
-            return false;
-        page->used = grown;
-        page->n_used_max = n_max;
-    }
-    page->used[page->n_used++] = service;
-    return true;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const struct plan_service *const *first = a, *const *second = b;
-    return slice_compare((*first)->cell->name, (*second)->cell->name);
-}
-
-static void add_instances(struct page *page, const struct plan_service *service)
-{
-    const struct target *target;
-    for (struct plan_cursor at = {.service = service}; (target = plan_next(&at));) {
-        struct instance_row *row = &page->instances[page->n_instances];
-        if (page->n_instances == GATEWAY_METRICS_INSTANCES_MAX) {
-            page->n_untold++;
-            continue;
-        }
-        runtime_sum(target->runtime, &row->sum);
-        row->service = service->cell->name;
-        row->id = target->runtime->id;
-        page->n_instances += row->sum.is_used;
-    }
-}
-
-static void gather(struct page *page, const struct plan *plan)
-{
-    plan_each_service(plan, add_used, page);
-    size_t n_told = min_size(page->n_used, GATEWAY_METRICS_SERVICES_MAX);
-    page->services = calloc(n_told + 1, sizeof(page->services[0]));
-    page->instances = calloc(GATEWAY_METRICS_INSTANCES_MAX + 1, sizeof(page->instances[0]));
-    if (!page->services || !page->instances)
-        return;
-    if (page->n_used > 0)
-        qsort(page->used, page->n_used, sizeof(page->used[0]), by_name);
-    page->n_untold = page->n_used - n_told;
-    for (size_t i = 0; i < n_told; i++) {
-        struct service_row *row = &page->services[page->n_services++];
-        row->service = page->used[i];
-        tally_sum(row->service->cell, &row->sum);
-        add_instances(page, row->service);
-    }
-}
-
-/* ------------------------------------------------------------------------------------------------ writing */
+#include "gateway/traffic.h"
 
 /* A counter or gauge at `offset` of the sums. */
 struct family {
@@ -165,7 +74,7 @@ static void put_classes(struct metrics_page *page, struct metrics_label *labels,
     }
 }
 
-static void put_latency(struct metrics_page *page, const struct service_row *row)
+static void put_latency(struct metrics_page *page, const struct traffic_service *row)
 {
     const struct metrics_label label = {"service", row->service->cell->name};
     uint64_t bounds_ns[RUNTIME_LATENCY_BUCKETS - 1];
@@ -176,7 +85,7 @@ static void put_latency(struct metrics_page *page, const struct service_row *row
     metrics_page_histogram(page, &label, 1, &buckets);
 }
 
-static void put_causes(struct metrics_page *page, const struct service_row *row)
+static void put_causes(struct metrics_page *page, const struct traffic_service *row)
 {
     for (unsigned i = 0; i < CAUSES_; i++) {
         const struct metrics_label labels[] = {{"service", row->service->cell->name}, {"cause", cause_name(i)}};
@@ -185,58 +94,55 @@ static void put_causes(struct metrics_page *page, const struct service_row *row)
     }
 }
 
-static void put_services(const struct page *page)
+static void put_services(struct metrics_page *metrics, const struct traffic *traffic)
 {
-    struct metrics_page *metrics = page->metrics;
     metrics_page_family(metrics, PREFIX "requests_total", METRICS_COUNTER,
                         "Requests by the class of the answer that the client got, whoever gave it.");
-    for (size_t i = 0; i < page->n_services; i++) {
-        struct metrics_label labels[2] = {{"service", page->services[i].service->cell->name}};
-        put_classes(metrics, labels, 1, page->services[i].sum.by_class);
+    for (size_t i = 0; i < traffic->n_services; i++) {
+        struct metrics_label labels[2] = {{"service", traffic->services[i].service->cell->name}};
+        put_classes(metrics, labels, 1, traffic->services[i].sum.by_class);
     }
     metrics_page_family(metrics, PREFIX "failed_total", METRICS_COUNTER,
                         "Requests that no instance answered, or not to the end, by why.");
-    for (size_t i = 0; i < page->n_services; i++)
-        put_causes(metrics, &page->services[i]);
+    for (size_t i = 0; i < traffic->n_services; i++)
+        put_causes(metrics, &traffic->services[i]);
     metrics_page_family(
         metrics, PREFIX "first_byte_seconds", METRICS_HISTOGRAM,
         "From a request's head to the beginning of the instance's answer, waiting and retries included.");
-    for (size_t i = 0; i < page->n_services; i++)
-        put_latency(metrics, &page->services[i]);
+    for (size_t i = 0; i < traffic->n_services; i++)
+        put_latency(metrics, &traffic->services[i]);
     for (size_t f = 0; f < ARRAY_LEN(service_families); f++) {
         const struct family *family = &service_families[f];
         metrics_page_family(metrics, family->name, family->type, family->help);
-        for (size_t i = 0; i < page->n_services; i++) {
-            const struct metrics_label label = {"service", page->services[i].service->cell->name};
-            metrics_page_sample(metrics, &label, 1, value_at(&page->services[i].sum, family->offset));
+        for (size_t i = 0; i < traffic->n_services; i++) {
+            const struct metrics_label label = {"service", traffic->services[i].service->cell->name};
+            metrics_page_sample(metrics, &label, 1, value_at(&traffic->services[i].sum, family->offset));
         }
     }
 }
 
-static void put_instances(const struct page *page)
+static void put_instances(struct metrics_page *metrics, const struct traffic *traffic)
 {
-    struct metrics_page *metrics = page->metrics;
     metrics_page_family(metrics, PREFIX "instance_answers_total", METRICS_COUNTER,
                         "Answers of an instance by the class of their status.");
-    for (size_t i = 0; i < page->n_instances; i++) {
-        const struct instance_row *row = &page->instances[i];
-        struct metrics_label labels[3] = {{"service", row->service}, {"instance", row->id}};
+    for (size_t i = 0; i < traffic->n_instances; i++) {
+        const struct traffic_instance *row = &traffic->instances[i];
+        struct metrics_label labels[3] = {{"service", row->service}, {"instance", row->runtime->id}};
         put_classes(metrics, labels, 2, row->sum.by_class);
     }
     for (size_t f = 0; f < ARRAY_LEN(instance_families); f++) {
         const struct family *family = &instance_families[f];
         metrics_page_family(metrics, family->name, family->type, family->help);
-        for (size_t i = 0; i < page->n_instances; i++) {
-            const struct instance_row *row = &page->instances[i];
-            const struct metrics_label labels[] = {{"service", row->service}, {"instance", row->id}};
+        for (size_t i = 0; i < traffic->n_instances; i++) {
+            const struct traffic_instance *row = &traffic->instances[i];
+            const struct metrics_label labels[] = {{"service", row->service}, {"instance", row->runtime->id}};
             metrics_page_sample(metrics, labels, 2, value_at(&row->sum, family->offset));
         }
     }
 }
 
-static void put_whole(const struct page *page, const struct gateway *gateway)
+static void put_whole(struct metrics_page *metrics, const struct traffic *traffic, const struct gateway *gateway)
 {
-    struct metrics_page *metrics = page->metrics;
     uint64_t unrouted[CAUSES_] = {0}, n_idle_closed = 0;
     for (unsigned i = 0; i < gateway_n_workers(gateway); i++) {
         const struct gateway_worker *worker = gateway_worker_at(gateway, i);
@@ -259,20 +165,18 @@ static void put_whole(const struct page *page, const struct gateway *gateway)
     metrics_page_sample(metrics, NULL, 0, access_log_n_dropped(gateway_access_log(gateway)));
     metrics_page_family(metrics, PREFIX "untold", METRICS_GAUGE,
                         "Services and instances that are left out here, as they are too many.");
-    metrics_page_sample(metrics, NULL, 0, page->n_untold);
+    metrics_page_sample(metrics, NULL, 0, traffic->n_untold);
 }
 
 static void collect(void *ctx, struct metrics_page *metrics)
 {
     const struct gateway *gateway = ctx;
-    struct page page = {.metrics = metrics};
-    gather(&page, planner_plan(gateway_planner(gateway)));
-    put_services(&page);
-    put_instances(&page);
-    put_whole(&page, gateway);
-    free(page.used);
-    free(page.services);
-    free(page.instances);
+    struct traffic traffic;
+    traffic_gather(planner_plan(gateway_planner(gateway)), (struct slice){0}, &traffic);
+    put_services(metrics, &traffic);
+    put_instances(metrics, &traffic);
+    put_whole(metrics, &traffic, gateway);
+    traffic_deinit(&traffic);
 }
 
 int gateway_register_metrics(struct gateway *gateway, struct metrics *metrics)

@@ -181,6 +181,19 @@ static void on_news(struct planner_listener *listener)
 
 /* -- */
 
+int gateway_worker_open_records(struct gateway_worker *worker, const struct gateway_settings *settings,
+                                const struct hash_key *key)
+{
+    int r = edges_new(key, &worker->edges);
+    return r < 0 || settings->n_records == 0 ? r : passage_ring_new(settings->n_records, &worker->records);
+}
+
+void gateway_worker_close_records(struct gateway_worker *worker)
+{
+    passage_ring_free(worker->records);
+    edges_free(worker->edges);
+}
+
 void gateway_worker_listen(struct gateway_worker *worker, struct planner *planner, struct loop *loop)
 {
     worker->listener = (struct planner_listener){.loop = loop, .on_news = on_news};
@@ -211,11 +224,6 @@ int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, 
     options.client.idle_timeout_ns = settings->idle_timeout_ns;
     options.client.head_timeout_ns = NSEC_NEVER; /* the watch ends those that wait */
     options.client.body_timeout_ns = settings->tunnel_timeout_ns;
-    r = settings->n_records > 0 ? passage_ring_new(settings->n_records, &worker->records) : 0;
-    if (r == 0)
-        r = edges_new(gateway_key(gateway), &worker->edges);
-    if (r < 0)
-        return r;
     access_log_start_lane(gateway_access_log(gateway), index, loop);
     r = pool_new(loop, &options, &worker->pool);
     if (r < 0)

@@ -59,6 +59,14 @@ struct gateway_door {
     bool is_local;
 };
 
+/*
+ * What others read of it (gateway_worker_at), made before any worker runs and freed after all of them. 0 or -ENOMEM; to
+ * be closed in any case.
+ */
+int gateway_worker_open_records(struct gateway_worker *worker, const struct gateway_settings *settings,
+                                const struct hash_key *key);
+void gateway_worker_close_records(struct gateway_worker *worker);
+
 /* Hears of plans. On the thread that makes the planner: before it is started, and after it was stopped. */
 void gateway_worker_listen(struct gateway_worker *worker, struct planner *planner, struct loop *loop);
 void gateway_worker_unlisten(struct gateway_worker *worker);

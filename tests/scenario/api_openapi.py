@@ -13,7 +13,7 @@ import signal
 import sys
 
 from api_lib import Events, call, instance_path
-from lib import ROOT, Muster, tap
+from lib import ROOT, Muster, tap, wait_for
 
 METHODS = ("get", "put", "post", "delete")
 WEB = "/api/v1/services/web"
@@ -179,6 +179,9 @@ REQUESTS = (
     ("GET", "/api/v1/explain", None),
     *(("DELETE", f"{place}/{order}", None) for place in (ONE, WEB) for order in ("drain", "maintenance")),
     ("GET", "/api/v1/graph", None),
+    ("GET", "/api/v1/requests?service=web&status=5xx&since_ms=1&limit=5&id=x", None),
+    ("GET", "/api/v1/requests?status=many", None),
+    ("GET", "/api/v1/traffic?service=web", None),
     ("GET", "/sd/prometheus", None),
     ("GET", "/sd/prometheus?service=", None),
     ("GET", "/api/v1/wait?service=web&timeout_ms=1000", None),
@@ -198,6 +201,16 @@ def ask_all(contract, muster):
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     contract.check_answer("PUT", ONE, call(muster, "PUT", ONE, "a=b", form))
     contract.check_answer("GET", WEB, call(muster, "GET", WEB + "?at=9999999999999"))
+
+
+def ask_the_gateway(contract, muster):
+    """One request that an instance answers, here the server itself, and one that none does."""
+    for service, address in (("itself", muster.address()), ("nobody", "127.0.0.1:1")):
+        call(muster, "PUT", instance_path(service, "one"), {"address": f"http@{address}"})
+        wait_for(lambda service=service: muster.get(f"/{service}/x", "gateway").status > 0 and call(
+            muster, "GET", f"/api/v1/requests?service={service}").json["requests"] != [], True)
+    for target in ("/api/v1/requests", "/api/v1/traffic", "/api/v1/graph"):
+        contract.check_answer("GET", target, call(muster, "GET", target))
 
 
 def watch_and_hold(contract, muster):
@@ -220,6 +233,7 @@ def everything_documented_is_answered_as_documented():
     with Muster() as muster:
         ask_all(contract, muster)
         watch_and_hold(contract, muster)
+        ask_the_gateway(contract, muster)
         tap.expect(sorted(set(contract.promises()) - contract.seen), [])
         muster.signal(signal.SIGTERM)
         tap.expect(muster.end(), 0)

@@ -114,7 +114,7 @@ def registering_and_looking():
 def wrong_words_are_told():
     with Muster() as muster:
         servers = Servers(muster)
-        for words in (["show"], ["show", "a", "b"], ["why", "web"], ["history", "--since", "soon"],
+        for words in (["show"], ["show", "a", "b"], ["why", "a/b", "--last", "5m"], ["history", "--since", "soon"],
                       ["drain", "x", "--foo"], ["register", "web"],
                       ["wait"], ["run", "--name", "x", "--", "true"], ["graph", "x"],
                       ["ls", "--output", "xml"], ["register", "web", "h:1", "--metadata", "a"]):

@@ -7,11 +7,13 @@ import json
 import os
 import re
 import signal
+import ssl
+import subprocess
 import sys
 
 from api_lib import deregister
 from gateway_lib import CLOSE, Gateway, Instance
-from lib import folder, run, tap, wait_for
+from lib import folder, make_certificate, run, start, tap, wait_for
 
 HEAD = "HTTP/1.1\r\nHost: a\r\n"
 
@@ -59,6 +61,99 @@ def why_a_request_failed_is_counted():
         tap.expect(gateway.metric("muster_gateway_failed_total{" + labels(
             instance.service, cause="TERMINATED")), 1)
         tap.expect(gateway.metric("muster_gateway_requests_total{" + labels(instance.service, code="5xx")), 1)
+
+
+# ---------------------------------------------------------------------------------------------------- why, top, graph
+
+
+def command(gateway, *words):
+    return run(*words, "--address", f"http://{gateway.address()}")
+
+
+def as_json(gateway, *words):
+    done = command(gateway, *words, "--output", "json")
+    tap.expect(done.err, "")
+    return json.loads(done.out)
+
+
+def why_tells_where_a_request_went():
+    with Gateway() as gateway, Instance(gateway) as first, Instance(gateway, service=first.service) as second:
+        answer = gateway.ask(f"GET {first.path}q?x=1 {HEAD}\r\n")
+        names = {first.name, second.name}
+        told = as_json(gateway, "why", answer.one("x-request-id"))
+        tap.expect([told[name] for name in ("method", "target", "service", "status", "attempts", "client")],
+                   ["GET", f"{first.path}q?x=1", first.service, 200, 1, "127.0.0.1"])
+        steps = {step["step"]: step for step in told["because"]}
+        tap.expect(steps[told["instance"]]["verdict"], "taken")
+        tap.expect(names >= {step["step"] for step in told["because"]} - {"attempt", "answer"}, True)
+        tap.expect((steps["attempt"]["verdict"], steps["answer"]["verdict"]), ("answered", "200"))
+        text = command(gateway, "why", answer.one("x-request-id")).out
+        tap.expect(("on a new connection" in text or "on a connection that had been idle" in text), True)
+
+
+def why_tells_which_instance_failed():
+    with Gateway("--set", "gateway.retry=none") as gateway, Instance(gateway, answer=lambda *_: CLOSE) as instance:
+        answer = gateway.ask(f"POST {instance.path} {HEAD}Content-Length: 1\r\n\r\nx")
+        tap.expect(answer.status, 502)
+        for words in (["--status", "502"], ["--status", "5xx", "--last", "5m"], ["--last", "1h", "--limit", "1"]):
+            listed = as_json(gateway, "why", instance.service, *words)["requests"]
+            tap.expect([(one["id"], one["cause"], one["instance"]) for one in listed],
+                       [(answer.one("x-request-id"), "TERMINATED", instance.name)])
+        tap.expect(command(gateway, "why", instance.service, "--status", "404").code, 1)
+        text = command(gateway, "why", answer.one("x-request-id")).out
+        tap.expect("the instance closed the connection before it answered" in text, True)
+        tap.expect("the instance may have seen the request" in text, True)
+
+
+def what_is_not_remembered_is_told():
+    with Gateway("--set", "gateway.records=0") as gateway, Instance(gateway) as instance:
+        answer = gateway.ask(f"GET {instance.path} {HEAD}\r\n")
+        done = command(gateway, "why", answer.one("x-request-id"))
+        tap.expect((done.code, "is remembered" in done.err), (1, True))
+        tap.expect(command(gateway, "why", "a/b", "--last", "5m").code, 2)
+
+
+def top_shows_services_and_instances():
+    with Gateway() as gateway, Instance(gateway) as instance, gateway.dial() as client:
+        begun = start("top", "--once", "--output", "json", "--interval", "1s", "--address",
+                      f"http://{gateway.address()}", stdout=subprocess.PIPE)
+        while begun.poll() is None:
+            client.send(f"GET {instance.path} {HEAD}\r\n")
+            tap.expect(client.answer().status, 200)
+        rows = json.loads(begun.stdout.read())["traffic"]
+        begun.stdout.close()
+        tap.expect([(row["service"], row["instance"], row["state"]) for row in rows],
+                   [(instance.service, "", ""), (instance.service, instance.name, "well")])
+        for row in rows:
+            tap.expect((row["requests_s"] > 0, row["p99_us"] >= row["p50_us"] > 0, row["errors_s"]), (True, True, 0))
+
+
+def the_graph_shows_who_calls():
+    with Gateway() as gateway, Instance(gateway) as instance:
+        tap.expect(gateway.ask(f"GET {instance.path} {HEAD}\r\n").status, 200)
+        call, = as_json(gateway, "graph")["calls"]
+        tap.expect((call["from"], call["kind"], call["calls"]), ("127.0.0.1", "address", instance.service))
+        tap.expect((call["requests"] >= 1, call["per_minute"] >= 1, call["errors"]), (True, True, 0))
+        tap.expect(f'"127.0.0.1" -> "{instance.service}" [style=dotted' in command(gateway, "graph", "--dot").out, True)
+
+
+def a_caller_is_known_by_its_certificate():
+    with folder() as place:
+        ca = make_certificate(place, "ca")
+        server, robot = (make_certificate(place, name, ca="ca") for name in ("server", "robot"))
+        settings = [f"gateway.tls.cert={server[0]}", f"gateway.tls.key={server[1]}", f"gateway.tls.ca={ca[0]}",
+                    "gateway.tls.client_auth=optional", "gateway.tls.plain=true"]
+        with Gateway(*[word for setting in settings for word in ("--set", setting)]) as gateway:
+            with Instance(gateway) as instance:
+                context = ssl.create_default_context(cafile=ca[0])
+                context.check_hostname = False
+                context.load_cert_chain(*robot)
+                with gateway.connect("gateway") as plain, context.wrap_socket(plain) as connection:
+                    connection.sendall(f"GET {instance.path} {HEAD}\r\n".encode())
+                    connection.recv(65536)
+                calls = as_json(gateway, "graph")["calls"]
+                tap.expect([call["calls"] for call in calls if (call["from"], call["kind"]) == ("robot", "certificate")],
+                           [instance.service])
 
 
 # ---------------------------------------------------------------------------------------------------- the access log
@@ -153,6 +248,12 @@ CASES = [
     ("metrics tell of services and instances", metrics_tell_of_services_and_instances),
     ("what a service counted stays when its instances go", what_a_service_counted_stays_when_its_instances_go),
     ("why a request failed is counted", why_a_request_failed_is_counted),
+    ("why tells where a request went", why_tells_where_a_request_went),
+    ("why tells which instance failed, and how", why_tells_which_instance_failed),
+    ("what is not remembered is told", what_is_not_remembered_is_told),
+    ("top shows services and instances", top_shows_services_and_instances),
+    ("the graph shows who calls", the_graph_shows_who_calls),
+    ("a caller is known by its certificate", a_caller_is_known_by_its_certificate),
     ("the combined log has a line for each request", the_combined_log_has_a_line_for_each_request),
     ("the JSON log says where it went", the_json_log_says_where_it_went),
     ("no client writes a line of his own", no_client_writes_a_line_of_his_own),

@@ -54,6 +54,8 @@ static const struct row rows[] = {
     {"/api/v1/timeline", GET, api_timeline, PARAMS("service", "instance", "since_ms", "limit")},
     {"/api/v1/graph", GET, api_graph, PARAMS()},
     {"/api/v1/explain", GET, api_explain, PARAMS("service", "instance")},
+    {"/api/v1/requests", GET, api_requests, PARAMS("id", "service", "status", "since_ms", "limit")},
+    {"/api/v1/traffic", GET, api_traffic, PARAMS("service")},
     {"/sd/prometheus", GET, api_prometheus, PARAMS("*service")},
 };
 
@@ -171,6 +173,7 @@ static int create(const struct front_env *env, void **ret_instance, struct err *
     api->curator = env->curator;
     api->store = env->store;
     api->access = env->access;
+    api->gateway = env->gateway;
     pthread_mutex_init(&api->holders.lock, NULL);
     for (unsigned i = 0; i < ARRAY_LEN(api->holders.all); i++)
         list_init(&api->holders.all[i]);

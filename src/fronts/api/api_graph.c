@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "fronts/api/api_cycles.h"
 #include "fronts/api/api_impl.h"
+#include "fronts/gateway_view.h"
 #include "wire/json_writer.h"
 
 #include <errno.h>
@@ -195,7 +196,20 @@ static void write_circles(struct json_writer *json, const struct graph *graph, s
 
 /* ------------------------------------------------------------------------------------------------ the answer */
 
-static void write_graph(struct json_writer *json, const struct graph *graph, struct circles *circles)
+/* What was seen, beside what was declared. */
+static void write_calls(struct json_writer *json, const struct gateway_view *gateway)
+{
+    json_writer_key(json, SLICE_LIT("calls"));
+    if (gateway && gateway->ctx) {
+        gateway->write_calls(gateway->ctx, json);
+        return;
+    }
+    json_writer_begin_array(json);
+    json_writer_end_array(json);
+}
+
+static void write_graph(struct json_writer *json, const struct graph *graph, struct circles *circles,
+                        const struct gateway_view *gateway)
 {
     json_writer_begin_object(json);
     json_writer_key(json, SLICE_LIT("services"));
@@ -221,6 +235,7 @@ static void write_graph(struct json_writer *json, const struct graph *graph, str
     }
     json_writer_end_array(json);
     write_circles(json, graph, circles);
+    write_calls(json, gateway);
     json_writer_end_object(json);
 }
 
@@ -238,7 +253,7 @@ void api_graph(struct api_call *call)
         graph.result = circles_init(&circles, &graph);
     if (graph.result == 0) {
         json_writer_init(&json, &body);
-        write_graph(&json, &graph, &circles);
+        write_graph(&json, &graph, &circles, call->api->gateway);
         api_respond_json(call->exchange, &body);
     } else {
         api_refuse_memory(call->exchange);

@@ -20,6 +20,7 @@
  *     api_past.c        who was there at a moment (api_moment.c)
  *     api_graph.c       who needs whom, and in which circles (api_cycles.c)
  *     api_explain.c     why an instance is, or is not, in an answer
+ *     api_gateway.c     the gateway's last requests, and what it has to do
  *     api_prometheus.c  targets for Prometheus
  *     api_hub.c         a worker's followers of changes, by service
  *     api_stream.c      one answer as a stream of events
@@ -51,6 +52,7 @@ struct api {
     struct curator *curator;
     struct store *store;
     const struct access *access;
+    const struct gateway_view *gateway; /* NULL: none is known */
     struct api_holders holders;
     struct api_worker *_Atomic workers;
     _Atomic bool is_stopping; /* streams end, and what they held stays */
@@ -218,4 +220,6 @@ void api_waits_stop(struct api_hub *hub);
 void api_timeline(struct api_call *call);
 void api_graph(struct api_call *call);
 void api_explain(struct api_call *call);
+void api_requests(struct api_call *call);
+void api_traffic(struct api_call *call);
 void api_prometheus(struct api_call *call);

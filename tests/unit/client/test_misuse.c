@@ -96,6 +96,8 @@ static void asking_needs_its_arguments(void)
     expect_told(client, muster_service_static(client, "web", NULL, &followed), "addresses: expected one, not NULL");
     expect_told(client, muster_list_services(client, NULL, NULL), "ret_services: expected one, not NULL");
     expect_told(client, muster_get_history(client, NULL, NULL, 0, 0, NULL), "ret_history: expected one, not NULL");
+    expect_told(client, muster_get_gateway_requests(client, NULL, NULL), "query: expected one, not NULL");
+    expect_told(client, muster_get_traffic(client, NULL, NULL), "ret_traffic: expected one, not NULL");
     expect_told(client, muster_get_graph(client, NULL), "ret_graph: expected one, not NULL");
     expect_told(client, muster_get_status(client, NULL), "ret_status: expected one, not NULL");
     expect_told(client, muster_store_snapshot(client, NULL, NULL), "fn: expected one, not NULL");
