@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/docker_kit.h"
 
-#include "keeper/curator_priv.h"
-#include "support/fake_store.h"
 #include "support/test.h"
 
 #include <errno.h>
@@ -17,7 +15,7 @@ static struct docker_kit *the_kit;
 
 static int64_t wall_now(const struct docker_kit *kit)
 {
-    return WALL_BASE_NS + sim_now(kit->sim);
+    return WALL_BASE_NS + sim_now(kit->base.sim);
 }
 
 /* ------------------------------------------------------------------------------------------------ answers */
@@ -219,7 +217,7 @@ static int connect_kit(struct loop *loop, const struct addr *addr, nsec_t deadli
         .connect_error = is_engine ? 0 : knocked(kit, addr),
     };
     struct kit_stream *stream = free_stream(kit);
-    int r = sim_connect(kit->sim, &network, owner_event, owner, ret_stream, &stream->stream);
+    int r = sim_connect(kit->base.sim, &network, owner_event, owner, ret_stream, &stream->stream);
     if (r < 0)
         return r;
     stream->stream->on_event = on_event;
@@ -236,11 +234,13 @@ static void start_source(struct docker_kit *kit, const struct docker_options *op
     docker_options_init(&defaults);
     pool_options_init(&pool_options);
     pool_options.connect = connect_kit;
-    expect_int(pool_new(kit->loop, &pool_options, &kit->office.pool), 0);
+    expect_int(pool_new(kit->base.loop, &pool_options, &kit->office.pool), 0);
     expect_int(resolver_new(1, 100, NULL, NULL, &kit->office.resolver), 0);
-    kit->office.loop = kit->loop;
+    kit->office.loop = kit->base.loop;
     kit->office.connect = connect_kit;
-    expect_int(docker_new_on(options ? options : &defaults, kit->loop, kit->curator, kit->log, &kit->docker), 0);
+    expect_int(
+        docker_new_on(options ? options : &defaults, kit->base.loop, kit->base.curator, kit->base.log, &kit->docker),
+        0);
     expect_int(docker_part(kit->docker)->start(docker_part(kit->docker), &kit->office), 0);
     docker_kit_run(kit, 100 * NSEC_PER_MSEC);
 }
@@ -248,18 +248,17 @@ static void start_source(struct docker_kit *kit, const struct docker_options *op
 static void stop_source(struct docker_kit *kit)
 {
     docker_part(kit->docker)->stop(docker_part(kit->docker));
-    sim_run_for(kit->sim, 0);
+    sim_run_for(kit->base.sim, 0);
     docker_free(TAKE(kit->docker));
     for (unsigned i = 0; i < DOCKER_KIT_STREAMS; i++)
         close_stream(&kit->streams[i]);
-    sim_run_for(kit->sim, 0);
+    sim_run_for(kit->base.sim, 0);
     pool_free(TAKE(kit->office.pool));
     resolver_free(TAKE(kit->office.resolver));
 }
 
 void docker_kit_init(struct docker_kit *kit, const struct docker_options *options)
 {
-    struct curator_options curator_options = {.min_ttl_ms = 1000};
     *kit = (struct docker_kit){.events_status = 200, .api = "1.41", .min_api = "1.12"};
     the_kit = kit;
     for (unsigned i = 0; i < DOCKER_KIT_CONTAINERS; i++) {
@@ -267,18 +266,7 @@ void docker_kit_init(struct docker_kit *kit, const struct docker_options *option
         (void)snprintf(kit->containers[i].name, sizeof(kit->containers[i].name), "c%u", i);
         kit->containers[i].labels = "";
     }
-    rcu_init(&kit->rcu);
-    expect_int(sim_new(&kit->rcu, &kit->sim, &kit->loop), 0);
-    expect_int(fake_store_new(kit->loop, &kit->rcu, &kit->store), 0);
-    expect_int(projection_new(NULL, 0, true, &kit->projection, NULL), 0);
-    catalog_options_init(&curator_options.catalog);
-    curator_options.store = kit->store;
-    curator_options.rcu = &kit->rcu;
-    curator_options.catalog.projection = kit->projection;
-    curator_options.catalog.flap_suppress = 0;
-    expect_int(curator_new_on(&curator_options, kit->loop, &kit->curator), 0);
-    curator_begin(kit->curator);
-    expect_int(log_new(&(struct log_options){.fd = -1}, &kit->log), 0);
+    source_kit_init(&kit->base);
     start_source(kit, options);
 }
 
@@ -291,20 +279,13 @@ void docker_kit_restart(struct docker_kit *kit, const struct docker_options *opt
 void docker_kit_deinit(struct docker_kit *kit)
 {
     stop_source(kit);
-    curator_end(kit->curator);
-    curator_free(kit->curator);
-    sim_run_for(kit->sim, 0);
-    log_free(kit->log);
-    projection_free(kit->projection);
-    fake_store_free(kit->store);
-    loop_free(kit->loop);
-    rcu_deinit(&kit->rcu);
+    source_kit_deinit(&kit->base);
     buf_deinit(&kit->events);
 }
 
 void docker_kit_run(struct docker_kit *kit, nsec_t duration_ns)
 {
-    sim_run_for(kit->sim, duration_ns);
+    sim_run_for(kit->base.sim, duration_ns);
 }
 
 /* ------------------------------------------------------------------------------------------------ what happens */
@@ -401,7 +382,7 @@ const struct instance *kit_instance(struct docker_kit *kit, unsigned i)
     char id[32];
     (void)snprintf(id, sizeof(id), "%.12s:8080", kit->containers[i].id);
     const struct directory_service *service =
-        directory_find(catalog_directory(curator_catalog(kit->curator)), SLICE_LIT("hello"));
+        directory_find(catalog_directory(curator_catalog(kit->base.curator)), SLICE_LIT("hello"));
     return service ? directory_find_instance(service, slice_from_str(id)) : NULL;
 }
 
@@ -442,7 +423,7 @@ void kit_expect_truth(struct docker_kit *kit)
         buf_deinit(&session);
     }
     const struct directory_service *service =
-        directory_find(catalog_directory(curator_catalog(kit->curator)), SLICE_LIT("hello"));
+        directory_find(catalog_directory(curator_catalog(kit->base.curator)), SLICE_LIT("hello"));
     expect_int(service ? service->n_instances : 0, n_running);
     struct docker_stats stats;
     docker_get_stats(kit->docker, &stats);
@@ -450,19 +431,7 @@ void kit_expect_truth(struct docker_kit *kit)
     expect_int(stats.n_instances, n_running);
 }
 
-static bool collect_note(void *ctx, const struct store_note *note)
-{
-    if (note->kind >= STORE_NOTE_FREE)
-        buf_printf(ctx, "%.*s by %.*s: %.*s\n", SLICE_ARG(timeline_text(note->kind)), SLICE_ARG(note->actor),
-                   SLICE_ARG(note->cause));
-    return true;
-}
-
 void kit_expect_timeline(struct docker_kit *kit, const char *expected)
 {
-    struct buf text = {0};
-    docker_kit_run(kit, NSEC_PER_SEC / 10); /* notes are gathered for a moment */
-    store_notes(kit->store, collect_note, &text);
-    expect_slice(buf_slice(&text), expected);
-    buf_deinit(&text);
+    source_kit_expect_timeline(&kit->base, expected);
 }

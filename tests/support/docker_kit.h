@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "sources/docker/docker_priv.h"
-#include "support/sim.h"
+#include "support/source_kit.h"
 
 #define DOCKER_KIT_CONTAINERS 64
 #define DOCKER_KIT_STREAMS    256
@@ -30,14 +30,8 @@ struct kit_stream {
 };
 
 struct docker_kit {
-    struct rcu_domain rcu;
-    struct sim *sim;
-    struct loop *loop;
-    struct store *store;
-    struct projection *projection;
-    struct curator *curator;
+    struct source_kit base;
     struct errand_office office;
-    struct log *log;
     struct docker *docker;
     bool is_started;
     /* the engine */

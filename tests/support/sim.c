@@ -10,19 +10,31 @@
 #include "support/test.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 
 /* A whole number of milliseconds, so that a timer of 30 s has fired when a test has run for 30 s. */
 static const nsec_t first_now_ns = 1000 * NSEC_PER_SEC;
 static const nsec_t first_wall_ns = 784111777 * NSEC_PER_SEC;
 
+#define FIRST_FD    (1 << 20)
+#define KERNELS_MAX 16
+
+/* A descriptor of the kernel's, such as one of inotify. */
+struct kernel {
+    int fd;
+    void *data; /* the loop's */
+};
+
 struct sim {
     struct loop *loop;
     nsec_t now_ns;
     nsec_t until_ns; /* the clock is not moved beyond */
     bool is_settled; /* nothing was left to happen before until_ns */
-    int n_fds;       /* numbers given out so far: no real descriptors */
+    int last_fd;     /* numbers given out to ends: no real descriptors */
     struct list ends;
+    struct kernel kernels[KERNELS_MAX];
+    unsigned n_kernels;
 };
 
 struct end {
@@ -264,16 +276,29 @@ static struct end *find_end(struct sim *sim, int fd)
     test_fail(__FILE__, __LINE__, "descriptor %d is not of this simulated system", fd);
 }
 
+/* Streams are added with all their events; who waits for bytes alone has a descriptor of the kernel's. */
 static int system_add(void *ctx, int fd, uint32_t events, void *data)
 {
-    (void)events;
-    find_end(ctx, fd)->data = data;
+    struct sim *sim = ctx;
+    if (events != EPOLLIN) {
+        find_end(sim, fd)->data = data;
+        return 0;
+    }
+    expect_true(sim->n_kernels < ARRAY_LEN(sim->kernels));
+    sim->kernels[sim->n_kernels++] = (struct kernel){fd, data};
     return 0;
 }
 
 static void system_remove(void *ctx, int fd)
 {
-    find_end(ctx, fd)->data = NULL;
+    struct sim *sim = ctx;
+    for (unsigned i = 0; i < sim->n_kernels; i++) {
+        if (sim->kernels[i].fd == fd) {
+            sim->kernels[i] = sim->kernels[--sim->n_kernels];
+            return;
+        }
+    }
+    find_end(sim, fd)->data = NULL;
 }
 
 /* Lets all that is due now happen, an end's next piece once; gives the moment of what comes next. */
@@ -304,6 +329,11 @@ static int report(struct sim *sim, struct epoll_event *events, int max_events)
             events[n++] = (struct epoll_event){.events = end->events, .data.ptr = end->data};
             end->events = 0;
         }
+    }
+    for (unsigned i = 0; i < sim->n_kernels && n < max_events; i++) {
+        struct pollfd poll_fd = {.fd = sim->kernels[i].fd, .events = POLLIN};
+        if (poll(&poll_fd, 1, 0) > 0)
+            events[n++] = (struct epoll_event){.events = EPOLLIN, .data.ptr = sim->kernels[i].data};
     }
     return n;
 }
@@ -359,7 +389,7 @@ int sim_new(struct rcu_domain *rcu, struct sim **ret_sim, struct loop **ret_loop
     struct sim *sim = malloc(sizeof(*sim));
     if (!sim)
         return -ENOMEM;
-    *sim = (struct sim){.now_ns = first_now_ns, .until_ns = NSEC_NEVER};
+    *sim = (struct sim){.now_ns = first_now_ns, .last_fd = FIRST_FD, .until_ns = NSEC_NEVER};
     list_init(&sim->ends);
     int r = loop_new_on(&sim_system, sim, rcu, &sim->loop);
     if (r < 0)
@@ -373,7 +403,7 @@ static int end_init(struct end *end, struct sim *sim, const struct sim_way *way,
 {
     *end = (struct end){
         .stream = {.ops = &sim_ops, .loop = sim->loop, .on_event = ignore_event, .bits = STREAM_OPEN | STREAM_WRITABLE},
-        .source = {.fd = sim->n_fds++, .on_ready = on_ready},
+        .source = {.fd = sim->last_fd++, .on_ready = on_ready},
         .sim = sim,
         .peer = peer,
         .connect_due_ns = NSEC_NEVER,

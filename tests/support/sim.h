@@ -20,6 +20,9 @@
  * never reads is one on which the test does not call stream_recv: when the window is full, the other side's sends are
  * refused. Closing follows TCP: with everything read, the peer sees an end; with bytes unread or still on their way, it
  * sees a reset, and what was on its way to it is lost.
+ *
+ * A descriptor of the kernel's that only waits for bytes (EPOLLIN), such as one of inotify, may be added to the loop,
+ * too: it is looked at in each turn. What the test did itself has happened by then.
  */
 #pragma once
 

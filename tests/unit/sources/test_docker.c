@@ -329,7 +329,7 @@ static void who_was_deregistered_by_others_comes_back(void)
     kit_start(&kit, 1);
     docker_kit_run(&kit, 10 * MS);
     (void)snprintf(key, sizeof(key), "/muster/services/hello/%.12s:8080", kit.containers[1].id);
-    expect_true(fake_store_delete(kit.store, key) > 0);
+    expect_true(fake_store_delete(kit.base.store, key) > 0);
     docker_kit_run(&kit, 10 * MS);
     expect_str(kit_status(&kit, 1), "gone");
     docker_kit_run(&kit, 32 * S);
@@ -412,13 +412,13 @@ static void a_store_that_refuses_for_a_while(void)
     docker_kit_init(&kit, NULL);
     kit_start(&kit, 2);
     docker_kit_run(&kit, 10 * MS);
-    fake_store_refuse(kit.store, STORE_NO_SPACE);
+    fake_store_refuse(kit.base.store, STORE_NO_SPACE);
     kit_start(&kit, 1);
     kit_die(&kit, 2, 1);
     docker_kit_run(&kit, 10 * S);
     expect_str(kit_status(&kit, 1), "gone");
     expect_str(kit_status(&kit, 2), "stopped"); /* no traffic, though its key cannot be removed */
-    fake_store_refuse(kit.store, STORE_OK);
+    fake_store_refuse(kit.base.store, STORE_OK);
     docker_kit_run(&kit, 2 * S);
     kit_expect_truth(&kit);
     docker_kit_deinit(&kit);
