@@ -134,6 +134,10 @@ struct config {
             char *host_address, *network;
             nsec_t list_interval, poll_interval, stop_timeout;
         } docker;
+        struct {
+            struct config_list paths;
+            nsec_t check_interval;
+        } file;
     } sources;
 
     struct {

@@ -270,6 +270,10 @@ const struct config_key config_keys[] = {
     {"sources.docker.stop_timeout", CONFIG_DURATION, RESTARTS, AT(sources.docker.stop_timeout), "60s", 1 * S, 24 * H,
      .help = "a container that was asked to stop and still runs after this gets requests again; the label muster.drain "
              "says it for one"},
+    {"sources.file.paths", CONFIG_TEXTS, RESTARTS, AT(sources.file.paths), "",
+     .help = "files, or folders of files, whose instances are registered: docs/files.md"},
+    {"sources.file.check_interval", CONFIG_DURATION, RESTARTS, AT(sources.file.check_interval), "30s", 100 * MS, H,
+     .help = "how often they are looked at and compared with the catalogue, besides being followed"},
 
     {"srpc.service", CONFIG_TEXT, RESTARTS, AT(srpc.service), "srpc",
      .help = "the service that clients of the header registry mean who name none"},

@@ -9,13 +9,22 @@
 #include "fronts/source_view.h"
 #include "http/scout.h"
 #include "keeper/curator.h"
+#include "sources/file/file_source.h"
 
 struct docker;
+
+/* One path of the files, for its view. */
+struct source_path {
+    struct file_source *source;
+    unsigned i;
+};
 
 /* Zeroed before sources_open. */
 struct sources {
     struct docker *docker;
-    struct source_view list[1];
+    struct file_source *files;
+    struct source_path paths[FILE_PATHS_MAX];
+    struct source_view list[1 + FILE_PATHS_MAX];
     struct source_views views; /* for front ends */
 };
 

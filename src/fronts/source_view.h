@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/err.h"
 #include "base/slice.h"
 
 #include <stdint.h>
@@ -13,7 +14,7 @@ struct source_state {
     const char *name;            /* "docker"; static */
     struct slice place;          /* what it follows: "unix:///var/run/docker.sock"; as long as the source lives */
     const char *state;           /* "following", "waiting", …; static, for people */
-    const char *trouble;         /* why it cannot do its work now; static; "": nothing is wrong */
+    char trouble[ERR_TEXT_MAX];  /* why it cannot do its work now; "": nothing is wrong */
     int64_t success_ms, next_ms; /* wall clock: when it last went well, 0: never yet; the next try, 0: none is due */
     unsigned n_instances;        /* that it wants in the catalogue */
     uint64_t n_drifts;           /* what it had to mend that it had not been told of */

@@ -6,7 +6,8 @@
  *
  * Reports are not answered. So what was told last is remembered, for the incarnation that it was told of.
  *
- * Another session, such as the next run of a container, is written in two steps: the end of the one before is an entry of its own in the timeline.
+ * Another session, such as the next run of a container, is written in two steps: the end of the one before is an entry
+ * of its own in the timeline.
  */
 #include "sources/source_registration.h"
 
@@ -235,6 +236,11 @@ bool source_registration_is(const struct source_registration *registration, cons
                  (find(registration) || registration->state != SOURCE_REGISTRATION_RESTS);
     buf_deinit(&json);
     return is_so;
+}
+
+bool source_registration_is_missing(const struct source_registration *registration)
+{
+    return registration->is_wanted && registration->state == SOURCE_REGISTRATION_RESTS && !find(registration);
 }
 
 int source_registration_want(struct source_registration *registration, const struct source_wish *wish,

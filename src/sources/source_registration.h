@@ -74,6 +74,8 @@ struct source_wish {
 
 /* Whether it is wanted so, and the catalogue has it. */
 bool source_registration_is(const struct source_registration *registration, const struct source_wish *wish);
+/* It is wanted and should be in the catalogue, but is not. */
+bool source_registration_is_missing(const struct source_registration *registration);
 /* Wanted so from now on. 0, or -ENOMEM: as before. */
 int source_registration_want(struct source_registration *registration, const struct source_wish *wish,
                              const char *words);

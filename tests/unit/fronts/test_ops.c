@@ -8,6 +8,8 @@
 #include "support/fake_exchange.h"
 #include "support/test.h"
 
+#include <stdio.h>
+
 static nsec_t uptime(void *ctx)
 {
     (void)ctx;
@@ -34,8 +36,15 @@ static uint64_t memory_bytes(void *ctx)
 static void get_source(void *ctx, struct source_state *ret_state)
 {
     *ret_state = (struct source_state){
-        "docker", SLICE_LIT("unix:///s"), "waiting", *(const char **)ctx, 1000, 2000, 3, 4,
+        .name = "docker",
+        .place = SLICE_LIT("unix:///s"),
+        .state = "waiting",
+        .success_ms = 1000,
+        .next_ms = 2000,
+        .n_instances = 3,
+        .n_drifts = 4,
     };
+    (void)snprintf(ret_state->trouble, sizeof(ret_state->trouble), "%s", *(const char **)ctx);
 }
 
 struct fixture {
