@@ -16,6 +16,7 @@ packages_of() {
     test) echo curl g++ git nghttp2-client openssl python3 python3-grpcio \
             python3-jsonschema python3-yaml strace ;;
     check) echo clang-format clang-tidy git python3 ;;
+    demo) echo curl python3 ;;
     bench)
         # The libraries are those of the servers that are only unpacked.
         echo liblua5.3-0 libopentracing-c-wrapper0 libpcre2-8-0 nghttp2-client python3 strace util-linux wrk zlib1g
@@ -29,22 +30,29 @@ packages_of() {
 # containers that a test starts by itself, and llhttp, whose package would bring Node.js along.
 peers_of() {
     case $1 in
+    demo) engine ;;
     test)
-        printf '%s\n' "busybox-static bin/busybox" "containerd usr/bin/containerd" "docker.io usr/sbin/dockerd" \
-            "iptables usr/sbin/iptables" "libdevmapper1.02.1 usr/share/doc/libdevmapper1.02.1/copyright" \
-            "runc usr/sbin/runc" "etcd-client usr/bin/etcdctl" "etcd-server usr/bin/etcd" \
+        engine
+        printf '%s\n' "busybox-static bin/busybox" "etcd-client usr/bin/etcdctl" "etcd-server usr/bin/etcd" \
             "node-llhttp usr/share/llhttp/llhttp.c" "prometheus usr/bin/promtool" \
             "python3-etcd3 usr/lib/python3/dist-packages/etcd3/__init__.py" \
             "python3-tenacity usr/lib/python3/dist-packages/tenacity/__init__.py"
         go_client
         ;;
     bench)
+        engine
         printf '%s\n' "etcd-server usr/bin/etcd" "haproxy usr/sbin/haproxy" "nginx usr/sbin/nginx" \
             "node-llhttp usr/share/llhttp/llhttp.c"
         ;;
     fuzz) echo "node-llhttp usr/share/llhttp/llhttp.c" ;;
     build | check) ;;
     esac
+}
+
+# Docker's engine and its command line.
+engine() {
+    printf '%s\n' "containerd usr/bin/containerd" "docker.io usr/sbin/dockerd" "iptables usr/sbin/iptables" \
+        "libdevmapper1.02.1 usr/share/doc/libdevmapper1.02.1/copyright" "runc usr/sbin/runc"
 }
 
 # etcd's Go client as Debian packages it, as sources for the GOPATH, and Go itself only where there is none.
@@ -79,6 +87,7 @@ needs_of() {
         ;;
     test) echo c++ curl git go h2load nghttp openssl promtool python3 strace ;;
     check) echo clang-format clang-tidy git python3 ;;
+    demo) echo curl docker python3 ;;
     bench) echo etcd h2load haproxy nginx python3 strace taskset wrk ;;
     fuzz) echo clang ;;
     esac
