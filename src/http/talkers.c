@@ -32,6 +32,7 @@ struct place {
 
 struct table {
     pthread_mutex_t lock;
+    struct place *last; /* who was counted last, and mostly is again; NULL: nobody was */
     struct place sets[SETS][PLACES];
 };
 
@@ -112,6 +113,11 @@ static uint64_t weight_of(const struct talker *talker)
     return talker->requests_per_minute + talker->bytes_per_minute / ASK_BYTES;
 }
 
+static size_t set_of(const struct talkers *talkers, const struct peer *peer)
+{
+    return hash_bytes(&talkers->key, slice_from(peer->ip, sizeof(peer->ip))) % SETS;
+}
+
 /* His place in the set, or the one of whoever talked least. */
 static struct place *find_place(struct place *set, const struct peer *peer, nsec_t now_ns)
 {
@@ -139,9 +145,10 @@ void talkers_count(struct talkers *talkers, unsigned slot, const struct peer *pe
     ASSERT(slot < talkers->n_tables);
     const struct peer its = without_port(peer);
     struct table *table = &talkers->tables[slot];
-    uint64_t hash = hash_bytes(&talkers->key, slice_from(its.ip, sizeof(its.ip)));
     pthread_mutex_lock(&table->lock);
-    struct place *place = find_place(table->sets[hash % SETS], &its, now_ns);
+    if (!table->last || !is_same(&table->last->peer, &its))
+        table->last = find_place(table->sets[set_of(talkers, &its)], &its, now_ns);
+    struct place *place = table->last;
     turn(place, now_ns / MINUTE_NS);
     place->n_requests += n_requests;
     place->n_bytes += n_bytes;
