@@ -3,15 +3,23 @@
  * libmuster: how a C or C++ program talks to a muster registry.
  *
  *     struct muster_client *client;
- *     struct muster_status *status;
+ *     struct muster_registration *registration;
+ *     struct muster_service *db;
+ *     struct muster_register_options me = MUSTER_REGISTER_INIT;
+ *     me.address = "http@10.0.0.7:8080";
  *     if (muster_client_new(NULL, &client) != MUSTER_OK)
  *         return out_of_memory();
- *     if (muster_get_status(client, &status) == MUSTER_OK)
- *         printf("muster %s, up for %lld ms\n", status->version, (long long)status->uptime_ms);
- *     else
- *         fprintf(stderr, "%s\n", muster_error(client));
- *     muster_status_free(status);
+ *     if (muster_register(client, "web", &me, &registration) != MUSTER_OK ||
+ *         muster_follow(client, "db", &db) != MUSTER_OK || muster_client_start(client) != MUSTER_OK)
+ *         return failed(muster_error(client));
+ *     …  muster_service_select(db, MUSTER_ROUND_ROBIN, &instance) gives one to connect to, as often as one is needed
+ *     muster_deregister_wait(registration);
+ *     muster_service_free(db);
  *     muster_client_free(client);
+ *
+ * The parts, each on its own: driving; registering; discovering; calling (JSON-RPC); asking once, and the server's
+ * gateway, for tools that show and change what is registered; serving, for programs that are nothing but a service; the
+ * server itself. Begin with the first three, or with muster_serve.
  *
  * Driving: registrations, followed services and calls go on while somebody turns the client. That is whoever fits the
  * program: its own event loop (muster_fd, muster_timeout_ms, muster_process), a blocking program (muster_wait, or any
@@ -21,12 +29,13 @@
  * that wait give MUSTER_IN_CALLBACK, and muster_client_free and muster_client_stop do nothing.
  *
  * Threads: each function of a client and of what was made from it may be called from any thread at any time, for a lock
- * inside; only the free functions must be the last use of what they free. Two threads that share a client share muster_error. Without muster_client_start the library has no thread.
- * It has no global state and installs no signal handlers, but for muster_serve; it never raises SIGPIPE, never writes
- * to the program's output and never ends the program.
+ * inside; only the free functions must be the last use of what they free. Two threads that share a client share
+ * muster_error. Without muster_client_start the library has no thread. It has no global state and installs no signal
+ * handlers, but for muster_serve; it never raises SIGPIPE, never writes to the program's output and never ends the
+ * program.
  *
- * Ownership: what a function gives through a `ret_` argument belongs to the caller, who frees it with the function
- * named beside it. Strings inside a result live as long as the result. Arguments are copied. A client lives until it
+ * Ownership: what a function gives through a `ret_` argument belongs to the caller, who frees it with the muster_*_free
+ * that is named, or declared right below. Strings inside a result live as long as the result. Arguments are copied. A client lives until it
  * and all handles made from it are freed, in any order.
  *
  * Mistakes: an argument that is missing (NULL where no meaning of NULL is named here), too long, no name or no member
@@ -281,7 +290,7 @@ struct muster_instances {
     const struct muster_instance *const *items;
 };
 
-/* NULL is fine. The instances go with it, but for those that were selected and are not released. Any thread. */
+/* The instances go with it, but for those that were selected and are not released. Any thread. */
 MUSTER_API void muster_instances_free(struct muster_instances *instances);
 
 struct muster_service;
@@ -300,7 +309,6 @@ MUSTER_API int muster_follow(struct muster_client *client, const char *service, 
  */
 MUSTER_API int muster_service_static(struct muster_client *client, const char *service, const char *addresses,
                                      struct muster_service **ret_service);
-
 MUSTER_API void muster_service_free(struct muster_service *service);
 
 MUSTER_API const char *muster_service_name(const struct muster_service *service);
@@ -340,7 +348,7 @@ enum muster_policy {
 MUSTER_API int muster_service_select(struct muster_service *service, enum muster_policy policy,
                                      const struct muster_instance **ret_instance);
 
-/* NULL is fine. Any thread, also after the service was freed. */
+/* Any thread, also after the service was freed. */
 MUSTER_API void muster_instance_release(const struct muster_instance *instance);
 
 /* ------------------------------------------------------------------------------------------------ calling */
@@ -386,7 +394,7 @@ struct muster_reply {
  */
 MUSTER_API int muster_call(struct muster_service *service, const char *method, const char *params,
                            const struct muster_call_options *options, struct muster_reply **ret_reply);
-/* NULL is fine. Any thread, also after the service was freed. */
+/* Any thread, also after the service was freed. */
 MUSTER_API void muster_reply_free(struct muster_reply *reply);
 
 /* A call that goes on while the client turns: for programs with a loop of their own, and for callbacks. */
@@ -405,7 +413,6 @@ MUSTER_API int muster_call_start(struct muster_service *service, const char *met
 
 /* As long as the pending call; NULL: it is not over. */
 MUSTER_API const struct muster_reply *muster_pending_reply(const struct muster_pending *pending);
-/* NULL is fine. */
 MUSTER_API void muster_pending_free(struct muster_pending *pending);
 
 /* In the order of the instances' ids. */
@@ -422,8 +429,9 @@ struct muster_replies {
  */
 MUSTER_API int muster_broadcast(struct muster_service *service, const char *method, const char *params,
                                 const struct muster_call_options *options, struct muster_replies **ret_replies);
-/* NULL is fine. Any thread, also after the service was freed. */
+/* Any thread, also after the service was freed. */
 MUSTER_API void muster_replies_free(struct muster_replies *replies);
+
 /* ------------------------------------------------------------------------------------------------ asking once */
 
 /*
@@ -443,15 +451,14 @@ struct muster_services {
     const struct muster_service_summary *items;
 };
 
-/* All services whose names begin with prefix, which may be NULL. Free the result with muster_services_free. */
+/* All services whose names begin with prefix, which may be NULL. */
 MUSTER_API int muster_list_services(struct muster_client *client, const char *prefix,
                                     struct muster_services **ret_services);
-/* NULL is fine. */
 MUSTER_API void muster_services_free(struct muster_services *services);
 
 /*
  * The instances of a service; NULL: as they are now. Else as they were `at` a time: "2026-11-21T10:00:00Z",
- * milliseconds since 1970, or "r" and a revision. MUSTER_NOT_FOUND. Free the result with muster_instances_free.
+ * milliseconds since 1970, or "r" and a revision. MUSTER_NOT_FOUND.
  */
 MUSTER_API int muster_show(struct muster_client *client, const char *service, const char *at,
                            struct muster_instances **ret_instances);
@@ -483,11 +490,10 @@ struct muster_history {
 
 /*
  * What became of the instances of a service (NULL: of all), or of one of them (NULL: all); since when (0: as far as is
- * known); at most `limit` (0: the server's default). Free the result with muster_history_free.
+ * known); at most `limit` (0: the server's default).
  */
 MUSTER_API int muster_get_history(struct muster_client *client, const char *service, const char *instance,
                                   int64_t since_ms, unsigned limit, struct muster_history **ret_history);
-/* NULL is fine. */
 MUSTER_API void muster_history_free(struct muster_history *history);
 
 struct muster_graph_service {
@@ -517,9 +523,8 @@ struct muster_graph {
     const struct muster_graph_call *calls;
 };
 
-/* Who needs whom, and who calls whom. Free the result with muster_graph_free. */
+/* Who needs whom, and who calls whom. */
 MUSTER_API int muster_get_graph(struct muster_client *client, struct muster_graph **ret_graph);
-/* NULL is fine. */
 MUSTER_API void muster_graph_free(struct muster_graph *graph);
 
 struct muster_explain_step {
@@ -533,10 +538,9 @@ struct muster_explanation {
     struct muster_history history;
 };
 
-/* Why an instance is, or is not, given to clients; also of one that is gone. Free with muster_explanation_free. */
+/* Why an instance is, or is not, given to clients; also of one that is gone. */
 MUSTER_API int muster_explain(struct muster_client *client, const char *service, const char *instance,
                               struct muster_explanation **ret_explanation);
-/* NULL is fine. */
 MUSTER_API void muster_explanation_free(struct muster_explanation *explanation);
 
 /* Which of the requests that went through the server's gateway lately. All may be NULL or 0: any. */
@@ -565,10 +569,8 @@ struct muster_gateway_requests {
     const struct muster_gateway_request *items; /* newest first */
 };
 
-/* Free the result with muster_gateway_requests_free. */
 MUSTER_API int muster_get_gateway_requests(struct muster_client *client, const struct muster_gateway_query *query,
                                            struct muster_gateway_requests **ret_requests);
-/* NULL is fine. */
 MUSTER_API void muster_gateway_requests_free(struct muster_gateway_requests *requests);
 
 /* What a service or an instance has had to do; all but in_flight only grow. */
@@ -592,10 +594,9 @@ struct muster_traffic {
     const struct muster_traffic_service *services;
 };
 
-/* What the server's gateway has to do; service NULL: for all. Free the result with muster_traffic_free. */
+/* What the server's gateway has to do; service NULL: for all. */
 MUSTER_API int muster_get_traffic(struct muster_client *client, const char *service,
                                   struct muster_traffic **ret_traffic);
-/* NULL is fine. */
 MUSTER_API void muster_traffic_free(struct muster_traffic *traffic);
 
 /*
@@ -755,10 +756,8 @@ struct muster_status {
     const struct muster_source *sources;
 };
 
-/* How the server is. Free the result with muster_status_free. */
+/* How the server is. */
 MUSTER_API int muster_get_status(struct muster_client *client, struct muster_status **ret_status);
-
-/* NULL is fine. */
 MUSTER_API void muster_status_free(struct muster_status *status);
 
 /* Who asks the server much. */
@@ -773,7 +772,6 @@ struct muster_callers {
     const struct muster_caller *items; /* who asked most in the last minute first; not all */
 };
 
-/* Free the result with muster_callers_free. */
 MUSTER_API int muster_get_callers(struct muster_client *client, struct muster_callers **ret_callers);
 MUSTER_API void muster_callers_free(struct muster_callers *callers);
 
@@ -815,8 +813,6 @@ struct muster_why {
 MUSTER_API int muster_store_why_key(struct muster_client *client, const void *key, size_t key_len,
                                     struct muster_why **ret_why);
 MUSTER_API int muster_store_why_lease(struct muster_client *client, const char *lease, struct muster_why **ret_why);
-
-/* NULL is fine. */
 MUSTER_API void muster_why_free(struct muster_why *why);
 
 #ifdef __cplusplus

@@ -27,6 +27,9 @@
 
 #define LAST_ID_MAX 64
 
+/* Services that a server is asked for by name; it takes so many. */
+#define NAMED_MAX 64
+
 struct follow {
     struct muster_client *client;
     struct list caches;
@@ -172,11 +175,17 @@ static void on_end(struct ask *ask, int result)
     try_again(follow);
 }
 
+/* All, when there are more than can be named: the events of the others are passed over. */
 static void write_path(struct follow *follow, struct buf *path)
 {
     char separator = '?';
+    size_t n = 0;
+    list_for_each (node, &follow->caches)
+        n++;
     buf_append_str(path, "/api/v1/watch");
     list_for_each (node, &follow->caches) {
+        if (n > NAMED_MAX)
+            break;
         buf_append_char(path, separator);
         buf_append_str(path, "service=");
         client_append_escaped(path, slice_from_str(container_of(node, struct cache, link)->name));

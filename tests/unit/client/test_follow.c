@@ -173,8 +173,30 @@ static void nonsense_is_not_believed(void)
     expect_true(strstr(registry.heads[2], "Last-Event-ID: 4\r\n") != NULL);
 }
 
+/* More than a server takes by their names: then it is asked for all, and what nobody follows is passed over. */
+static void many_services_are_followed(void)
+{
+    struct muster_service *others[100];
+    struct registry registry = {
+        .events = {"event: snapshot\ndata: {\"name\":\"stranger\",\"revision\":1,\"instances\":[]}\n\n" SNAPSHOT(
+            INSTANCE("a", "true")) SYNCED("4")}};
+    start(&registry);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "other%zu", i);
+        expect_int(muster_follow(registry.client, name, &others[i]), MUSTER_OK);
+    }
+    wait_until_it_shows(&registry, "a");
+    expect_int(muster_service_wait(others[99], 0, 60000), MUSTER_OK); /* that it has none is known */
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        muster_service_free(others[i]);
+    stop(&registry);
+    expect_true(strstr(registry.heads[0], "GET /api/v1/watch HTTP/1.1\r\n") != NULL);
+}
+
 static const struct test_case cases[] = {
     {"changes are followed", changes_are_followed},
+    {"many services are followed", many_services_are_followed},
     {"etcd#8980: a broken stream is resumed", a_broken_stream_is_resumed},
     {"etcd#8668: a reset replaces what was known, with doubt", a_reset_replaces_what_was_known},
     {"nacos#1873: without the registry the copy stays, and ages", without_the_registry_the_copy_stays},
