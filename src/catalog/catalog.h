@@ -78,8 +78,10 @@ struct catalog_event {
         struct {
             struct slice service, id;
             uint64_t incarnation; /* a report for another one is dropped; 0: whichever is there */
-            bool is_good;    /* CHECK, PROBE, SUSPECT, SESSION, SOURCE: it passes, lives, is cleared, back, started */
-            nsec_t grace_ns; /* SESSION: for so long the instance may come back */
+            bool is_good;      /* CHECK, PROBE, SUSPECT, SESSION, SOURCE: it passes, lives, is cleared, back, started */
+            bool is_mute;      /* SUSPECT: it takes connections and answers nothing, so that one more proves nothing */
+            bool has_answered; /* PROBE: its program has answered, not merely its host taken a connection */
+            nsec_t grace_ns;   /* SESSION: for so long the instance may come back */
             struct slice actor, evidence;
         } report; /* CHECK … REFUSED */
         struct {

@@ -7,7 +7,7 @@
  *     SESSION   DISCONNECTED; when its grace is over, the key is deleted. (After a start, see catalog_time.c)
  *     SOURCE    STOPPED
  *     SUSPECT   SUSPECT, which ends by itself when nobody renews it
- *     PROBE     SUSPECT, and proof for the day the key expires
+ *     PROBE     SUSPECT, and proof for the day the key expires. Of one that is mute a connection proves nothing
  *     REFUSED   none; it is told at most once in REFUSAL_NS, whoever asks how often
  *
  * A held instance has no key left, so any bad word about it but a mere suspicion is the proof that was waited for.
@@ -105,6 +105,8 @@ static int suspected(struct catalog *catalog, struct roster_entry *entry, const 
     int r = change_reasons(catalog, entry, REASON_BIT(SUSPECT), 0, TIMELINE_SUSPECTED, event);
     if (r < 0)
         return r;
+    if (event->type == CATALOG_SUSPECT)
+        entry->care->is_mute = event->report.is_mute;
     roster_set_deadline(&catalog->roster, entry, ROSTER_SUSPICION,
                         catalog->time->now_ns + catalog->options.suspicion_ns);
     return 0;
@@ -115,6 +117,7 @@ static int cleared(struct catalog *catalog, struct roster_entry *entry, const st
     int r = change_reasons(catalog, entry, 0, REASON_BIT(SUSPECT), TIMELINE_CLEARED, event);
     if (r < 0)
         return r;
+    entry->care->is_mute = false;
     roster_set_deadline(&catalog->roster, entry, ROSTER_SUSPICION, 0);
     return 0;
 }
@@ -122,7 +125,8 @@ static int cleared(struct catalog *catalog, struct roster_entry *entry, const st
 static int probed(struct catalog *catalog, struct roster_entry *entry, const struct catalog_event *event)
 {
     bool is_good = event->report.is_good;
-    int r = is_good ? cleared(catalog, entry, event) : suspected(catalog, entry, event);
+    bool proves_nothing = is_good && entry->care->is_mute && !event->report.has_answered;
+    int r = proves_nothing ? 0 : is_good ? cleared(catalog, entry, event) : suspected(catalog, entry, event);
     if (r == 0)
         entry->care->is_proved_dead = !is_good;
     return r;

@@ -185,6 +185,7 @@ static int suspicion_due(struct catalog *catalog, struct roster_entry *entry)
         if (r < 0)
             return r;
     }
+    entry->care->is_mute = false;
     roster_set_deadline(&catalog->roster, entry, ROSTER_SUSPICION, 0);
     roster_tidy(&catalog->roster, entry);
     return 0;

@@ -73,6 +73,7 @@ struct roster_care {
     struct order *orders[ORDER_TYPES];
     enum timeline_kind removal; /* which kind its coming removal will be, that we asked for; 0: none */
     bool is_proved_dead;        /* a probe found nobody there */
+    bool is_mute;               /* while suspect: it takes connections and answers nothing */
     bool is_flapping;           /* its penalty has crossed the upper threshold and not yet the lower one */
     char *trouble;              /* evidence of its last failure, for the day it is removed; may be NULL */
     struct loss loss;

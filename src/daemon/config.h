@@ -66,6 +66,7 @@ struct config {
         unsigned retry_percent, retry_floor;
         nsec_t stall_min;
         unsigned stall_factor;
+        bool prove;
         unsigned eject_failures;
         nsec_t eject_time;
         unsigned client_rate, client_burst;

@@ -122,6 +122,8 @@ const struct config_key config_keys[] = {
      .help = "an instance is taken for frozen when its oldest request waits at least so long,"},
     {"gateway.stall_factor", CONFIG_NUMBER, RELOADS, AT(gateway.stall_factor), "3", 1, 1000,
      .help = "and so many times longer than its slow ones take"},
+    {"gateway.prove", CONFIG_BOOL, RELOADS, AT(gateway.prove), "true",
+     .help = "instances in trouble are asked whether they live, and some whether they keep connections: OPTIONS *"},
     {"gateway.eject_failures", CONFIG_NUMBER, RELOADS, AT(gateway.eject_failures), "5", 1, 100000,
      .help = "so many failures in a row, and an instance gets nothing for a while"},
     {"gateway.eject_time", CONFIG_DURATION, RELOADS, AT(gateway.eject_time), "1s", 10 * MS, H,

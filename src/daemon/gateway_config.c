@@ -131,6 +131,7 @@ static void fill_numbers(const struct config *config, struct gateway_settings *s
     settings->retry_floor = config->gateway.retry_floor;
     settings->stall_min_ns = config->gateway.stall_min;
     settings->stall_factor = config->gateway.stall_factor;
+    settings->prove = config->gateway.prove;
     settings->eject_failures = config->gateway.eject_failures;
     settings->eject_ns = config->gateway.eject_time;
     settings->n_records = config->gateway.records;

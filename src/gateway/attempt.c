@@ -4,7 +4,8 @@
  *
  * Which connection it may use: a request that can be repeated takes the one used last. One that cannot takes none that
  * might be closed just now: only where the instance is known to answer on used connections, and only one that was in
- * use a moment ago; otherwise a new one.
+ * use a moment ago; otherwise a new one. An instance that was seen to close connections is believed to do so again: they
+ * are left alone well before that.
  */
 #include "gateway/relay.h"
 
@@ -16,6 +17,10 @@
 
 /* How long a connection may have been idle to carry what must not be sent twice. */
 #define YOUNG_NS (2 * NSEC_PER_SEC)
+/* A request that can be repeated takes one as old as this, whatever was seen: what was seen may have been an accident. */
+#define TRUST_NS NSEC_PER_SEC
+/* What an end may take to reach us: connections are left alone so long before it at least. */
+#define MARGIN_NS (20 * NSEC_PER_MSEC)
 
 static void add32(_Atomic uint32_t *count, uint32_t n)
 {
@@ -32,53 +37,60 @@ static void count_begin(struct attempt *attempt)
     struct runtime_slot *slot = attempt->slot;
     add32(&slot->n_in_flight, 1);
     add64(&slot->n_requests, 1);
-    if (attempt->relay->was_hedged)
+    if (attempt->is_hedge)
         add64(&slot->n_hedges, 1);
-    else if (attempt->relay->n_tried > 1)
+    else if (attempt->relay->n_tries > 1)
         add64(&slot->n_retries, 1);
 }
 
-/* When the oldest that waits there was sent, for all workers to see. */
-static void tell_oldest(struct runtime_slot *slot)
+/* Puts it among those of its kind at the instance, or takes it off them. */
+static void list_attempt(struct attempt *attempt, struct list *list)
 {
-    nsec_t oldest_ns = 0;
+    struct gateway_worker *worker = attempt->relay->worker;
+    struct runtime_slot *slot = attempt->slot;
+    list_remove(&attempt->link);
+    if (list)
+        list_push_back(list, &attempt->link);
+    nsec_t oldest_ns = 0; /* for all workers to see */
     if (!list_is_empty(&slot->waiting))
         oldest_ns = container_of(slot->waiting.next, struct attempt, link)->sent_ns;
-    atomic_store_explicit(&slot->oldest_ns, oldest_ns, memory_order_relaxed);
-    if (oldest_ns == 0)
+    if (atomic_load_explicit(&slot->oldest_ns, memory_order_relaxed) != oldest_ns)
+        atomic_store_explicit(&slot->oldest_ns, oldest_ns, memory_order_relaxed);
+    bool is_watched = oldest_ns != 0 || !list_is_empty(&slot->connecting);
+    if (!is_watched)
         list_remove(&slot->waiting_link);
+    else if (!list_is_linked(&slot->waiting_link))
+        list_push_back(&worker->waiting, &slot->waiting_link);
+    if (is_watched)
+        gateway_worker_watch(worker);
 }
 
 /* All of the request is sent: from here on it is the instance that is waited for. */
 static void wait_for_answer(struct attempt *attempt)
 {
-    struct gateway_worker *worker = attempt->relay->worker;
-    struct runtime_slot *slot = attempt->slot;
-    bool is_first = list_is_empty(&slot->waiting);
-    attempt->sent_ns = loop_now(worker->loop);
-    list_push_back(&slot->waiting, &attempt->link);
-    if (is_first) {
-        tell_oldest(slot);
-        list_push_back(&worker->waiting, &slot->waiting_link);
-    }
-    gateway_worker_watch(worker);
+    attempt->sent_ns = loop_now(attempt->relay->worker->loop);
+    list_attempt(attempt, &attempt->slot->waiting);
 }
 
 /* The longest that a connection may have been idle for this request; 0: only a new one will do. */
 static nsec_t idle_max(const struct attempt *attempt)
 {
     const struct relay *relay = attempt->relay;
-    const struct runtime_slot *slot = attempt->slot;
+    struct runtime_slot *slot = attempt->slot;
     const struct retry_facts facts = relay_facts(relay, attempt);
     nsec_t life_ns = atomic_load_explicit(&slot->runtime->idle_life_ns, memory_order_relaxed);
-    nsec_t max_ns = life_ns == NSEC_NEVER ? NSEC_NEVER : life_ns / 5 * 4;
-    if (relay->wants_fresh)
+    nsec_t most_ns = life_ns == NSEC_NEVER ? NSEC_NEVER : life_ns / 5 * 4;
+    if (relay->wants_fresh || slot->reuse_again_ns > loop_now(relay->worker->loop))
         return 0;
     if (retry_may_repeat(&facts))
-        return slot->reuse_again_ns > loop_now(relay->worker->loop) ? 0 : max_ns;
-    if (!atomic_load_explicit(&slot->runtime->reuse_proven, memory_order_relaxed))
+        return most_ns > TRUST_NS ? most_ns : TRUST_NS;
+    if (!atomic_load_explicit(&slot->runtime->reuse_proven, memory_order_relaxed)) {
+        suspicion_wants_reuse(relay->worker, slot);
         return 0;
-    return max_ns < YOUNG_NS ? max_ns : YOUNG_NS;
+    }
+    if (life_ns <= 5 * MARGIN_NS)
+        most_ns = life_ns > MARGIN_NS ? life_ns - MARGIN_NS : 0;
+    return most_ns < YOUNG_NS ? most_ns : YOUNG_NS;
 }
 
 /* All that there is of the body goes with the head if it is all there will be; else behind it. */
@@ -99,6 +111,7 @@ static void send_request(struct attempt *attempt, struct client_connection *conn
     relay->wants_fresh = false;
     attempt->state = ATTEMPT_WAIT;
     attempt->is_writing = request.streamed;
+    list_attempt(attempt, &attempt->slot->writing);
     client_call_start(connection, &attempt->call, &request);
     add64(attempt->call.reused ? &attempt->slot->n_reused : &attempt->slot->n_connects, 1);
     attempt_write(attempt, request.streamed ? body : (struct slice){0});
@@ -106,6 +119,7 @@ static void send_request(struct attempt *attempt, struct client_connection *conn
         wait_for_answer(attempt);
     else if (relay->is_whole)
         attempt_write_end(attempt, NULL, 0);
+    relay_keep_within_limits(relay);
 }
 
 static void on_connection(struct pool_wait *wait, int result, struct client_connection *connection)
@@ -128,7 +142,8 @@ void attempt_start(struct attempt *attempt, const struct target *target, const s
     struct runtime *runtime = target->runtime;
     struct client_connection *connection;
     ASSERT(attempt->state == ATTEMPT_REST && relay->n_tried < RELAY_TRIES_MAX);
-    relay->tried[relay->n_tried++] = runtime;
+    relay->n_tries++;
+    attempt->runtime = runtime;
     attempt->timed_out = attempt->is_writing = attempt->is_full = false;
     attempt->sent_ns = 0;
     attempt->call = (struct client_call){.events = &relay_answer_events};
@@ -140,8 +155,12 @@ void attempt_start(struct attempt *attempt, const struct target *target, const s
         return;
     }
     account_attempt(attempt);
+    relay->tried[relay->n_tried++] = runtime;
+    attempt->slot->n_held++;
+    suspicion_of_request(relay->worker, attempt->slot);
     count_begin(attempt);
     attempt->state = ATTEMPT_CONNECT;
+    list_attempt(attempt, &attempt->slot->connecting);
     const struct pool_want want = {.idle_max_ns = idle_max(attempt)};
     int r = pool_place_get(attempt->slot->place, &want, &attempt->wait, &connection);
     if (r == 0)
@@ -177,10 +196,7 @@ static void leave(struct attempt *attempt)
         pool_cancel(&attempt->wait);
     else
         client_call_cancel(&attempt->call);
-    bool was_waiting = attempt->state == ATTEMPT_WAIT && list_is_linked(&attempt->link);
-    list_remove(&attempt->link);
-    if (was_waiting)
-        tell_oldest(slot);
+    list_attempt(attempt, NULL);
     add32(&slot->n_in_flight, (uint32_t)-1);
     attempt->slot = NULL;
 }
@@ -203,16 +219,20 @@ static void remember_failure(struct attempt *attempt)
 
 void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out)
 {
-    ASSERT(attempt->state == ATTEMPT_CONNECT || attempt->state == ATTEMPT_WAIT);
     struct gateway_worker *worker = attempt->relay->worker;
-    struct runtime_slot *slot = attempt->slot;
-    remember_failure(attempt);
-    account_attempt_end(attempt, cause);
     bool is_stale = attempt->call.reused && !attempt->call.responded && !timed_out;
     if (is_stale)
-        suspicion_of_reuse(worker, slot);
+        suspicion_of_reuse(worker, attempt->slot);
     else
-        suspicion_of_failure(worker, slot, cause);
+        suspicion_of_failure(worker, attempt->slot, cause);
+    attempt_abandon(attempt, cause, timed_out);
+}
+
+void attempt_abandon(struct attempt *attempt, enum cause cause, bool timed_out)
+{
+    ASSERT(attempt->state == ATTEMPT_CONNECT || attempt->state == ATTEMPT_WAIT);
+    remember_failure(attempt);
+    account_attempt_end(attempt, cause);
     leave(attempt);
     attempt->state = ATTEMPT_FAILED;
     attempt->cause = cause;
@@ -235,6 +255,15 @@ void attempt_end(struct attempt *attempt)
     attempt->state = ATTEMPT_REST;
 }
 
+/* A connection that was used before has carried another request. */
+static void note_reuse(struct runtime *runtime, nsec_t idle_ns)
+{
+    if (!atomic_load_explicit(&runtime->reuse_proven, memory_order_relaxed))
+        atomic_store_explicit(&runtime->reuse_proven, true, memory_order_relaxed);
+    if (idle_ns > atomic_load_explicit(&runtime->idle_life_ns, memory_order_relaxed))
+        atomic_store_explicit(&runtime->idle_life_ns, idle_ns, memory_order_relaxed);
+}
+
 void attempt_answered(struct attempt *attempt, unsigned status)
 {
     ASSERT(attempt->state == ATTEMPT_WAIT);
@@ -243,15 +272,12 @@ void attempt_answered(struct attempt *attempt, unsigned status)
     nsec_t now_ns = loop_now(worker->loop);
     attempt->state = ATTEMPT_ANSWER;
     account_attempt_end(attempt, CAUSE_NONE);
-    if (attempt->sent_ns > 0) {
-        list_remove(&attempt->link);
-        tell_oldest(slot);
+    if (attempt->sent_ns > 0)
         runtime_observe(slot, now_ns - attempt->sent_ns, now_ns);
-    }
-    list_push_back(&slot->answering, &attempt->link);
+    list_attempt(attempt, &slot->answering);
     add64(&slot->by_class[status / 100 < ARRAY_LEN(slot->by_class) ? status / 100 : 0], 1);
     slot->n_reuse_failures = 0;
-    if (attempt->call.reused && !atomic_load_explicit(&slot->runtime->reuse_proven, memory_order_relaxed))
-        atomic_store_explicit(&slot->runtime->reuse_proven, true, memory_order_relaxed);
+    if (attempt->call.reused)
+        note_reuse(slot->runtime, attempt->call.idle_ns);
     suspicion_of_answer(worker, slot);
 }

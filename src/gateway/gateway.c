@@ -141,6 +141,11 @@ struct planner *gateway_planner(const struct gateway *gateway)
     return gateway->options.planner;
 }
 
+pool_connect_fn gateway_connect_fn(const struct gateway *gateway)
+{
+    return gateway->options.connect;
+}
+
 int gateway_report(const struct gateway *gateway, const struct catalog_event *event)
 {
     return curator_report(gateway->options.curator, event);

@@ -8,7 +8,7 @@
 #include "gateway/access_log.h"
 #include "gateway/planner.h"
 #include "gateway/throttle.h"
-#include "http/exchange.h"
+#include "http/pool.h"
 
 struct gateway;
 struct gateway_worker;
@@ -19,6 +19,7 @@ struct gateway_options {
     struct log *log;
     unsigned n_workers;
     struct loop *const *loops; /* of the workers; read by gateway_new only */
+    pool_connect_fn connect;   /* NULL: tcp_connect */
 };
 
 /* Before the planner is started. 0 or -errno. */
@@ -52,5 +53,6 @@ struct access_log *gateway_access_log(const struct gateway *gateway);
 /* A secret, for tables. */
 const struct hash_key *gateway_key(const struct gateway *gateway);
 struct planner *gateway_planner(const struct gateway *gateway);
+pool_connect_fn gateway_connect_fn(const struct gateway *gateway); /* NULL: as pools do by themselves */
 /* curator_report. */
 int gateway_report(const struct gateway *gateway, const struct catalog_event *event);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The watch is one timer per worker that runs while something waits: it ends what has waited too long and closes what
- * instances that are gone have left. So no request arms a timer of its own.
+ * A slot holds its runtime from the first request on until the instance is gone. So what a request remembers of an
+ * instance by its address in memory is that instance, however long ago it was.
  */
 #include "gateway/gateway_worker.h"
 
 #include "base/assert.h"
 #include "gateway/relay.h"
+#include "gateway/suspicion.h"
+#include "gateway/watch.h"
 
 #include <errno.h>
 
@@ -35,6 +37,10 @@ static int open_place(struct gateway_worker *worker, struct runtime_slot *slot, 
         return r;
     pool_place_on_closed(slot->place, on_idle_closed, slot);
     slot->worker = worker;
+    if (list_is_linked(&slot->open_link)) {
+        worker->has_news = true; /* it is gone, which whoever picked it did not know yet */
+        return 0;
+    }
     (void)runtime_ref(runtime);
     list_push_back(&worker->open, &slot->open_link);
     return 0;
@@ -49,91 +55,21 @@ struct runtime_slot *gateway_worker_open(struct gateway_worker *worker, struct r
     return open_place(worker, slot, settings) < 0 ? NULL : slot;
 }
 
-static void close_slot(struct runtime_slot *slot)
+void gateway_worker_close_place(struct runtime_slot *slot)
 {
-    struct runtime *runtime = slot->runtime;
+    suspicion_forget(slot);
     pool_place_free(slot->place);
     slot->place = NULL;
+}
+
+bool gateway_worker_close(struct runtime_slot *slot)
+{
+    if (atomic_load_explicit(&slot->n_in_flight, memory_order_relaxed) > 0 || slot->n_held > 0)
+        return false;
+    gateway_worker_close_place(slot);
     list_remove(&slot->open_link);
-    runtime_unref(runtime);
-}
-
-/* What instances that are gone have left behind; connections in use are closed when they come back. */
-static void close_gone(struct gateway_worker *worker)
-{
-    if (!worker->has_news)
-        return;
-    worker->has_news = false;
-    list_for_each (node, &worker->open) {
-        struct runtime_slot *slot = container_of(node, struct runtime_slot, open_link);
-        if (!runtime_has(slot->runtime, RUNTIME_GONE))
-            continue;
-        if (atomic_load_explicit(&slot->n_in_flight, memory_order_relaxed) == 0)
-            close_slot(slot);
-        else
-            worker->has_news = true; /* look again when its requests have ended */
-    }
-}
-
-/* -- the watch -- */
-
-/* Those at the front of a line wait longest, but not always least: the line is short, and looked through. */
-static void end_waits(struct gateway_worker *worker, struct list *line, enum cause cause)
-{
-    nsec_t now_ns = loop_now(worker->loop);
-    list_for_each (node, line) {
-        struct relay *relay = container_of(node, struct relay, link);
-        if (now_ns >= relay->wait_until_ns || now_ns >= relay->deadline_ns)
-            relay_fail(relay, cause);
-    }
-}
-
-static void end_attempts(struct gateway_worker *worker, struct runtime_slot *slot, nsec_t first_byte_timeout_ns)
-{
-    nsec_t now_ns = loop_now(worker->loop);
-    list_for_each (node, &slot->waiting) {
-        struct attempt *attempt = container_of(node, struct attempt, link);
-        struct relay *relay = attempt->relay;
-        if (now_ns < attempt->sent_ns + first_byte_timeout_ns && now_ns < relay->deadline_ns)
-            continue;
-        attempt_fail(attempt, CAUSE_RESPONSE_TIMEOUT, true);
-        if (now_ns >= relay->deadline_ns)
-            relay_fail(relay, CAUSE_RESPONSE_TIMEOUT);
-        else
-            relay_move(relay);
-    }
-}
-
-/* What one request does may change the lists of others: each slot is taken off one list and put on the other. */
-static void look_at_waiting(struct gateway_worker *worker, const struct gateway_settings *settings)
-{
-    struct list all;
-    list_init(&all);
-    list_splice_back(&all, &worker->waiting);
-    for (struct list *node; (node = list_pop_front(&all));) {
-        list_push_back(&worker->waiting, node);
-        end_attempts(worker, container_of(node, struct runtime_slot, waiting_link), settings->first_byte_timeout_ns);
-    }
-}
-
-static void on_watch(struct timer *timer)
-{
-    struct gateway_worker *worker = container_of(timer, struct gateway_worker, watch);
-    const struct gateway_settings *settings = &planner_plan(gateway_planner(worker->gateway))->settings;
-    end_waits(worker, &worker->parked, CAUSE_NO_INSTANCE);
-    end_waits(worker, &worker->queued, CAUSE_QUEUE_TIMEOUT);
-    gateway_worker_next(worker);
-    look_at_waiting(worker, settings);
-    close_gone(worker);
-    if (!list_is_empty(&worker->parked) || !list_is_empty(&worker->queued) || !list_is_empty(&worker->waiting) ||
-        worker->has_news)
-        gateway_worker_watch(worker);
-}
-
-void gateway_worker_watch(struct gateway_worker *worker)
-{
-    if (!timer_is_armed(&worker->watch))
-        loop_arm(worker->loop, &worker->watch, loop_now(worker->loop) + WORKER_WATCH_NS);
+    runtime_unref(slot->runtime);
+    return true;
 }
 
 /* -- heads -- */
@@ -220,10 +156,12 @@ int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, 
     pool_options_init(&options);
     options.connect_timeout_ns = options.wait_timeout_ns = settings->connect_timeout_ns;
     options.n_waits_per_key_max = 65536;
+    if (gateway_connect_fn(gateway))
+        options.connect = gateway_connect_fn(gateway);
     options.n_idle_max = options.n_idle_per_key_max = 16384;
     options.client.idle_timeout_ns = settings->idle_timeout_ns;
     options.client.head_timeout_ns = NSEC_NEVER; /* the watch ends those that wait */
-    options.client.body_timeout_ns = settings->tunnel_timeout_ns;
+    options.client.body_timeout_ns = settings->body_timeout_ns;
     access_log_start_lane(gateway_access_log(gateway), index, loop);
     r = pool_new(loop, &options, &worker->pool);
     if (r < 0)
@@ -234,7 +172,9 @@ int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, 
     list_init(&worker->queued);
     list_init(&worker->waiting);
     list_init(&worker->open);
-    timer_init(&worker->watch, on_watch);
+    list_init(&worker->gone);
+    list_init(&worker->cared);
+    watch_init(worker);
     (void)atomic_fetch_add_explicit(&worker->listener.n_waiting, 1, memory_order_acq_rel); /* as long as it runs */
     return 0;
 }
@@ -243,9 +183,13 @@ void gateway_worker_deinit(struct gateway_worker *worker)
 {
     (void)atomic_fetch_sub_explicit(&worker->listener.n_waiting, 1, memory_order_acq_rel);
     loop_cancel(worker->loop, &worker->watch);
-    list_for_each (node, &worker->open)
-        close_slot(container_of(node, struct runtime_slot, open_link));
+    list_splice_back(&worker->open, &worker->gone);
+    list_for_each (node, &worker->open) {
+        bool is_closed = gateway_worker_close(container_of(node, struct runtime_slot, open_link));
+        ASSERT(is_closed);
+    }
     ASSERT(list_is_empty(&worker->parked) && list_is_empty(&worker->queued) && list_is_empty(&worker->waiting));
+    ASSERT(worker->n_parked == 0 && worker->n_kept == 0);
     while (worker->n_heads > 0)
         buf_deinit(&worker->heads[--worker->n_heads]);
     pool_free(worker->pool);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gateway's part on one worker: its connections to instances, the requests that wait for something, and the watch
- * over those that wait for an instance. Shared by the files of the gateway that run on workers; others use gateway.h.
+ * The gateway's part on one worker: its connections to instances, and the requests that wait for something, over which
+ * the watch is kept (watch.h). Shared by the files of the gateway that run on workers; others use gateway.h.
  *
  * Everything here belongs to the worker's thread.
  */
@@ -43,8 +43,10 @@ struct gateway_worker {
     struct planner_listener listener;
     struct list parked;  /* relays that wait for an instance to come, the oldest in front */
     struct list queued;  /* that wait for their turn at a service which is full, the oldest in front */
-    struct list waiting; /* runtime_slot.waiting_link: slots in which attempts wait for their first byte */
+    struct list waiting; /* runtime_slot.waiting_link: slots in which attempts wait, to connect or for an answer */
     struct list open;    /* runtime_slot.open_link: slots with connections */
+    struct list gone;    /* the same, when their instance is gone and something is still under way there */
+    struct list cared;   /* runtime_slot.care.link: instances in trouble (suspicion.c) */
     unsigned n_parked;
     unsigned n_heads;
     struct buf heads[WORKER_HEADS_MAX];
@@ -77,7 +79,7 @@ int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, 
 /* The same; no exchange is left. */
 void gateway_worker_deinit(struct gateway_worker *worker);
 
-/* Sees to it that the watch runs. */
+/* Sees to it that the watch (watch.c) looks soon. */
 void gateway_worker_watch(struct gateway_worker *worker);
 
 /* Memory for a head, perhaps with some in it, empty; and back. */
@@ -96,3 +98,8 @@ void gateway_worker_next(struct gateway_worker *worker);
  */
 struct runtime_slot *gateway_worker_open(struct gateway_worker *worker, struct runtime *runtime,
                                          const struct gateway_settings *settings);
+
+/* Of an instance that is gone: what is idle is closed, what is in use when it is over. Nobody waits to connect. */
+void gateway_worker_close_place(struct runtime_slot *slot);
+/* The end of it, when nothing is under way there and no request remembers it. False: not yet. */
+bool gateway_worker_close(struct runtime_slot *slot);

@@ -66,21 +66,22 @@ void relay_forget_body(struct relay *relay)
     buf_deinit(&relay->kept);
 }
 
-/* Keeps a piece for another try, or gives up on that. */
-static void keep(struct relay *relay, struct slice bytes)
+/* Keeps a piece for another try, or gives up on that. False: it is needed, since nobody takes it now. */
+static bool keep(struct relay *relay, struct slice bytes)
 {
     struct gateway_worker *worker = relay->worker;
+    bool is_needed = !writing_attempt(relay) && relay->state != RELAY_ANSWER;
     if (!relay->is_kept || bytes.len == 0)
-        return;
-    if (buf_append(&relay->kept, bytes) < 0) {
+        return true;
+    if ((is_needed && worker->n_kept > WORKER_KEPT_MAX) || buf_append(&relay->kept, bytes) < 0) {
         relay_forget_body(relay);
-        return;
+        return !is_needed;
     }
     worker->n_kept += bytes.len;
+    return true;
 }
 
-/* What is beyond the limits is not kept any longer than until it has been passed on. */
-static void keep_within_limits(struct relay *relay)
+void relay_keep_within_limits(struct relay *relay)
 {
     if (relay->is_kept && (relay->kept.len > RELAY_KEEP_MAX || relay->worker->n_kept > WORKER_KEPT_MAX))
         relay_forget_body(relay);
@@ -97,9 +98,18 @@ static void end_body(struct relay *relay, const struct http_fields *trailers)
     relay->deadline_ns = now_of(relay) + relay->timeout_ns;
     for (unsigned i = 0; trailers && i < trailers->n; i++)
         headers[n++] = (struct header){trailers->items[i].name, trailers->items[i].value};
+    if (n > 0)
+        relay_forget_body(relay); /* trailers are not kept */
     struct attempt *attempt = writing_attempt(relay);
     if (attempt)
         attempt_write_end(attempt, headers, n);
+}
+
+static void leave_gathering(struct relay *relay)
+{
+    loop_undefer(&relay->gathered);
+    relay->state = RELAY_SEEK;
+    relay_move(relay);
 }
 
 static void on_body(struct exchange *exchange, struct slice bytes)
@@ -111,17 +121,18 @@ static void on_body(struct exchange *exchange, struct slice bytes)
         relay_fail(relay, CAUSE_BODY_TOO_LARGE);
         return;
     }
-    keep(relay, bytes);
-    if (attempt) {
-        attempt_write(attempt, bytes);
-        keep_within_limits(relay);
-    }
-    if (relay->framing == HTTP_BODY_LENGTH && relay->n_received == relay->content_length)
-        end_body(relay, NULL);
-    if (relay->state == RELAY_GATHER) {
-        loop_undefer(&relay->gathered);
-        relay->state = RELAY_SEEK;
-        relay_move(relay);
+    if (!keep(relay, bytes)) {
+        relay_fail(relay, CAUSE_INTERNAL);
+    } else {
+        if (attempt)
+            attempt_write(attempt, bytes);
+        /* Known now, not when the client is let go on to its end: nobody may take more of it meanwhile. */
+        if (relay->framing == HTTP_BODY_LENGTH && relay->n_received == relay->content_length)
+            end_body(relay, NULL);
+        if (attempt)
+            relay_keep_within_limits(relay);
+        if (relay->state == RELAY_GATHER)
+            leave_gathering(relay);
     }
     relay_hold_client(relay);
 }
@@ -135,11 +146,8 @@ static void on_end(struct exchange *exchange)
 {
     struct relay *relay = relay_of(exchange);
     end_body(relay, NULL);
-    if (relay->state == RELAY_GATHER) {
-        loop_undefer(&relay->gathered);
-        relay->state = RELAY_SEEK;
-        relay_move(relay);
-    }
+    if (relay->state == RELAY_GATHER)
+        leave_gathering(relay);
 }
 
 /* -- the end -- */
@@ -157,6 +165,7 @@ static void set_over(struct relay *relay)
     leave_lines(relay);
     for (unsigned i = 0; i < RELAY_ATTEMPTS; i++)
         attempt_cancel(&relay->attempts[i]);
+    relay->answering = NULL;
     relay->state = RELAY_OVER;
 }
 
@@ -173,10 +182,23 @@ void relay_fail(struct relay *relay, enum cause cause)
     relay_hold_client(relay);
 }
 
+/* It may be picked again. */
+static void forget_tried(struct relay *relay, unsigned i)
+{
+    struct gateway_worker *worker = relay->worker;
+    const struct runtime *runtime = relay->tried[i];
+    struct runtime_slot *slot = atomic_load_explicit(&runtime->slots[worker->index], memory_order_relaxed);
+    relay->tried[i] = relay->tried[--relay->n_tried];
+    if (--slot->n_held == 0 && runtime_has(runtime, RUNTIME_GONE))
+        gateway_worker_watch(worker); /* which may close it now */
+}
+
 static void relay_free(struct relay *relay)
 {
     struct gateway_worker *worker = relay->worker;
     relay_forget_body(relay);
+    while (relay->n_tried > 0)
+        forget_tried(relay, relay->n_tried - 1);
     if (relay->counts_in_flight)
         atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
     if (relay->cell)
@@ -203,7 +225,7 @@ static void on_close(struct exchange *exchange, enum exchange_end end)
     bool frees_place = relay->counts_in_flight;
     account_close(relay);
     relay_free(relay);
-    if (frees_place)
+    if (frees_place && end != EXCHANGE_SHUTDOWN)
         gateway_worker_next(worker);
 }
 
@@ -264,7 +286,18 @@ static bool take_place(struct relay *relay)
     return false;
 }
 
-/* Nobody is there: waits for somebody if there was one lately, or says so. */
+/* Those tried that are in no trouble any more get another chance. */
+static void forgive_tried(struct relay *relay)
+{
+    for (unsigned i = relay->n_tried; i-- > 0;)
+        if (atomic_load_explicit(&relay->tried[i]->trouble, memory_order_relaxed) == 0)
+            forget_tried(relay, i);
+}
+
+/*
+ * Nobody is there, or all have failed: waits for somebody, if there was one lately, or says so. The watch and new plans
+ * have it try again meanwhile.
+ */
 static void park(struct relay *relay, const struct plan *plan, const struct plan_service *service)
 {
     struct gateway_worker *worker = relay->worker;
@@ -274,9 +307,11 @@ static void park(struct relay *relay, const struct plan *plan, const struct plan
         emptied_for_ns = loop_wall_now(worker->loop) - service->emptied_ms * NSEC_PER_MSEC;
     if (relay->state == RELAY_PARKED)
         return;
-    bool may_come = service && service->emptied_ms > 0 && emptied_for_ns <= settings->park_since_ns;
-    if (!may_come || relay->was_parked || settings->park_ns == 0 || worker->n_parked >= settings->n_parked_max) {
-        relay_fail(relay, relay->n_tried > 0 ? relay->cause : CAUSE_NO_INSTANCE);
+    bool is_there = service && service->offered.n > 0; /* it failed, and may be back in a moment */
+    bool was_there = service && service->emptied_ms > 0 && emptied_for_ns <= settings->park_since_ns;
+    if (!(is_there || was_there) || relay->was_parked || settings->park_ns == 0 ||
+        worker->n_parked >= settings->n_parked_max) {
+        relay_fail(relay, relay->cause != CAUSE_NONE ? relay->cause : CAUSE_NO_INSTANCE);
         return;
     }
     leave_lines(relay);
@@ -322,32 +357,57 @@ static void seek(struct relay *relay)
     ASSERT(attempt);
     if (!take_place(relay))
         return;
+    if (relay->state == RELAY_PARKED)
+        forgive_tried(relay);
     if (!service || !find_target(relay, service, &attempt->pick)) {
         park(relay, plan, service);
         return;
     }
     leave_lines(relay);
     relay->state = RELAY_ASK;
+    attempt->is_hedge = false;
     attempt_start(attempt, attempt->pick.target, &plan->settings);
-    if (attempt->state == ATTEMPT_WAIT)
-        keep_within_limits(relay);
     relay_hold_client(relay);
 }
 
-void relay_hedge(struct relay *relay)
+/* It was picked for want of a better one. */
+static bool is_hanging(const struct target *target)
 {
-    const struct plan *plan = planner_plan(gateway_planner(relay->worker->gateway));
+    return runtime_has(target->runtime, RUNTIME_STALLED | RUNTIME_EJECTED);
+}
+
+static bool may_hedge(const struct relay *relay)
+{
+    const struct retry_facts facts = relay_facts(relay, &relay->attempts[0]);
+    return relay->state == RELAY_ASK && relay->may_hedge && !relay->was_hedged && relay->is_whole &&
+           relay->n_tries < RELAY_TRIES_MAX && retry_may_repeat(&facts);
+}
+
+bool relay_hedge(struct relay *relay)
+{
+    struct gateway_worker *worker = relay->worker;
+    const struct plan *plan = planner_plan(gateway_planner(worker->gateway));
     const struct plan_service *service = rcu_read(&relay->cell->current);
     struct attempt *attempt = resting_attempt(relay);
-    if (relay->state != RELAY_ASK || !relay->is_whole || !attempt || !service ||
-        !find_target(relay, service, &attempt->pick))
-        return;
-    relay->was_hedged = true;
+    if (!may_hedge(relay) || !attempt || !service || !find_target(relay, service, &attempt->pick) ||
+        is_hanging(attempt->pick.target))
+        return true;
+    if (!retry_charge(relay->cell, worker->index, &plan->settings, now_of(relay)))
+        return false;
+    relay->was_hedged = attempt->is_hedge = true;
     attempt_start(attempt, attempt->pick.target, &plan->settings);
     relay_move(relay);
+    return true;
 }
 
 /* -- what follows on attempts -- */
+
+static void forget_tried_of(struct relay *relay, const struct attempt *attempt)
+{
+    for (unsigned i = relay->n_tried; i-- > 0;)
+        if (relay->tried[i] == attempt->runtime)
+            forget_tried(relay, i);
+}
 
 /* How the failure of an attempt is met; the attempt is at rest afterwards. */
 static void after_failure(struct relay *relay, struct attempt *attempt)
@@ -362,7 +422,7 @@ static void after_failure(struct relay *relay, struct attempt *attempt)
             return; /* the other one is on its way still */
 
     enum retry_decision decision = retry_decide(&facts);
-    bool may = relay->n_tried < RELAY_TRIES_MAX && decision != RETRY_NEVER;
+    bool may = relay->n_tries < RELAY_TRIES_MAX && decision != RETRY_NEVER;
     if (may && decision == RETRY_CHARGED)
         may = retry_charge(relay->cell, worker->index, &plan->settings, now_of(relay));
     if (!may) {
@@ -370,8 +430,8 @@ static void after_failure(struct relay *relay, struct attempt *attempt)
         return;
     }
     relay->wants_fresh |= decision == RETRY_FRESH;
-    if (decision == RETRY_FRESH && relay->n_tried > 0)
-        relay->n_tried--; /* it was the connection, not the instance */
+    if (decision == RETRY_FRESH)
+        forget_tried_of(relay, attempt); /* it was the connection, not the instance */
     relay->state = RELAY_SEEK;
 }
 
@@ -617,6 +677,14 @@ static enum cause prepare(struct relay *relay, const struct http_request *reques
     return CAUSE_NONE;
 }
 
+/* For how long the client may get nothing: until an answer begins, and inside of it. Those time-outs come first. */
+static nsec_t silence_max(const struct relay *relay)
+{
+    const struct gateway_settings *settings = &planner_plan(gateway_planner(relay->worker->gateway))->settings;
+    bool is_longer = relay->timeout_ns > settings->body_timeout_ns;
+    return (is_longer ? relay->timeout_ns : settings->body_timeout_ns) + NSEC_PER_SEC;
+}
+
 void relay_take(struct gateway_worker *worker, struct exchange *exchange, bool is_local)
 {
     const struct http_request *request = exchange->request;
@@ -636,6 +704,7 @@ void relay_take(struct gateway_worker *worker, struct exchange *exchange, bool i
     }
     if (request->expect_continue)
         exchange_hold_continue(exchange);
+    exchange_set_idle_timeout(exchange, silence_max(relay));
     if (request->framing == HTTP_BODY_NONE || request->expect_continue) {
         relay->state = RELAY_SEEK;
         relay_move(relay);

@@ -49,14 +49,16 @@ enum attempt_state {
 
 struct attempt {
     struct relay *relay;
-    struct runtime_slot *slot; /* not in ATTEMPT_REST */
+    struct runtime_slot *slot;     /* not in ATTEMPT_REST */
+    const struct runtime *runtime; /* of the last one; among those tried */
     struct client_call call;
     struct pool_wait wait;
-    struct list link; /* in slot->waiting, once the request is sent whole, or in slot->answering */
+    struct list link; /* in the slot's list of those connecting, writing, waiting (sent whole) or answering */
     nsec_t sent_ns;   /* when the last of the request was sent; 0: it was not yet */
     enum attempt_state state;
     enum cause cause; /* ATTEMPT_FAILED */
     bool timed_out;   /* the same: the connection did not break */
+    bool is_hedge;    /* it was sent although another one is on its way */
     bool is_writing;  /* the instance still takes the request's body */
     bool is_full;     /* the same, but no more of it now */
     struct pick_result pick;
@@ -107,8 +109,7 @@ struct relay {
     char *sticky;              /* the cookie's name, NUL, the instance that the client was with; NULL: none */
 
     /* its body */
-    struct buf kept;    /* what came of it, while is_kept */
-    struct slice fresh; /* the piece that is just coming, when it is not in `kept` yet */
+    struct buf kept; /* what came of it, while is_kept */
     uint64_t n_received;
     bool is_kept : 1;
     bool is_whole : 1; /* all of the body has come */
@@ -119,11 +120,12 @@ struct relay {
     struct attempt *answering;
     struct {
         bool is_set, was_sent, was_sent_whole;
-        char id[64]; /* the instance's, shown as far as it fits */
-    } failed;        /* the last attempt that did */
-    unsigned n_tried;
-    const struct runtime *tried[RELAY_TRIES_MAX];
-    bool wants_fresh : 1; /* the next attempt needs a new connection */
+        char id[64];                              /* the instance's, shown as far as it fits */
+    } failed;                                     /* the last attempt that did */
+    unsigned n_tries;                             /* attempts, RELAY_TRIES_MAX at most */
+    unsigned n_tried;                             /* instances that are not picked again */
+    const struct runtime *tried[RELAY_TRIES_MAX]; /* kept by n_held of their slots */
+    bool wants_fresh : 1;                         /* the next attempt needs a new connection */
     bool was_hedged : 1;
     bool was_parked : 1;
     bool was_queued : 1;
@@ -154,8 +156,17 @@ void relay_forget_body(struct relay *relay);
 /* Stops the client where no instance takes more of the body, or lets him go on. */
 void relay_hold_client(struct relay *relay);
 
-/* Sends it to a second instance as well, which the caller has paid for; nothing happens when there is none. */
-void relay_hedge(struct relay *relay);
+/*
+ * What is beyond the limits is not kept any longer than until it has been passed on; more of it than that is not even
+ * taken.
+ */
+void relay_keep_within_limits(struct relay *relay);
+
+/*
+ * Sends it to a second instance as well, once, if it may be sent twice and there is one. False: the budget of its
+ * service is spent.
+ */
+bool relay_hedge(struct relay *relay);
 
 /* -- attempt.c -- */
 
@@ -166,8 +177,9 @@ void attempt_start(struct attempt *attempt, const struct target *target, const s
 void attempt_write(struct attempt *attempt, struct slice bytes);
 void attempt_write_end(struct attempt *attempt, const struct header *trailers, unsigned n_trailers);
 
-/* Ends it as failed, or without a word. Both give its place in the counts back. */
+/* Ends it: as failed, which is held against the instance or not, or without a word. All give its place in the counts back. */
 void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out);
+void attempt_abandon(struct attempt *attempt, enum cause cause, bool timed_out);
 void attempt_cancel(struct attempt *attempt);
 /* Its answer begins: it waits no more. */
 void attempt_answered(struct attempt *attempt, unsigned status);

@@ -8,6 +8,7 @@
 #include "gateway/relay.h"
 
 #include "base/assert.h"
+#include "gateway/suspicion.h"
 #include "http/pour.h"
 #include "wire/chars.h"
 
@@ -80,8 +81,10 @@ static void begin_answer(struct relay *relay, struct attempt *attempt, unsigned 
 
 static void on_info(struct client_call *call, const struct http_response *response)
 {
-    struct relay *relay = attempt_of(call)->relay;
+    struct attempt *attempt = attempt_of(call);
+    struct relay *relay = attempt->relay;
     struct forward forward;
+    suspicion_of_answer(relay->worker, attempt->slot);
     forward_response(response, (struct slice){0}, &forward);
     exchange_inform(relay->exchange, response->status, &forward.carry, forward.headers, forward.n_headers);
 }

@@ -72,6 +72,7 @@ static void runtime_retired(struct rcu_node *node)
         struct runtime_slot *slot = atomic_load_explicit(&runtime->slots[i], memory_order_acquire);
         ASSERT(!slot || (!slot->place && list_is_empty(&slot->waiting) && list_is_empty(&slot->answering)));
         ASSERT(!slot || (!list_is_linked(&slot->waiting_link) && !list_is_linked(&slot->open_link)));
+        ASSERT(!slot || (!list_is_linked(&slot->care.link) && !slot->care.running));
         free(slot);
     }
     free(runtime);
@@ -92,8 +93,11 @@ struct runtime_slot *runtime_slot(struct runtime *runtime, unsigned worker)
     slot = alloc_lines(sizeof(*slot));
     if (!slot)
         return NULL;
+    list_init(&slot->connecting);
     list_init(&slot->waiting);
+    list_init(&slot->writing);
     list_init(&slot->answering);
+    list_init(&slot->care.link);
     list_init(&slot->waiting_link);
     list_init(&slot->open_link);
     slot->runtime = runtime;
@@ -121,6 +125,17 @@ nsec_t runtime_oldest_ns(const struct runtime *runtime)
             oldest = own;
     }
     return oldest;
+}
+
+nsec_t runtime_heard_ns(const struct runtime *runtime)
+{
+    nsec_t last = 0;
+    for (unsigned i = 0; i < runtime->n_slots; i++) {
+        const struct runtime_slot *slot = atomic_load_explicit(&runtime->slots[i], memory_order_acquire);
+        nsec_t own = slot ? atomic_load_explicit(&slot->heard_ns, memory_order_relaxed) : 0;
+        last = own > last ? own : last;
+    }
+    return last;
 }
 
 void runtime_set(struct runtime *runtime, enum runtime_trouble trouble)
@@ -156,4 +171,19 @@ void runtime_observe(struct runtime_slot *slot, nsec_t took_ns, nsec_t now_ns)
     atomic_store_explicit(&slot->latency_at_ns, now_ns, memory_order_relaxed);
     add(&slot->latency[runtime_bucket(us)], 1);
     add(&slot->latency_sum_us, us);
+}
+
+nsec_t runtime_slow_ns(const struct runtime_slot *slot)
+{
+    uint64_t n = 0, n_within = 0;
+    for (unsigned i = 0; i < RUNTIME_LATENCY_BUCKETS; i++)
+        n += atomic_load_explicit(&slot->latency[i], memory_order_relaxed);
+    if (n == 0)
+        return 0;
+    for (unsigned i = 0; i + 1 < RUNTIME_LATENCY_BUCKETS; i++) {
+        n_within += atomic_load_explicit(&slot->latency[i], memory_order_relaxed);
+        if (n_within >= n - n / 100)
+            return ((nsec_t)1 << (RUNTIME_LATENCY_SHIFT + i)) * NSEC_PER_USEC;
+    }
+    return NSEC_NEVER;
 }

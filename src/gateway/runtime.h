@@ -28,6 +28,7 @@
 
 struct gateway_worker;
 struct pool_place;
+struct proof;
 
 struct runtime_slot {
     /* read by all workers at each pick */
@@ -35,6 +36,7 @@ struct runtime_slot {
     _Atomic uint32_t latency_us;  /* moving average of the time to the first byte; 0: not known */
     _Atomic nsec_t latency_at_ns; /* when it was last fed: old ones count less */
     _Atomic nsec_t oldest_ns;     /* when the oldest request that waits for its first byte was sent; 0: none waits */
+    _Atomic nsec_t heard_ns;      /* when it last said anything to this worker; 0: never */
 
     /* read by who counts */
     _Atomic uint64_t n_requests;          /* sent there, retries and hedges among them */
@@ -46,14 +48,28 @@ struct runtime_slot {
     _Atomic uint64_t latency_sum_us;
 
     /* the worker's alone */
-    struct pool_place *place;  /* its connections; NULL: none yet */
+    struct pool_place *place;  /* its connections; NULL: none yet, or it is gone */
+    struct list connecting;    /* attempts that wait for a connection */
     struct list waiting;       /* attempts that wait for their first byte, the oldest in front */
+    struct list writing;       /* attempts whose request still comes from the client */
     struct list answering;     /* attempts whose answer is passed on */
     struct list waiting_link;  /* in the list of the worker's slots in which something waits */
-    struct list open_link;     /* in the list of its slots with a place */
+    struct list open_link;     /* in the list of its slots that hold the runtime */
+    unsigned n_held;           /* requests that remember it as tried */
     unsigned n_failures;       /* in a row */
     unsigned n_reuse_failures; /* in a row: connections that were used before and broke without an answer */
     nsec_t reuse_again_ns;     /* after too many of them: not before that */
+    struct care {
+        struct list link;         /* in the worker's list of slots that need it */
+        struct proof *running;    /* NULL: none */
+        bool is_owner;            /* this worker looks after the trouble of the instance */
+        bool wants_reuse;         /* it is to be found out whether it answers twice on a connection */
+        unsigned n_in_vain;       /* proofs of life, in a row */
+        nsec_t prove_ns;          /* not before that */
+        unsigned n_reuse_in_vain; /* the same, of reuse */
+        nsec_t reuse_ns;
+        nsec_t told_ns; /* when the catalogue was told of the trouble; 0: not yet */
+    } care;             /* suspicion.c */
     struct runtime *runtime;
     struct gateway_worker *worker; /* whose it is; set with `place` */
 };
@@ -63,6 +79,7 @@ enum runtime_trouble {
     RUNTIME_GONE = 1 << 0,    /* its incarnation is not in the catalogue any more; final */
     RUNTIME_STALLED = 1 << 1, /* its oldest request waits far too long */
     RUNTIME_EJECTED = 1 << 2, /* too many failures, until `ejected_until_ns` */
+    RUNTIME_REFUSED = 1 << 3, /* with EJECTED: nobody was there */
 };
 
 struct runtime {
@@ -72,6 +89,8 @@ struct runtime {
     _Atomic uint32_t n_ejections; /* lately: how long the next one lasts */
     _Atomic uint64_t n_ejected;   /* ever */
     _Atomic bool reuse_proven;    /* it has answered a second request on a connection */
+    _Atomic bool has_owner;       /* some worker looks after its trouble */
+    _Atomic nsec_t stalled_ns;    /* with RUNTIME_STALLED: since when */
     _Atomic nsec_t idle_life_ns;  /* how long it leaves idle connections open, as far as was seen; NSEC_NEVER */
     uint64_t incarnation;
     uint64_t hash; /* of service and id, the same in every process: consistent hashing */
@@ -124,6 +143,16 @@ static inline unsigned runtime_bucket(uint64_t us)
 /* Over all workers. */
 uint32_t runtime_n_in_flight(const struct runtime *runtime);
 nsec_t runtime_oldest_ns(const struct runtime *runtime); /* 0: none waits */
+nsec_t runtime_heard_ns(const struct runtime *runtime);  /* when it last said anything; 0: never */
+
+/* Of a hundred answers to this worker 99 began within this time; 0: there were none. NSEC_NEVER: longer than is told. */
+nsec_t runtime_slow_ns(const struct runtime_slot *slot);
+
+/* It has said something. The slot's own worker. */
+static inline void runtime_heard(struct runtime_slot *slot, nsec_t now_ns)
+{
+    atomic_store_explicit(&slot->heard_ns, now_ns, memory_order_relaxed);
+}
 
 /* Any thread. What is gone stays gone. */
 void runtime_set(struct runtime *runtime, enum runtime_trouble trouble);

@@ -84,6 +84,7 @@ struct gateway_settings {
     unsigned retry_floor;             /* … and so many per second beside */
     nsec_t stall_min_ns;     /* an instance is not called frozen before its oldest request has waited so long */
     unsigned stall_factor;   /* and so many times longer than its slow ones take */
+    bool prove;              /* instances in trouble are asked whether they are back, and others once how they close */
     unsigned eject_failures; /* so many connection failures or 5xx answers of the gateway's own kind in a row */
     nsec_t eject_ns;         /* for how long at first; doubles with each time, up to 30 times */
     unsigned client_rate;    /* requests per second of one client address; 0: no limit */

@@ -1,75 +1,401 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is found is seen by all workers at once, through the runtime's flags, and by everybody else through the
- * catalogue, which is told once per change. The catalogue looks at suspects by itself (src/health) and ends a suspicion
- * that nobody renews.
+ * catalogue. Whoever sets a flag makes sure that the instance has an owner; the owner lets go when it finds no flag
+ * left, and looks once more after that, so that none is left without.
  */
 #include "gateway/suspicion.h"
 
+#include "base/assert.h"
 #include "gateway/account.h"
 
+#include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
-/* Ejections get longer by doubling, up to this many times. */
+#define IN_TROUBLE ((uint32_t)(RUNTIME_EJECTED | RUNTIME_STALLED | RUNTIME_REFUSED))
+
+/* Ejections get longer by doubling, up to this many times; who was well for so long begins anew. */
 #define DOUBLINGS_MAX 5
+#define FORGIVE_NS    (60 * NSEC_PER_SEC)
+
 /* From so many on, connections that were used before are left alone for a while. */
 #define REUSE_FAILURES_MAX 2
 #define REUSE_PAUSE_NS     (10 * NSEC_PER_SEC)
+/* Between proofs of reuse that fail, doubling. */
+#define REUSE_PAUSE_MAX_NS (640 * NSEC_PER_SEC)
+
+/* Who hangs is frozen when it has not answered a question for so long: its requests are hedged then. */
+#define GRACE_NS (2 * WORKER_WATCH_NS)
+
+/* The catalogue forgets after 10 s what nobody says again. */
+#define TELL_NS (4 * NSEC_PER_SEC)
+
+/* How long a proof may take, doubling: one that is open when a frozen program goes on is answered at once. */
+#define PROOF_NS     NSEC_PER_SEC
+#define PROOF_MAX_NS (8 * NSEC_PER_SEC)
+/* Between proofs of one that refuses connections, doubling. */
+#define REFUSED_NS     (100 * NSEC_PER_MSEC)
+#define REFUSED_MAX_NS (4 * NSEC_PER_SEC)
+/* Between questions to one that is only doubted. */
+#define DOUBT_NS (10 * NSEC_PER_SEC)
+
+static const struct gateway_settings *settings_of(const struct gateway_worker *worker)
+{
+    return &planner_plan(gateway_planner(worker->gateway))->settings;
+}
+
+static uint32_t trouble_of(const struct runtime *runtime)
+{
+    return atomic_load_explicit(&runtime->trouble, memory_order_relaxed);
+}
+
+static nsec_t doubled(nsec_t first_ns, unsigned times, nsec_t most_ns)
+{
+    while (times-- > 0 && first_ns < most_ns)
+        first_ns *= 2;
+    return first_ns < most_ns ? first_ns : most_ns;
+}
+
+/* ------------------------------------------------------------------------------------------------ telling */
 
 static void tell_catalogue(struct gateway_worker *worker, const struct runtime *runtime, bool is_good,
                            struct slice evidence)
 {
+    bool is_refused = trouble_of(runtime) & RUNTIME_REFUSED;
     const struct catalog_event event = {
         .type = CATALOG_SUSPECT,
         .report = {.service = runtime->service,
                    .id = runtime->id,
                    .incarnation = runtime->incarnation,
                    .is_good = is_good,
+                   .is_mute = !is_good && !is_refused,
                    .actor = SLICE_LIT("gateway"),
                    .evidence = evidence},
     };
-    (void)gateway_report(worker->gateway, &event); /* out of memory: the next failure says it again */
+    (void)gateway_report(worker->gateway, &event); /* out of memory: it is said again */
 }
 
-static void eject(struct gateway_worker *worker, struct runtime *runtime, enum cause cause)
+static void tell_trouble(struct gateway_worker *worker, struct runtime_slot *slot, uint32_t trouble)
 {
-    const struct gateway_settings *settings = &planner_plan(gateway_planner(worker->gateway))->settings;
-    account_ejection(worker, runtime);
+    struct runtime *runtime = slot->runtime;
+    nsec_t now_ns = loop_now(worker->loop);
+    char text[96];
+    const char *what = "it does not answer requests";
+    if (trouble & RUNTIME_REFUSED)
+        what = "it refuses connections";
+    else if (trouble & RUNTIME_STALLED)
+        what = "it takes connections and answers nothing";
+    nsec_t for_ns =
+        trouble & RUNTIME_STALLED ? now_ns - atomic_load_explicit(&runtime->stalled_ns, memory_order_relaxed) : 0;
+    int n = for_ns > 0 ? snprintf(text, sizeof(text), "%s, for %lld ms", what, (long long)(for_ns / NSEC_PER_MSEC))
+                       : snprintf(text, sizeof(text), "%s", what);
+    slot->care.told_ns = now_ns;
+    tell_catalogue(worker, runtime, false, slice_from(text, n > 0 ? (size_t)n : 0));
+}
+
+/* ------------------------------------------------------------------------------------------------ who looks after it */
+
+static void list_slot(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    if (!list_is_linked(&slot->care.link))
+        list_push_back(&worker->cared, &slot->care.link);
+    gateway_worker_watch(worker);
+}
+
+/* prove_ns: when the first proof is due. */
+static void own(struct gateway_worker *worker, struct runtime_slot *slot, nsec_t prove_ns)
+{
+    if (!slot->care.is_owner && atomic_exchange_explicit(&slot->runtime->has_owner, true, memory_order_seq_cst))
+        return; /* another worker does */
+    slot->care.is_owner = true;
+    slot->care.told_ns = 0;
+    slot->care.n_in_vain = 0;
+    slot->care.prove_ns = prove_ns;
+    list_slot(worker, slot);
+}
+
+static void disown(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    struct runtime *runtime = slot->runtime;
+    slot->care.is_owner = false;
+    atomic_store_explicit(&runtime->has_owner, false, memory_order_seq_cst);
+    if (atomic_load_explicit(&runtime->trouble, memory_order_seq_cst) & IN_TROUBLE)
+        own(worker, slot, loop_now(worker->loop));
+}
+
+void suspicion_forget(struct runtime_slot *slot)
+{
+    prove_cancel(slot);
+    list_remove(&slot->care.link);
+    if (slot->care.is_owner)
+        atomic_store_explicit(&slot->runtime->has_owner, false, memory_order_release);
+    slot->care.is_owner = slot->care.wants_reuse = false;
+}
+
+/* ------------------------------------------------------------------------------------------------ verdicts */
+
+/* For longer than the last time, unless that is long ago. */
+static nsec_t set_ejection_time(struct gateway_worker *worker, struct runtime *runtime)
+{
+    nsec_t now_ns = loop_now(worker->loop);
+    nsec_t last_ns = atomic_load_explicit(&runtime->ejected_until_ns, memory_order_relaxed);
+    if (now_ns - last_ns > FORGIVE_NS)
+        atomic_store_explicit(&runtime->n_ejections, 0, memory_order_relaxed);
     uint32_t n = atomic_fetch_add_explicit(&runtime->n_ejections, 1, memory_order_relaxed);
-    nsec_t until_ns = loop_now(worker->loop) + (settings->eject_ns << (n < DOUBLINGS_MAX ? n : DOUBLINGS_MAX));
+    nsec_t until_ns = now_ns + (settings_of(worker)->eject_ns << (n < DOUBLINGS_MAX ? n : DOUBLINGS_MAX));
     atomic_store_explicit(&runtime->ejected_until_ns, until_ns, memory_order_relaxed);
-    atomic_fetch_or_explicit(&runtime->trouble, RUNTIME_EJECTED, memory_order_relaxed);
+    return until_ns;
+}
+
+/* Just before its time is over: only the proof is let through. */
+static nsec_t proof_of_ejection_ns(const struct runtime *runtime)
+{
+    return atomic_load_explicit(&runtime->ejected_until_ns, memory_order_relaxed) - 2 * WORKER_WATCH_NS;
+}
+
+static void eject(struct gateway_worker *worker, struct runtime_slot *slot, enum cause cause)
+{
+    struct runtime *runtime = slot->runtime;
+    bool is_refused = cause == CAUSE_CONNECT_REFUSED;
+    uint32_t set = RUNTIME_EJECTED | (is_refused ? (uint32_t)RUNTIME_REFUSED : 0);
+    if (trouble_of(runtime) & RUNTIME_EJECTED)
+        return;
+    (void)set_ejection_time(worker, runtime);
+    if (atomic_fetch_or_explicit(&runtime->trouble, set, memory_order_seq_cst) & RUNTIME_EJECTED)
+        return;
+    account_ejection(worker, runtime);
+    own(worker, slot, is_refused ? loop_now(worker->loop) + REFUSED_NS : proof_of_ejection_ns(runtime));
+    slot->care.told_ns = loop_now(worker->loop);
     tell_catalogue(worker, runtime, false, cause_text(cause));
+}
+
+static void clear(struct gateway_worker *worker, struct runtime_slot *slot, struct slice evidence)
+{
+    uint32_t had = atomic_fetch_and_explicit(&slot->runtime->trouble, ~IN_TROUBLE, memory_order_seq_cst);
+    if (had & IN_TROUBLE)
+        tell_catalogue(worker, slot->runtime, true, evidence);
 }
 
 void suspicion_of_failure(struct gateway_worker *worker, struct runtime_slot *slot, enum cause cause)
 {
-    const struct gateway_settings *settings = &planner_plan(gateway_planner(worker->gateway))->settings;
     if (cause == CAUSE_INTERNAL)
         return; /* it was us */
     slot->n_failures++;
-    if (cause == CAUSE_CONNECT_REFUSED || slot->n_failures >= settings->eject_failures) {
-        slot->n_failures = 0;
-        eject(worker, slot->runtime, cause);
-    }
+    if (cause != CAUSE_CONNECT_REFUSED && slot->n_failures < settings_of(worker)->eject_failures)
+        return;
+    slot->n_failures = 0;
+    eject(worker, slot, cause);
+}
+
+static void pause_proofs_of_reuse(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    struct care *care = &slot->care;
+    nsec_t now_ns = loop_now(worker->loop);
+    care->wants_reuse = false;
+    if (now_ns >= care->reuse_ns)
+        care->reuse_ns = now_ns + doubled(REUSE_PAUSE_NS, care->n_reuse_in_vain++, REUSE_PAUSE_MAX_NS);
 }
 
 void suspicion_of_reuse(struct gateway_worker *worker, struct runtime_slot *slot)
 {
     atomic_store_explicit(&slot->runtime->reuse_proven, false, memory_order_relaxed);
+    pause_proofs_of_reuse(worker, slot);
     if (++slot->n_reuse_failures >= REUSE_FAILURES_MAX)
         slot->reuse_again_ns = loop_now(worker->loop) + REUSE_PAUSE_NS;
 }
 
 void suspicion_of_answer(struct gateway_worker *worker, struct runtime_slot *slot)
 {
-    struct runtime *runtime = slot->runtime;
     slot->n_failures = 0;
-    if (!runtime_has(runtime, RUNTIME_EJECTED | RUNTIME_STALLED))
+    runtime_heard(slot, loop_now(worker->loop));
+    if (trouble_of(slot->runtime) & IN_TROUBLE)
+        clear(worker, slot, SLICE_LIT("it answers"));
+}
+
+void suspicion_of_request(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    struct runtime *runtime = slot->runtime;
+    nsec_t now_ns = loop_now(worker->loop);
+    if (!(trouble_of(runtime) & RUNTIME_EJECTED))
         return;
-    uint32_t had = atomic_fetch_and_explicit(&runtime->trouble, ~(uint32_t)(RUNTIME_EJECTED | RUNTIME_STALLED),
-                                             memory_order_relaxed);
-    atomic_store_explicit(&runtime->n_ejections, 0, memory_order_relaxed);
-    if (had & (RUNTIME_EJECTED | RUNTIME_STALLED))
-        tell_catalogue(worker, runtime, true, SLICE_LIT("it answers"));
+    nsec_t until_ns = atomic_load_explicit(&runtime->ejected_until_ns, memory_order_relaxed);
+    if (now_ns >= until_ns) /* others keep away until it is known how this one went */
+        atomic_store_explicit(&runtime->ejected_until_ns, now_ns + settings_of(worker)->eject_ns, memory_order_relaxed);
+}
+
+/* ------------------------------------------------------------------------------------------------ stalls */
+
+void suspicion_of_stall(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    struct runtime *runtime = slot->runtime;
+    nsec_t now_ns = loop_now(worker->loop);
+    if (trouble_of(runtime) & RUNTIME_STALLED)
+        return;
+    atomic_store_explicit(&runtime->stalled_ns, now_ns, memory_order_relaxed);
+    if (atomic_fetch_or_explicit(&runtime->trouble, RUNTIME_STALLED, memory_order_seq_cst) & RUNTIME_STALLED)
+        return;
+    own(worker, slot, now_ns);
+}
+
+bool suspicion_is_frozen(struct gateway_worker *worker, const struct runtime_slot *slot)
+{
+    const struct runtime *runtime = slot->runtime;
+    if (!(trouble_of(runtime) & RUNTIME_STALLED))
+        return false;
+    nsec_t since_ns = atomic_load_explicit(&runtime->stalled_ns, memory_order_relaxed);
+    return !settings_of(worker)->prove || loop_now(worker->loop) - since_ns >= GRACE_NS;
+}
+
+static void prove(struct gateway_worker *worker, struct runtime_slot *slot, enum proof_kind kind, nsec_t timeout_ns)
+{
+    int r = prove_start(worker, slot, kind, timeout_ns);
+    if (r < 0)
+        suspicion_of_proof(worker, slot, kind, r);
+}
+
+void suspicion_doubt(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    nsec_t now_ns = loop_now(worker->loop);
+    if (!settings_of(worker)->prove || slot->care.running || !slot->place || now_ns < slot->care.prove_ns)
+        return;
+    slot->care.prove_ns = now_ns + DOUBT_NS;
+    prove(worker, slot, PROOF_LIFE, PROOF_NS);
+}
+
+/* ------------------------------------------------------------------------------------------------ proofs */
+
+void suspicion_wants_reuse(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    if (!settings_of(worker)->prove || slot->care.wants_reuse || loop_now(worker->loop) < slot->care.reuse_ns)
+        return;
+    slot->care.wants_reuse = true;
+    list_slot(worker, slot);
+}
+
+static void after_proof_of_reuse(struct gateway_worker *worker, struct runtime_slot *slot, int result)
+{
+    slot->care.wants_reuse = false;
+    if (result < 0)
+        pause_proofs_of_reuse(worker, slot);
+    else if (loop_now(worker->loop) >= slot->care.reuse_ns) /* it did not fail with others meanwhile */
+        atomic_store_explicit(&slot->runtime->reuse_proven, true, memory_order_relaxed);
+}
+
+/* It was asked in vain: the trouble lasts, or is another one now. */
+static void after_vain_proof(struct gateway_worker *worker, struct runtime_slot *slot, int result)
+{
+    struct runtime *runtime = slot->runtime;
+    struct care *care = &slot->care;
+    nsec_t now_ns = loop_now(worker->loop);
+    enum cause cause = cause_of_errno(result, false);
+    unsigned n = care->n_in_vain++;
+    care->prove_ns = now_ns;
+    if (cause == CAUSE_INTERNAL) {
+        care->prove_ns += PROOF_NS;
+    } else if (cause == CAUSE_CONNECT_REFUSED) {
+        atomic_fetch_or_explicit(&runtime->trouble, RUNTIME_EJECTED | RUNTIME_REFUSED, memory_order_relaxed);
+        runtime_clear(runtime, RUNTIME_STALLED);
+        (void)set_ejection_time(worker, runtime);
+        care->prove_ns += doubled(REFUSED_NS, n, REFUSED_MAX_NS);
+    } else if (trouble_of(runtime) & RUNTIME_EJECTED) {
+        (void)set_ejection_time(worker, runtime);
+        care->prove_ns = proof_of_ejection_ns(runtime);
+    } else if (result != -ETIMEDOUT) {
+        care->prove_ns += doubled(REFUSED_NS, n, REFUSED_MAX_NS);
+    }
+}
+
+void suspicion_of_proof(struct gateway_worker *worker, struct runtime_slot *slot, enum proof_kind kind, int result)
+{
+    if (result == 0)
+        suspicion_of_answer(worker, slot);
+    if (kind == PROOF_REUSE)
+        after_proof_of_reuse(worker, slot, result);
+    else if (result < 0 && slot->care.is_owner)
+        after_vain_proof(worker, slot, result);
+    if (list_is_linked(&slot->care.link))
+        gateway_worker_watch(worker);
+}
+
+/* ------------------------------------------------------------------------------------------------ the watch */
+
+static void prove_life(struct gateway_worker *worker, struct runtime_slot *slot, uint32_t trouble)
+{
+    struct runtime *runtime = slot->runtime;
+    nsec_t timeout_ns = doubled(PROOF_NS, slot->care.n_in_vain, PROOF_MAX_NS);
+    if (trouble & RUNTIME_EJECTED) { /* nobody else tries meanwhile */
+        nsec_t until_ns = loop_now(worker->loop) + timeout_ns + 2 * WORKER_WATCH_NS;
+        if (atomic_load_explicit(&runtime->ejected_until_ns, memory_order_relaxed) < until_ns)
+            atomic_store_explicit(&runtime->ejected_until_ns, until_ns, memory_order_relaxed);
+    }
+    prove(worker, slot, PROOF_LIFE, timeout_ns);
+}
+
+static nsec_t earlier(nsec_t a, nsec_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Without proofs it is with its time: then somebody may try, and nobody is told to keep away. */
+static bool is_ejected(const struct gateway_worker *worker, const struct runtime *runtime)
+{
+    nsec_t until_ns = atomic_load_explicit(&runtime->ejected_until_ns, memory_order_relaxed);
+    return trouble_of(runtime) & RUNTIME_EJECTED && (settings_of(worker)->prove || loop_now(worker->loop) < until_ns);
+}
+
+/* Without proofs a request is the trial of one that hung, after a while. */
+static void let_try(struct gateway_worker *worker, struct runtime *runtime)
+{
+    nsec_t since_ns = atomic_load_explicit(&runtime->stalled_ns, memory_order_relaxed);
+    const struct gateway_settings *settings = settings_of(worker);
+    if (!settings->prove && loop_now(worker->loop) - since_ns >= settings->eject_ns)
+        runtime_clear(runtime, RUNTIME_STALLED);
+}
+
+static nsec_t look_after_trouble(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    struct care *care = &slot->care;
+    nsec_t now_ns = loop_now(worker->loop);
+    let_try(worker, slot->runtime);
+    uint32_t trouble = trouble_of(slot->runtime);
+    if (!(trouble & IN_TROUBLE)) {
+        disown(worker, slot);
+        return NSEC_NEVER;
+    }
+    bool is_certain = is_ejected(worker, slot->runtime) || suspicion_is_frozen(worker, slot);
+    if (is_certain && (care->told_ns == 0 || now_ns - care->told_ns >= TELL_NS))
+        tell_trouble(worker, slot, trouble);
+    nsec_t next_ns = is_certain && settings_of(worker)->prove ? care->told_ns + TELL_NS : now_ns + WORKER_WATCH_NS;
+    if (!settings_of(worker)->prove || care->running || !slot->place)
+        return next_ns;
+    if (now_ns < care->prove_ns)
+        return earlier(next_ns, care->prove_ns);
+    prove_life(worker, slot, trouble);
+    return next_ns;
+}
+
+/* When it wants to be looked at again; NSEC_NEVER: all is well. */
+static nsec_t look_after(struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    nsec_t next_ns = slot->care.is_owner ? look_after_trouble(worker, slot) : NSEC_NEVER;
+    if (trouble_of(slot->runtime) & IN_TROUBLE)
+        slot->care.wants_reuse = false; /* there are other worries */
+    if (slot->care.wants_reuse && !slot->care.running && slot->place)
+        prove(worker, slot, PROOF_REUSE, PROOF_NS);
+    if (slot->care.wants_reuse)
+        next_ns = earlier(next_ns, loop_now(worker->loop) + PROOF_NS);
+    return next_ns;
+}
+
+nsec_t suspicion_watch(struct gateway_worker *worker)
+{
+    nsec_t next_ns = NSEC_NEVER;
+    list_for_each (node, &worker->cared) {
+        struct runtime_slot *slot = container_of(node, struct runtime_slot, care.link);
+        next_ns = earlier(next_ns, look_after(worker, slot));
+        if (!slot->care.is_owner && !slot->care.wants_reuse)
+            list_remove(&slot->care.link);
+    }
+    return next_ns;
 }

@@ -98,6 +98,7 @@ static int report(struct health *health, const struct patient *patient, enum cat
                 .id = instance->id,
                 .incarnation = instance->incarnation,
                 .is_good = is_good,
+                .has_answered = is_good && probe_hears(instance),
                 .actor = SLICE_LIT("health"),
                 .evidence = slice_from_str(patient->probe->evidence),
             },

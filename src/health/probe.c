@@ -310,6 +310,12 @@ static void on_errand(struct errand *errand)
     probe->done(probe);
 }
 
+bool probe_hears(const struct instance *instance)
+{
+    const struct instance_check *check = instance_details(&instance->record)->check;
+    return check && (check->type == INSTANCE_CHECK_HTTP || check->type == INSTANCE_CHECK_GRPC);
+}
+
 void probe_init(struct probe *probe, struct probe_kit *kit, probe_done_fn done, void *owner)
 {
     *probe = (struct probe){.kit = kit, .done = done, .owner = owner, .errand.on_done = on_errand};

@@ -49,6 +49,9 @@ struct probe {
     bool is_cancelled;
 };
 
+/* Whether a good look at it means an answer of its program, rather than a connection that its host has taken. */
+bool probe_hears(const struct instance *instance);
+
 void probe_init(struct probe *probe, struct probe_kit *kit, probe_done_fn done, void *owner);
 /* At rest only. */
 void probe_deinit(struct probe *probe);

@@ -252,6 +252,9 @@ class Instance:
                     self.is_known.set()
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     break
+                if request.head.startswith(b"OPTIONS * ") and b"\r\nuser-agent: muster" in request.head:
+                    connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")  # the gateway's own question
+                    continue
                 if number is None:
                     number = self.n_connections
                     self.n_connections += 1

@@ -32,7 +32,7 @@ void curator_kit_init(struct curator_kit *kit)
     curator_kit_start(kit);
 }
 
-void kit_run_for(struct curator_kit *kit, nsec_t duration_ns)
+void curator_kit_run_for(struct curator_kit *kit, nsec_t duration_ns)
 {
     for (unsigned round = 0; round < 4; round++) {
         sim_run_for(kit->sim, round == 0 ? duration_ns : 0);
@@ -40,14 +40,14 @@ void kit_run_for(struct curator_kit *kit, nsec_t duration_ns)
     }
 }
 
-void kit_run(struct curator_kit *kit)
+void curator_kit_run(struct curator_kit *kit)
 {
-    kit_run_for(kit, 0);
+    curator_kit_run_for(kit, 0);
 }
 
 void curator_kit_deinit(struct curator_kit *kit)
 {
-    kit_run(kit);
+    curator_kit_run(kit);
     if (kit->curator)
         curator_kit_stop(kit);
     projection_free(kit->projection);
@@ -74,7 +74,7 @@ static void on_done(struct curator_request *request)
     asked->was_visible = service && directory_find_instance(service, request->id);
 }
 
-struct asked kit_request(struct curator_kit *kit, enum curator_request_type type, const char *id)
+struct asked curator_kit_request(struct curator_kit *kit, enum curator_request_type type, const char *id)
 {
     return (struct asked){
         .kit = kit,
@@ -89,7 +89,7 @@ struct asked kit_request(struct curator_kit *kit, enum curator_request_type type
 
 struct asked kit_registration(struct curator_kit *kit, const char *id, const char *address, int64_t ttl_ms)
 {
-    struct asked asked = kit_request(kit, CURATOR_REGISTER, id);
+    struct asked asked = curator_kit_request(kit, CURATOR_REGISTER, id);
     asked.record.weight = 1;
     (void)instance_record_set_address(&asked.record, slice_from_str(address));
     asked.request.ttl_ms = ttl_ms;
@@ -105,7 +105,7 @@ void kit_submit(struct asked *asked)
 enum curator_outcome kit_ask(struct asked *asked)
 {
     kit_submit(asked);
-    kit_run(asked->kit);
+    curator_kit_run(asked->kit);
     expect_true(asked->is_done);
     curator_request_deinit(&asked->request);
     return asked->request.outcome;
@@ -119,7 +119,7 @@ enum curator_outcome kit_register(struct curator_kit *kit, const char *id, const
 
 enum curator_outcome kit_ask_for(struct curator_kit *kit, enum curator_request_type type, const char *id)
 {
-    struct asked asked = kit_request(kit, type, id);
+    struct asked asked = curator_kit_request(kit, type, id);
     return kit_ask(&asked);
 }
 
@@ -135,8 +135,8 @@ static bool collect_note(void *ctx, const struct store_note *note)
 void kit_expect_timeline(struct curator_kit *kit, const char *expected)
 {
     struct buf text = {0};
-    kit_run_for(kit, NSEC_PER_SEC / 10); /* notes are gathered for a moment */
-    kit_run(kit);
+    curator_kit_run_for(kit, NSEC_PER_SEC / 10); /* notes are gathered for a moment */
+    curator_kit_run(kit);
     store_notes(kit->store, collect_note, &text);
     expect_slice(buf_slice(&text), expected);
     buf_deinit(&text);
@@ -154,6 +154,6 @@ void kit_put_leased(struct curator_kit *kit, const char *key, const char *value)
     for (unsigned i = 0; i < ARRAY_LEN(both); i++) {
         both[i]->done = store_request_deinit;
         store_submit(kit->store, both[i]);
-        kit_run(kit);
+        curator_kit_run(kit);
     }
 }

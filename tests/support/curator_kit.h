@@ -23,8 +23,8 @@ void curator_kit_start(struct curator_kit *kit);
 void curator_kit_stop(struct curator_kit *kit);
 
 /* All that can happen on both loops, until so much later; now. */
-void kit_run_for(struct curator_kit *kit, nsec_t duration_ns);
-void kit_run(struct curator_kit *kit);
+void curator_kit_run_for(struct curator_kit *kit, nsec_t duration_ns);
+void curator_kit_run(struct curator_kit *kit);
 
 /* What readers see; NULL: none. */
 const struct instance *kit_find(const struct curator_kit *kit, const char *service, const char *id);
@@ -37,7 +37,7 @@ struct asked {
     bool is_done, was_visible; /* in the catalogue, when it was answered */
 };
 
-struct asked kit_request(struct curator_kit *kit, enum curator_request_type type, const char *id);
+struct asked curator_kit_request(struct curator_kit *kit, enum curator_request_type type, const char *id);
 struct asked kit_registration(struct curator_kit *kit, const char *id, const char *address, int64_t ttl_ms);
 void kit_submit(struct asked *asked);
 

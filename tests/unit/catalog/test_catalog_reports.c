@@ -360,6 +360,28 @@ static void a_live_probe_clears_a_suspect(void)
     end();
 }
 
+static void a_connection_does_not_clear_one_that_is_mute(void)
+{
+    begin("10.0.0.1:80");
+    struct catalog_event event = {
+        .type = CATALOG_SUSPECT,
+        .report = {.service = SLICE_LIT("web"), .id = SLICE_LIT("1"), .is_mute = true, .evidence = SLICE_LIT("mute")},
+    };
+    expect_int(kit_step(&kit, &event), 0);
+    kit_settle(&kit);
+    kit_report(&kit, CATALOG_PROBE, "web", "1", true, "connected");
+    expect_str(kit_last(&kit), "2 suspected web/1: mute");
+    event.type = CATALOG_PROBE;
+    event.report.is_good = event.report.has_answered = true;
+    expect_int(kit_step(&kit, &event), 0);
+    kit_settle(&kit);
+    expect_str(kit_last(&kit), "3 cleared web/1: mute");
+    kit_report(&kit, CATALOG_SUSPECT, "web", "1", false, "refused");
+    kit_report(&kit, CATALOG_PROBE, "web", "1", true, "connected");
+    expect_str(kit_last(&kit), "5 cleared web/1: connected");
+    end();
+}
+
 static void each_reason_is_its_own(void)
 {
     begin(CHECKED);
@@ -508,6 +530,7 @@ static const struct test_case cases[] = {
     {"a source stops and starts it", a_source_stops_and_starts_it},
     {"suspicion ends by itself", suspicion_ends_by_itself},
     {"a live probe clears a suspect", a_live_probe_clears_a_suspect},
+    {"a connection does not clear one that is mute", a_connection_does_not_clear_one_that_is_mute},
     {"each reason is its own", each_reason_is_its_own},
     {"reports about nobody are dropped", reports_about_nobody_are_dropped},
     {"long words are cut between letters", long_words_are_cut},

@@ -42,7 +42,7 @@ static void registering_again_only_renews(void)
     curator_kit_init(&kit);
     kit_register(&kit, "w1", "http@10.0.0.7:80", 5000);
     for (unsigned i = 0; i < 10; i++) {
-        kit_run_for(&kit, 4 * S);
+        curator_kit_run_for(&kit, 4 * S);
         struct asked again = kit_registration(&kit, "w1", "http@10.0.0.7:80", 5000);
         kit_submit(&again);
         expect_true(again.is_done); /* from inside */
@@ -52,9 +52,9 @@ static void registering_again_only_renews(void)
         curator_request_deinit(&again.request);
     }
     expect_int(store_revision(&kit), 2);
-    kit_run_for(&kit, 6 * S);
+    curator_kit_run_for(&kit, 6 * S);
     expect_int(fake_store_expire(kit.store), 1);
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_true(kit_find(&kit, "web", "w1") == NULL);
     curator_kit_deinit(&kit);
 }
@@ -118,7 +118,7 @@ static void a_lease_that_dies_on_the_way_is_replaced(void)
     sim_run_for(kit.sim, 6 * S);
     expect_int(fake_store_expire(kit.store), 1);
     fake_store_hold(kit.store, false);
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_true(asked.is_done);
     expect_int(asked.request.outcome, CURATOR_OK);
     expect_int(kit_find(&kit, "web", "w1")->record.weight, 7);
@@ -131,14 +131,14 @@ static void heartbeats_by_name_renew(void)
     struct curator_kit kit;
     curator_kit_init(&kit);
     kit_register(&kit, "w1", "http@10.0.0.7:80", 5000);
-    kit_run_for(&kit, 4 * S);
-    struct asked beat = kit_request(&kit, CURATOR_RENEW, "w1");
+    curator_kit_run_for(&kit, 4 * S);
+    struct asked beat = curator_kit_request(&kit, CURATOR_RENEW, "w1");
     kit_submit(&beat);
     expect_true(beat.is_done);
     expect_int(beat.request.outcome, CURATOR_OK);
     expect_int(beat.request.ttl_left_ms, 5000);
     expect_int(kit_ask_for(&kit, CURATOR_RENEW, "w2"), CURATOR_NOT_FOUND);
-    kit_run_for(&kit, 6 * S);
+    curator_kit_run_for(&kit, 6 * S);
     fake_store_expire(kit.store);
     expect_int(kit_ask_for(&kit, CURATOR_RENEW, "w1"), CURATOR_NOT_FOUND);
     curator_kit_deinit(&kit);
@@ -197,16 +197,16 @@ static void owners_alone_change_what_is_theirs(void)
     expect_slice(instance_details(&kit_find(&kit, "web", "w1")->record)->owner, "alice");
     expect_int(ask_as(other, "bob", false), CURATOR_NOT_OWNER);
     expect_int(ask_as(other, "", false), CURATOR_NOT_OWNER);
-    expect_int(ask_as(kit_request(&kit, CURATOR_RENEW, "w1"), "bob", false), CURATOR_NOT_OWNER);
-    expect_int(ask_as(kit_request(&kit, CURATOR_DEREGISTER, "w1"), "bob", false), CURATOR_NOT_OWNER);
-    struct asked drain = kit_request(&kit, CURATOR_DRAIN, "");
+    expect_int(ask_as(curator_kit_request(&kit, CURATOR_RENEW, "w1"), "bob", false), CURATOR_NOT_OWNER);
+    expect_int(ask_as(curator_kit_request(&kit, CURATOR_DEREGISTER, "w1"), "bob", false), CURATOR_NOT_OWNER);
+    struct asked drain = curator_kit_request(&kit, CURATOR_DRAIN, "");
     drain.request.order.since_ms = 1;
     expect_int(ask_as(drain, "bob", false), CURATOR_NOT_OWNER);
 
     expect_int(ask_as(other, "root", true), CURATOR_OK);
     expect_slice(kit_find(&kit, "web", "w1")->record.address, "http@10.0.0.8:80");
     expect_slice(instance_details(&kit_find(&kit, "web", "w1")->record)->owner, "alice"); /* it stays hers */
-    expect_int(ask_as(kit_request(&kit, CURATOR_DEREGISTER, "w1"), "alice", false), CURATOR_OK);
+    expect_int(ask_as(curator_kit_request(&kit, CURATOR_DEREGISTER, "w1"), "alice", false), CURATOR_OK);
     curator_kit_deinit(&kit);
 }
 
@@ -216,10 +216,10 @@ static void who_is_turned_away_is_told_once_in_a_while(void)
     curator_kit_init(&kit);
     expect_int(ask_as(kit_registration(&kit, "w1", "http@10.0.0.7:80", 60000), "alice", false), CURATOR_OK);
     for (unsigned i = 0; i < 3; i++)
-        expect_int(ask_as(kit_request(&kit, CURATOR_DEREGISTER, "w1"), "bob", false), CURATOR_NOT_OWNER);
-    kit_run_for(&kit, 11 * S);
-    expect_int(ask_as(kit_request(&kit, CURATOR_RENEW, "w1"), "", false), CURATOR_NOT_OWNER);
-    kit_run_for(&kit, S);
+        expect_int(ask_as(curator_kit_request(&kit, CURATOR_DEREGISTER, "w1"), "bob", false), CURATOR_NOT_OWNER);
+    curator_kit_run_for(&kit, 11 * S);
+    expect_int(ask_as(curator_kit_request(&kit, CURATOR_RENEW, "w1"), "", false), CURATOR_NOT_OWNER);
+    curator_kit_run_for(&kit, S);
     kit_expect_timeline(&kit, "web/w1 registered by a test\nweb/w1 refused by a test\nweb/w1 refused by a test\n");
     expect_int(instance_status(kit_find(&kit, "web", "w1")), INSTANCE_UP);
     curator_kit_deinit(&kit);

@@ -17,7 +17,7 @@
 
 static struct asked new_order(struct curator_kit *kit, const char *id, int64_t until_ms)
 {
-    struct asked asked = kit_request(kit, CURATOR_DRAIN, id);
+    struct asked asked = curator_kit_request(kit, CURATOR_DRAIN, id);
     asked.request.order = (struct instance_order){
         .owner = SLICE_LIT("alice"), .reason = SLICE_LIT("new kernel"), .since_ms = 1, .until_ms = until_ms};
     return asked;
@@ -51,7 +51,7 @@ static void drains_survive_registrations_and_restarts(void)
     kit_register(&kit, "w1", "http@10.0.0.8:80", 0);
     expect_true(INSTANCE_HAS(kit_find(&kit, "web", "w1"), DRAINING));
 
-    kit_run_for(&kit, S / 10); /* notes are gathered for a moment */
+    curator_kit_run_for(&kit, S / 10); /* notes are gathered for a moment */
     int64_t revision = catalog_revision(curator_catalog(kit.curator));
     curator_kit_stop(&kit);
     curator_kit_start(&kit);
@@ -59,7 +59,7 @@ static void drains_survive_registrations_and_restarts(void)
     expect_slice(instance_orders(kit_find(&kit, "web", "w1"))->drain->owner, "alice");
     expect_true(catalog_revision(curator_catalog(kit.curator)) >= revision);
 
-    struct asked end = kit_request(&kit, CURATOR_DRAIN, "w1");
+    struct asked end = curator_kit_request(&kit, CURATOR_DRAIN, "w1");
     expect_int(kit_ask(&end), CURATOR_OK);
     expect_int(kit_find(&kit, "web", "w1")->reasons, 0);
     expect_int(n_docs(&kit), 0);
@@ -75,9 +75,9 @@ static void drains_end_with_their_time(void)
     struct asked drain = new_order(&kit, "w1", now_ms + 10000);
     expect_int(kit_ask(&drain), CURATOR_OK);
     expect_int(n_docs(&kit), 1);
-    kit_run_for(&kit, 9 * S);
+    curator_kit_run_for(&kit, 9 * S);
     expect_true(INSTANCE_HAS(kit_find(&kit, "web", "w1"), DRAINING));
-    kit_run_for(&kit, 2 * S);
+    curator_kit_run_for(&kit, 2 * S);
     expect_int(kit_find(&kit, "web", "w1")->reasons, 0);
     expect_int(n_docs(&kit), 0);
     curator_kit_deinit(&kit);
@@ -108,10 +108,10 @@ static void the_timeline_is_in_the_store(void)
         .report = {.service = SLICE_LIT("web"), .id = SLICE_LIT("w1"), .actor = SLICE_LIT("gateway")},
     };
     expect_int(curator_report(kit.curator, &dead), 0);
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_true(INSTANCE_HAS(kit_find(&kit, "web", "w1"), SUSPECT));
     kit_ask_for(&kit, CURATOR_DEREGISTER, "w1");
-    kit_run(&kit);
+    curator_kit_run(&kit);
     kit_expect_timeline(&kit,
                         "web/w1 registered by a test\nweb/w1 suspected by gateway\nweb/w1 deregistered by a test\n");
     curator_kit_deinit(&kit);
@@ -126,7 +126,7 @@ static void delete_key(struct curator_kit *kit, const char *key)
                                     .txn = {.success = &op, .n_success = 1},
                                     .origin = {.actor = SLICE_LIT("etcd 2")}};
     store_submit(kit->store, &request);
-    kit_run(kit);
+    curator_kit_run(kit);
 }
 
 /* As after a crash that took the entries. */
@@ -138,12 +138,12 @@ static void what_the_timeline_missed_is_found_out_at_the_start(void)
     kit_register(&kit, "stays", "http@10.0.0.7:80", 0);
     kit_register(&kit, "comes", "http@10.0.0.7:80", 0);
     kit_ask_for(&kit, CURATOR_DEREGISTER, "comes");
-    kit_run_for(&kit, S);
+    curator_kit_run_for(&kit, S);
     const int64_t since_ms = kit_find(&kit, "web", "stays")->registered_ms;
     curator_kit_stop(&kit);
     delete_key(&kit, "/muster/services/web/goes");
     kit_put_leased(&kit, "/muster/services/web/comes", "{\"address\":\"10.0.0.7:80\"}");
-    kit_run_for(&kit, S);
+    curator_kit_run_for(&kit, S);
     static const char expected[] =
         "web/goes registered by a test\nweb/stays registered by a test\nweb/comes registered by a test\n"
         "web/comes deregistered by a test\n"
@@ -173,11 +173,11 @@ static void notes_wait_for_a_store_that_refuses(void)
         .report = {.service = SLICE_LIT("web"), .id = SLICE_LIT("w1"), .actor = SLICE_LIT("docker")},
     };
     expect_int(curator_report(kit.curator, &stopped), 0);
-    kit_run_for(&kit, S);
+    curator_kit_run_for(&kit, S);
     kit_expect_timeline(&kit, "web/w1 registered by a test\n");
     fake_store_refuse(kit.store, STORE_OK);
-    kit_run_for(&kit, S);
-    kit_run(&kit);
+    curator_kit_run_for(&kit, S);
+    curator_kit_run(&kit);
     kit_expect_timeline(&kit, "web/w1 registered by a test\nweb/w1 stopped by docker\n");
     curator_kit_deinit(&kit);
 }
@@ -216,7 +216,7 @@ static void followers_see_each_change_once(void)
         kit_submit(&asked[i]);
     }
     fake_store_hold(kit.store, false);
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_int(follower.n_changes, 20);
     expect_int(follower.n_news, 1); /* one per burst */
     for (unsigned i = 0; i < ARRAY_LEN(asked); i++)
@@ -235,7 +235,7 @@ static void news_under_way_pass_who_has_gone(void)
     kit_submit(&asked);
     sim_run_for(kit.curator_sim, 0); /* the news are posted, and not delivered yet */
     curator_unfollow(kit.curator, &follower.follower);
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_true(asked.is_done);
     expect_int(follower.n_news, 0);
     curator_request_deinit(&asked.request);
@@ -255,7 +255,7 @@ static void lost_commits_make_no_false_departures(void)
     fake_store_delete(kit.store, "/muster/services/web/w2");
     int64_t last = fake_store_put(kit.store, "other", "value");
     fake_store_compact(kit.store, last);
-    kit_run_for(&kit, NSEC_PER_MSEC); /* it rests between commits of others */
+    curator_kit_run_for(&kit, NSEC_PER_MSEC); /* it rests between commits of others */
     expect_int(catalog_passed(curator_catalog(kit.curator)), last);
     expect_int(kit_find(&kit, "web", "w1")->incarnation, incarnation);
     expect_true(kit_find(&kit, "web", "w2") == NULL || INSTANCE_HAS(kit_find(&kit, "web", "w2"), HELD));
@@ -273,7 +273,7 @@ static void lost_commits_take_those_who_waited_for_a_name(void)
     expect_slice(kit_find(&kit, "web", "w1")->record.address, "http@10.0.0.7:80");
     fake_store_delete(kit.store, "web/w1");
     fake_store_compact(kit.store, fake_store_put(kit.store, "other", "value"));
-    kit_run_for(&kit, NSEC_PER_MSEC);
+    curator_kit_run_for(&kit, NSEC_PER_MSEC);
     expect_int(kit_ask_for(&kit, CURATOR_DEREGISTER, "w1"), CURATOR_OK);
     expect_true(kit_find(&kit, "web", "w1") == NULL);
     curator_kit_deinit(&kit);
@@ -285,8 +285,8 @@ static int register_and_leave(void *arg)
     struct curator_kit *kit = arg;
     struct asked asked = kit_registration(kit, "w1", "http@10.0.0.7:80", 5000);
     kit_submit(&asked);
-    kit_run_for(kit, S);
-    kit_run_for(kit, S);
+    curator_kit_run_for(kit, S);
+    curator_kit_run_for(kit, S);
     expect_true(asked.is_done);
     curator_request_deinit(&asked.request);
     bool is_short = asked.request.outcome != CURATOR_OK;
@@ -294,10 +294,10 @@ static int register_and_leave(void *arg)
     expect_true(is_short || asked.was_visible);
     if (is_short)
         return -ENOMEM;
-    asked = kit_request(kit, CURATOR_DEREGISTER, "w1");
+    asked = curator_kit_request(kit, CURATOR_DEREGISTER, "w1");
     kit_submit(&asked);
-    kit_run_for(kit, S);
-    kit_run_for(kit, S);
+    curator_kit_run_for(kit, S);
+    curator_kit_run_for(kit, S);
     expect_true(asked.is_done);
     curator_request_deinit(&asked.request);
     if (asked.request.outcome == CURATOR_OK)

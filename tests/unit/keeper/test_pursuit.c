@@ -46,7 +46,7 @@ static void each_change_is_told_once(void)
     curator_kit_init(&kit);
     change(&kit, "http@10.0.0.1:80");
     expect_int(pursuit_start(&pursuer.pursuit, &events, kit.curator, kit.loop), 0);
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_int(pursuer.n_changes, 0);
     change(&kit, "http@10.0.0.1:81");
     pursuit_catch_up(&pursuer.pursuit); /* before the news is there, or after it */
@@ -54,10 +54,10 @@ static void each_change_is_told_once(void)
     expect_int(pursuer.last, revision);
     unsigned n = pursuer.n_changes;
     expect_true(n > 0);
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_int(pursuer.n_changes, n);
     change(&kit, "http@10.0.0.1:82");
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_true(pursuer.n_changes > n && pursuer.last > revision);
     expect_int(pursuer.n_gaps, 0);
     pursuit_stop(&pursuer.pursuit);
@@ -71,18 +71,18 @@ static void what_could_not_be_taken_is_a_gap(void)
     curator_kit_init(&kit);
     expect_int(pursuit_start(&pursuer.pursuit, &events, kit.curator, kit.loop), 0);
     change(&kit, "http@10.0.0.1:80");
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_int(pursuer.n_changes, 1);
     expect_int(pursuer.n_gaps, 1);
-    kit_run_for(&kit, S);
+    curator_kit_run_for(&kit, S);
     expect_int(pursuer.n_gaps, 2);
     pursuer.on_change_gives = pursuer.on_gap_gives = 0;
-    kit_run_for(&kit, S);
-    kit_run_for(&kit, 10 * S);
+    curator_kit_run_for(&kit, S);
+    curator_kit_run_for(&kit, 10 * S);
     expect_int(pursuer.n_gaps, 3);
     expect_int(pursuer.n_changes, 1);
     change(&kit, "http@10.0.0.1:81"); /* from here on it follows as before */
-    kit_run(&kit);
+    curator_kit_run(&kit);
     expect_true(pursuer.n_changes > 1);
     expect_int(pursuer.n_gaps, 3);
     pursuit_stop(&pursuer.pursuit);
@@ -96,9 +96,9 @@ static void it_stops_while_behind(void)
     curator_kit_init(&kit);
     expect_int(pursuit_start(&pursuer.pursuit, &events, kit.curator, kit.loop), 0);
     change(&kit, "http@10.0.0.1:80");
-    kit_run(&kit);
+    curator_kit_run(&kit);
     pursuit_stop(&pursuer.pursuit);
-    kit_run_for(&kit, 2 * S);
+    curator_kit_run_for(&kit, 2 * S);
     expect_int(pursuer.n_gaps, 1);
     curator_kit_deinit(&kit);
 }
