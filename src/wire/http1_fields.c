@@ -209,7 +209,9 @@ static void note_upgrade(struct http1_meaning *meaning, const struct http_field 
         struct slice item;
         list = slice_split(list, ',', &item);
         item = slice_trim(item);
-        meaning->upgrade_protocol |= item.len > 0 && !slice_equal_nocase(item, SLICE_LIT("h2c"));
+        bool is_h2c = slice_equal_nocase(item, SLICE_LIT("h2c"));
+        meaning->upgrade_h2c |= is_h2c;
+        meaning->upgrade_protocol |= item.len > 0 && !is_h2c;
     }
 }
 

@@ -21,7 +21,7 @@ struct http1_meaning {
     uint64_t length;                            /* of content_length */
     uint32_t idle_timeout_s;                    /* of Keep-Alive; 0: none */
     bool close, keep_alive, upgrade;            /* listed in Connection */
-    bool upgrade_protocol;                      /* Upgrade names a protocol other than h2c */
+    bool upgrade_protocol, upgrade_h2c;         /* Upgrade names a protocol other than h2c; names h2c */
     bool expect_continue;
 };
 

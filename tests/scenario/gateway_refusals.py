@@ -266,10 +266,11 @@ def no_tunnel_before_101(gateway):
 
 def h2c_is_never_passed_on(gateway):
     with Instance(gateway) as instance:
-        answer = gateway.ask(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n"
-                             "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
-        request = instance.only()
-        tap.expect((answer.status, request.has("upgrade"), request.has("http2-settings")), (200, False, False))
+        for protocols in "h2c", "websocket, h2c", "H2C, websocket":
+            answer = gateway.ask(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+                                 f"Upgrade: {protocols}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
+            request = instance.only()
+            tap.expect((answer.status, request.has("upgrade"), request.has("http2-settings")), (200, False, False))
 
 
 def an_unread_body_is_no_request(gateway):

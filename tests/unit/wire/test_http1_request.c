@@ -155,13 +155,14 @@ static void upgrade_needs_both_fields_and_is_not_h2c(void)
 {
 #define UPGRADE(text) parse(HEAD("GET / HTTP/1.1\r\nHost: a\r\n" text)).upgrade
     expect_true(UPGRADE("Connection: Upgrade\r\nUpgrade: websocket"));
-    expect_true(UPGRADE("Connection: Upgrade\r\nUpgrade: h2c, websocket"));
     expect_true(UPGRADE("Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0"));
     expect_false(UPGRADE("Upgrade: websocket"));
     expect_false(UPGRADE("Connection: upgrade"));
     expect_false(UPGRADE("Connection: upgrade\r\nUpgrade:"));
     expect_false(UPGRADE("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: H2C\r\nHTTP2-Settings: AAMAAABk"));
     expect_false(UPGRADE("Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 3"));
+    expect_false(UPGRADE("Connection: Upgrade\r\nUpgrade: h2c, websocket"));
+    expect_false(UPGRADE("Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c"));
     expect_false(parse(HEAD("GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket")).upgrade);
 #undef UPGRADE
 }
