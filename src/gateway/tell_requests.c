@@ -156,7 +156,7 @@ static void tell_attempt(const struct passage_attempt *attempt, struct json_writ
 static void tell_end(const struct passage *passage, struct json_writer *json, struct buf *why)
 {
     struct slice text = cause_text(passage->cause);
-    char verdict[8] = "none";
+    char verdict[12] = "none"; /* or any unsigned */
     buf_reset(why);
     if (passage->status > 0)
         (void)snprintf(verdict, sizeof(verdict), "%u", passage->status);
