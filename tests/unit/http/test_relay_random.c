@@ -213,8 +213,9 @@ static void client_close(struct client *client)
 
 static void client_connect(struct round *round, struct client *client)
 {
+    static const size_t pieces[] = {700, 1, 60, 0};
     struct stream *stream;
-    const struct sim_options network = {.to_b.pieces = one_in(2) ? NULL : (const size_t[]){700, 1, 60, 0}};
+    const struct sim_options network = {.to_b.pieces = one_in(2) ? NULL : pieces};
     expect_int(sim_pair(round->sim, &network, &client->stream, &stream), 0);
     http_server_adopt(round->http, stream, &(struct peer){.family = AF_INET});
 }
