@@ -123,9 +123,9 @@ static inline void metrics_histogram_observe(const struct metrics_histogram *his
 }
 
 /*
- * Families whose members come and go, such as those of services: fn is called by each rendering, in its thread and under
- * the registry's lock, and writes what there is at the moment. Nothing of it is kept. Names are checked as above, by
- * assertion; it is for the collector to write no name that is registered, and no labels twice.
+ * Families whose members come and go, such as those of services: fn is called by each rendering, in its thread and
+ * under the registry's lock, and writes what there is at the moment. Nothing of it is kept. Names are checked as above,
+ * by assertion; it is for the collector to write no name that is registered, and no labels twice.
  */
 struct metrics_page;
 int metrics_register_collector(struct metrics *metrics, void (*fn)(void *ctx, struct metrics_page *page), void *ctx);

@@ -51,7 +51,8 @@ void access_line_begin(struct access_line *line, enum access_log_format format, 
                        const struct access_request *request);
 
 /*
- * The whole line in three pieces, which lie in the line and in `room`, and end with a newline. 0, or the error of a buf.
+ * The whole line in three pieces, which lie in the line and in `room`, and end with a newline. 0, or the error of a
+ * buf.
  */
 int access_line_end(struct access_line *line, const struct access_outcome *outcome, struct buf *room,
                     struct slice ret_pieces[3]);

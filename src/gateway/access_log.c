@@ -88,9 +88,8 @@ static void put(struct lane *lane, size_t at, struct slice piece)
         memcpy(lane->bytes, piece.ptr + n, piece.len - n);
 }
 
-void access_log_write(struct access_log *access_log, unsigned number, const struct slice *pieces, unsigned n_pieces)
+static void write_line(struct access_log *access_log, struct lane *lane, const struct slice *pieces, unsigned n_pieces)
 {
-    struct lane *lane = &access_log->lanes[number];
     size_t begin = atomic_load_explicit(&lane->begin, memory_order_acquire);
     size_t end = atomic_load_explicit(&lane->end, memory_order_relaxed), n_bytes = 0;
     for (unsigned i = 0; i < n_pieces; i++)
@@ -109,6 +108,12 @@ void access_log_write(struct access_log *access_log, unsigned number, const stru
         wake(access_log);
     else if (!timer_is_armed(&lane->timer))
         loop_arm(lane->loop, &lane->timer, loop_now(lane->loop) + DELAY_NS);
+}
+
+void access_log_write(struct access_log *access_log, unsigned lane, const struct slice *pieces, unsigned n_pieces)
+{
+    ASSERT(lane < access_log->n_lanes);
+    write_line(access_log, &access_log->lanes[lane], pieces, n_pieces);
 }
 
 /* ------------------------------------------------------------------------------------------------ the thread */

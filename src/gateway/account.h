@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is noted of a request on its way, and what becomes of that at its end: it is counted (tally.h, edges.h), recorded
- * (passage.h) and logged (access_line.h). relay.c and attempt.c call this where something has happened. Whatever is
- * missing here for want of memory, the request goes its way.
+ * What is noted of a request on its way, and what becomes of that at its end: it is counted (tally.h, edges.h),
+ * recorded (passage.h) and logged (access_line.h). relay.c and attempt.c call this where something has happened.
+ * Whatever is missing here for want of memory, the request goes its way.
  */
 #pragma once
 

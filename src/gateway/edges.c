@@ -180,7 +180,7 @@ static double rate_of(const struct entry *entry, nsec_t now_ns)
     int64_t window = now_ns / WINDOW_NS, last = atomic_load_explicit(&entry->window, memory_order_relaxed);
     double n_now = (double)atomic_load_explicit(&entry->n_in_window, memory_order_relaxed);
     double n_last = (double)atomic_load_explicit(&entry->n_in_last, memory_order_relaxed);
-    double gone_s = (double)(now_ns % WINDOW_NS) / NSEC_PER_SEC, window_s = WINDOW_NS / NSEC_PER_SEC;
+    double gone_s = (double)(now_ns % WINDOW_NS) / NSEC_PER_SEC, window_s = (double)WINDOW_NS / NSEC_PER_SEC;
     if (window > last + 1)
         return 0;
     if (window == last + 1)

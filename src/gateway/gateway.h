@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gateway: takes HTTP traffic to the instances of services, by the plan (plan.h). Each worker has a part of its own
- * with its connections to instances; what workers know of each other is in the runtimes and cells of the plan.
+ * The gateway: takes HTTP traffic to the instances of services, by the plan (plan.h). Each worker has a part of its
+ * own with its connections to instances; what workers know of each other is in the runtimes and cells of the plan.
  */
 #pragma once
 
@@ -28,8 +28,8 @@ int gateway_new(const struct gateway_options *options, struct gateway **ret_gate
 void gateway_free(struct gateway *gateway);
 
 /*
- * Before the servers of a worker are made, and after they are gone; on the worker's thread. 0 or -errno. What is stopped
- * has no exchange left.
+ * Before the servers of a worker are made, and after they are gone; on the worker's thread. 0 or -errno. What is
+ * stopped has no exchange left.
  */
 int gateway_start_worker(struct gateway *gateway, unsigned worker, struct loop *loop);
 void gateway_stop_worker(struct gateway *gateway, unsigned worker);
@@ -38,8 +38,8 @@ void gateway_stop_worker(struct gateway *gateway, unsigned worker);
 struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local);
 
 /*
- * Main thread, when it starts and with each reload: opens the access log that the settings name, anew if it is the same.
- * 0, or -errno with the reason in err.
+ * Main thread, when it starts and with each reload: opens the access log that the settings name, anew if it is the
+ * same. 0, or -errno with the reason in err.
  */
 int gateway_open_log(struct gateway *gateway, const struct gateway_settings *settings, struct err *err);
 

@@ -6,8 +6,8 @@
 #include "http/exchange.h"
 
 /*
- * The peer; where that is a trusted proxy, whom it names in X-Forwarded-For: the last address there that is not a trusted
- * proxy itself. What cannot be read names nobody, and neither does what stands in front of it.
+ * The peer; where that is a trusted proxy, whom it names in X-Forwarded-For: the last address there that is not a
+ * trusted proxy itself. What cannot be read names nobody, and neither does what stands in front of it.
  */
 void origin_find(const struct gateway_settings *settings, const struct peer *peer, const struct http_fields *fields,
                  struct peer *ret_origin);

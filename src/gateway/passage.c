@@ -4,8 +4,8 @@
  * reader goes from the end of one to its beginning, which is the end of the one before.
  *
  * How a reader notices that it was overtaken: the writer first says how far it will write (`claimed`), then stores the
- * words, each with release, then moves `head`. A reader that got a word of the new record by acquire therefore also sees
- * the claim when it looks at it afterwards, and drops what it has read.
+ * words, each with release, then moves `head`. A reader that got a word of the new record by acquire therefore also
+ * sees the claim when it looks at it afterwards, and drops what it has read.
  */
 #include "gateway/passage.h"
 

@@ -3,9 +3,9 @@
  * The last requests of a worker, each with what was decided about it: who was drawn, who was taken and why, over what
  * connection, what came of it. For `muster why`.
  *
- * A ring of bytes: the worker writes each record behind the one before, over the oldest ones, without a lock; any thread
- * reads, newest first, without stopping it, and notices when what it reads has been overwritten meanwhile. There is no
- * fence and no plain access to what is shared, so ThreadSanitizer sees the order.
+ * A ring of bytes: the worker writes each record behind the one before, over the oldest ones, without a lock; any
+ * thread reads, newest first, without stopping it, and notices when what it reads has been overwritten meanwhile.
+ * There is no fence and no plain access to what is shared, so ThreadSanitizer sees the order.
  */
 #pragma once
 

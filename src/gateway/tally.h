@@ -4,7 +4,8 @@
  * what it took. It is with the service, not with its instances, so that nothing of it is lost when an instance goes;
  * what is counted of instances (runtime.h) goes with them.
  *
- * Made at the first request that the worker serves, freed with the cell. Written by that worker, read by any RCU reader.
+ * Made at the first request that the worker serves, freed with the cell. Written by that worker, read by any RCU
+ * reader.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the gateway tells about itself, as JSON for those who show it (docs/openapi.yaml): its last requests and what was
- * decided of them, in words; what services and instances have to do; who calls whom.
+ * What the gateway tells about itself, as JSON for those who show it (docs/openapi.yaml): its last requests and what
+ * was decided of them, in words; what services and instances have to do; who calls whom.
  *
  * Each writes one value. In one turn of an RCU reader, while the workers go on.
  */

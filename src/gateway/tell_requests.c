@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each worker remembers its own requests, the newest first; those that fit are written down one by one, and put in order
- * at the end. What is told for people is made of what was recorded, here and not when the request came.
+ * Each worker remembers its own requests, the newest first; those that fit are written down one by one, and put in
+ * order at the end. What is told for people is made of what was recorded, here and not when the request came.
  */
 #include "gateway/tell.h"
 

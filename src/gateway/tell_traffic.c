@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters as they are: who wants rates asks twice. Of latencies the histogram is told, from which any share of the slow
- * ones can be estimated for the time between.
+ * Counters as they are: who wants rates asks twice. Of latencies the histogram is told, from which any share of the
+ * slow ones can be estimated for the time between.
  */
 #include "gateway/gateway_worker.h"
 #include "gateway/tell.h"

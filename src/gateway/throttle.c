@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For each address one moment is kept: when it will have used up what it has asked for, at its rate. A request moves it
- * on by one interval and is refused when it is too far ahead (the generic cell rate algorithm). So an address whose
- * moment has passed is like one that never came, and its entry may be given to another one: the table needs no sweeping.
+ * For each address one moment is kept: when it will have used up what it has asked for, at its rate. A request moves
+ * it on by one interval and is refused when it is too far ahead (the generic cell rate algorithm). So an address whose
+ * moment has passed is like one that never came, and its entry may be given to another one: the table needs no
+ * sweeping.
  *
  * An address has one set of a few entries to look in. When all of them are in use, the one that is next to run out is
  * taken over: who attacks from more addresses than there are entries gets more than his share, and nobody gets less.
- * Key and moment of an entry are two words; a request that comes between the change of both counts for the wrong address,
- * which is as good as lost.
+ * Key and moment of an entry are two words; a request that comes between the change of both counts for the wrong
+ * address, which is as good as lost.
  */
 #include "gateway/throttle.h"
 

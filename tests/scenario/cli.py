@@ -17,8 +17,8 @@ def every_command_has_help_with_an_example():
     overview = run("help")
     tap.expect((overview.code, run().out), (0, overview.out))
     commands = re.findall(r"^  (\w+) ", overview.out, re.MULTILINE)
-    tap.expect(commands, ["serve", "ls", "show", "watch", "history", "why", "graph", "top", "wait", "register", "deregister",
-                          "drain", "maintenance", "run", "status", "store", "version", "help"])
+    tap.expect(commands, ["serve", "ls", "show", "watch", "history", "why", "graph", "top", "wait", "register",
+                          "deregister", "drain", "maintenance", "run", "status", "store", "version", "help"])
     for command in commands[:-1]:
         shown = run("help", command)
         tap.expect(shown.code, 0)

@@ -152,8 +152,8 @@ def a_caller_is_known_by_its_certificate():
                     connection.sendall(f"GET {instance.path} {HEAD}\r\n".encode())
                     connection.recv(65536)
                 calls = as_json(gateway, "graph")["calls"]
-                tap.expect([call["calls"] for call in calls if (call["from"], call["kind"]) == ("robot", "certificate")],
-                           [instance.service])
+                seen = [call["calls"] for call in calls if (call["from"], call["kind"]) == ("robot", "certificate")]
+                tap.expect(seen, [instance.service])
 
 
 # ---------------------------------------------------------------------------------------------------- the access log
