@@ -157,6 +157,17 @@ def killed_under_posts():
         tap.expect(doubled(posts), [])
 
 
+def frozen_under_gets():
+    """As long as the instance is frozen no client is stuck with it."""
+    with processes(3, "late") as (gateway, instances, _), Load(gateway, "/web/") as load:
+        instances[0].signal(signal.SIGSTOP)
+        load.more(4 * SOME)
+        frozen = load.slowest
+        instances[0].signal(signal.SIGCONT)
+        load.more()
+        tap.expect(load.failures, [])
+        tap.expect(frozen < 3, True)  # far below any time-out, far above what it takes
+
 
 def closing(manner):
     def case():
@@ -233,6 +244,23 @@ def gone_for_good():
         tap.expect(gateway.ask(request).has("retry-after"), True)
 
 
+def idle_connections_of_who_was_removed():
+    """They are closed at once, not at the next request."""
+    with Gateway() as gateway, Instance(gateway) as instance:
+        tap.expect(gateway.ask(f"GET {instance.path} HTTP/1.1\r\n{HOST}\r\n").status, 200)
+        tap.expect(instance.ended.empty(), True)
+        deregister(gateway, instance.service, instance.name)
+        tap.expect(instance.ended.get(timeout=SECONDS), 0)
+
+
+def posts_reuse_connections():
+    """Whatever is not known of an instance, it does not get a connection more for each request."""
+    with Gateway() as gateway, Instance(gateway) as instance, gateway.dial() as client:
+        for _ in range(100):
+            client.send(f"POST {instance.path} HTTP/1.1\r\n{HOST}Content-Length: 2\r\n\r\nhi")
+            tap.expect(client.answer().status, 200)
+        open_ones = [connection for connection in instance.connections if connection.fileno() >= 0]
+        tap.expect(len(open_ones) < 20, True)
 
 
 def removed_under_load():
@@ -287,6 +315,7 @@ def reloaded_under_load():
 CASES = [
     ("kill -9 of one of three: no GET fails", killed_under_gets),
     ("kill -9 of one of three: only the POSTs under way fail, each with its cause", killed_under_posts),
+    ("SIGSTOP of one of three: no GET fails or is stuck", frozen_under_gets),
     ("instances that close after each answer, and say so", closing("close")),
     ("instances that close after each answer without a word", closing("rude")),
     ("instances that close when the next request comes", closing("liar")),
@@ -295,6 +324,8 @@ CASES = [
     ("nothing is tried again once the answer has begun", never_after_the_answer_began),
     ("requests wait for the only instance's restart", parked_over_a_restart),
     ("a service whose instances are gone for good: 503 and Retry-After", gone_for_good),
+    ("idle connections of who was removed are closed at once", idle_connections_of_who_was_removed),
+    ("POSTs alone do not pile up connections", posts_reuse_connections),
     ("instances come and go under load: no POST fails", removed_under_load),
     ("SIGTERM: what is under way is finished", shutdown_under_way),
     ("SIGHUP: no connection is closed, no request fails", reloaded_under_load),

@@ -191,8 +191,8 @@ class Instance:
     """An instance of a service of its own, or of one that is named, in threads of this process.
 
     `answer` is bytes, or a function of a request and its socket that gives bytes, None (it has answered itself) or
-    CLOSE. Each request is in `requests` before it is answered; in `cut` is what a connection had brought of the next
-    one when it ended, b"" mostly.
+    CLOSE. Each request is in `requests` before it is answered, and in `ended` is the number of each connection that the
+    gateway has ended.
     """
 
     def __init__(self, gateway, answer=OK, service=None, is_whole=True, tls=None, **members):
@@ -200,7 +200,7 @@ class Instance:
         number = next(Gateway.numbers)
         self.service, self.name = service or f"service{number}", f"i{number}"
         self.path = f"/{quote(self.service)}/"
-        self.requests, self.cut = queue.Queue(), queue.Queue()
+        self.requests, self.ended = queue.Queue(), queue.Queue()
         self.n_connections, self.is_known = 0, threading.Event()
         self.connections = []
 
@@ -265,9 +265,9 @@ class Instance:
                     break
                 if answer:
                     connection.sendall(answer)
-        except Cut as cut:
-            if cut.taken or number is None:
-                self.cut.put(cut.taken)
+        except Cut:
+            if number is not None:
+                self.ended.put(number)
         except (OSError, ValueError):
             pass
         end(connection)
