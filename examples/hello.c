@@ -4,7 +4,8 @@
  * connection; enough for a demonstration.
  *
  * It stops as one who serves should: after SIGTERM it takes no connections any more, and ends when the requests that
- * run are answered. As process 1 of a container it would not be ended by a signal that it does not ask for.
+ * run are answered. With the argument `deaf` it is one of the many that do not: as process 1 of a container it is not
+ * ended by a signal that it does not ask for, and goes on until it is killed.
  */
 #include <arpa/inet.h>
 #include <poll.h>
@@ -110,9 +111,10 @@ static int listen_on(uint16_t port)
     return fd;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct running running = {.lock = PTHREAD_MUTEX_INITIALIZER, .rests = PTHREAD_COND_INITIALIZER};
+    int is_deaf = argc > 1 && strcmp(argv[1], "deaf") == 0;
     sigset_t term;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
@@ -120,7 +122,7 @@ int main(void)
     struct pollfd polled[] = {{.fd = listen_on(PORT), .events = POLLIN},
                               {.fd = signalfd(-1, &term, SFD_CLOEXEC), .events = POLLIN}};
     while (!(polled[1].revents & POLLIN)) {
-        if (poll(polled, 2, -1) > 0 && (polled[0].revents & POLLIN))
+        if (poll(polled, is_deaf ? 1 : 2, -1) > 0 && (polled[0].revents & POLLIN))
             take(polled[0].fd, &running);
     }
     close(polled[0].fd);

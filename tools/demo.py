@@ -21,12 +21,13 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "scenario"))
-import docker_lib  # noqa: E402
-from lib import BINARY, tap  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+import engine  # noqa: E402
+import tap  # noqa: E402
+
+BINARY = os.environ.get("MUSTER_BIN", str(ROOT / "build" / "muster"))
 
 NO_ENGINE = 3
-SECONDS = 20
 NAMES = ("one", "two", "three")
 ASK = "for i in 1 2 3 4 5 6; do curl -s http://{gateway}; done | sort | uniq -c"
 
@@ -63,10 +64,10 @@ def find_engine(folder, stack):
             raise tap.Skip("the engine has an image `hello`, or a container `one`, `two` or `three`, already")
         stack.callback(clean_up)
         return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"), "the one that runs"
-    docker_lib.own_network()
-    engine = docker_lib.RealEngine(folder / "engine")
-    stack.callback(engine.end)
-    return f"unix://{engine.path}", "started for this"
+    engine.own_network()
+    ours = engine.RealEngine(folder / "engine")
+    stack.callback(ours.end)
+    return f"unix://{ours.path}", "started for this"
 
 
 def clean_up():
@@ -98,7 +99,7 @@ def serving(folder, host):
             yield dict(line.split() for line in ready)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(SECONDS)
+        process.wait(engine.SECONDS)
 
 
 def is_free(port):
@@ -112,7 +113,7 @@ def is_free(port):
 
 
 def count_offered(address):
-    connection = http.client.HTTPConnection(address, timeout=SECONDS)
+    connection = http.client.HTTPConnection(address, timeout=engine.SECONDS)
     connection.request("GET", "/api/v1/services/hello?offered=true")
     answer = json.loads(connection.getresponse().read())
     connection.close()
@@ -125,7 +126,7 @@ def show(folder, addresses):
         command = command.format(gateway=addresses["gateway"]) if "{gateway}" in command else command
         print(f"$ {command}", flush=True)
         subprocess.run(command, shell=True, cwd=folder, env=environment, stderr=subprocess.STDOUT, check=False)
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + engine.SECONDS
         while count_offered(addresses["registry"]) != n_offered:
             if time.monotonic() > deadline:
                 sys.exit(f"demo: expected {n_offered} instances that get requests; see {folder / 'log'}")

@@ -16,7 +16,8 @@ import urllib.error
 import urllib.request
 
 from api_lib import get
-from docker_lib import RealEngine, Relay, catalogue, own_network, source, timeline
+from docker_lib import Relay, catalogue, source, timeline
+from engine import RealEngine, own_network
 from lib import Muster, folder, tap, wait_for
 
 CHURN = (50, 15)  # containers, seconds
