@@ -35,8 +35,8 @@
  * program.
  *
  * Ownership: what a function gives through a `ret_` argument belongs to the caller, who frees it with the muster_*_free
- * that is named, or declared right below. Strings inside a result live as long as the result. Arguments are copied. A client lives until it
- * and all handles made from it are freed, in any order.
+ * that is named, or declared right below. Strings inside a result live as long as the result. Arguments are copied. A
+ * client lives until it and all handles made from it are freed, in any order.
  *
  * Mistakes: an argument that is missing (NULL where no meaning of NULL is named here), too long, no name or no member
  * of its enum gives MUSTER_BAD_OPTIONS, and muster_error says which it was. A function that returns no result does

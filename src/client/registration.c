@@ -18,7 +18,6 @@
 #include "client/client.h"
 #include "client/target.h"
 #include "wire/json.h"
-#include "wire/json_writer.h"
 #include "wire/sse.h"
 
 #include <errno.h>
@@ -405,16 +404,6 @@ int muster_registration_wait(struct muster_registration *registration, unsigned 
     return result;
 }
 
-static void write_report(struct buf *body, int passing, const char *output)
-{
-    struct json_writer json;
-    json_writer_init(&json, body);
-    json_writer_begin_object(&json);
-    json_writer_member_bool(&json, SLICE_LIT("passing"), passing != 0);
-    json_writer_member_str(&json, SLICE_LIT("output"), slice_from_str(output ? output : ""));
-    json_writer_end_object(&json);
-}
-
 int muster_registration_report(struct muster_registration *registration, int passing, const char *output)
 {
     if (!registration)
@@ -422,7 +411,7 @@ int muster_registration_report(struct muster_registration *registration, int pas
     struct muster_client *client = registration->client;
     CLEANUP(buf_deinit) struct buf path = {0}, body = {0};
     json_t *tree = NULL;
-    write_report(&body, passing, output);
+    registration_write_report(&body, passing, output);
     client_lock(client);
     write_path(registration, "/check", &path);
     int result = client_fail_memory(client);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The JSON that registers an instance, from what the program says about it. Pure.
+ * The JSON that registers an instance, from what the program says about it, or tells a result of its check. Pure.
  */
 #pragma once
 
@@ -14,3 +14,5 @@
  */
 int registration_write(struct buf *body, const struct muster_register_options *options, const char *session,
                        struct err *err);
+
+void registration_write_report(struct buf *body, int passing, const char *output);

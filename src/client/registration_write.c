@@ -105,3 +105,13 @@ int registration_write(struct buf *body, const struct muster_register_options *o
     json_writer_end_object(&json);
     return json_writer_finish(&json);
 }
+
+void registration_write_report(struct buf *body, int passing, const char *output)
+{
+    struct json_writer json;
+    json_writer_init(&json, body);
+    json_writer_begin_object(&json);
+    json_writer_member_bool(&json, SLICE_LIT("passing"), passing != 0);
+    json_writer_member_str(&json, SLICE_LIT("output"), slice_from_str(output ? output : ""));
+    json_writer_end_object(&json);
+}

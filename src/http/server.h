@@ -50,7 +50,7 @@ void http_server_free(struct http_server *server);
 /* On reload. Limits and deadlines hold from the next request on, TLS for connections to come. */
 void http_server_set_options(struct http_server *server, const struct http_server_options *options);
 
-/* Takes over an accepted descriptor. It is turned away at once when there are too many connections, or when draining. */
+/* Takes over an accepted descriptor, which is turned away at once when there are too many, or when draining. */
 void http_server_accept(struct http_server *server, int fd, const struct peer *peer);
 /* The same for a stream that is open already (tests, simulated streams). */
 void http_server_adopt(struct http_server *server, struct stream *stream, const struct peer *peer);
