@@ -10,8 +10,8 @@ Every test program prints TAP. There are two kinds:
 - the executable files in tests/scenario and tests/tools. Those find muster in the environment's MUSTER_BIN, which is
   the release build; one that says `# variants: release asan` in a line of its own runs once for each of these.
 
-Programs run side by side, each within a time limit. At the end stand the output of what failed, the reasons of what
-was skipped, and one line that counts cases: N passed, N failed, N skipped.
+Programs run side by side, each within a time limit. At the end stand the slowest of many, the output of what failed,
+the reasons of what was skipped, and one line that counts cases: N passed, N failed, N skipped.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -34,6 +35,8 @@ VARIANTS = (*UNIT_VARIANTS, "release")
 SCRIPT_FOLDERS = ("tests/scenario", "tests/tools")
 SCRIPT_SECONDS = 180
 SHOWN_LINES = 200
+SLOWEST = 12
+SIDE_BY_SIDE = os.cpu_count() + 2  # scenarios, which come first, wait most of their time
 MUSTER = "src/daemon/muster"
 TSAN_CANNOT_MAP = "ThreadSanitizer: unexpected memory mapping"
 
@@ -61,6 +64,16 @@ class Result:
     skipped: list = dataclasses.field(default_factory=list)  # (name of case, reason)
     output: str = ""
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+@dataclasses.dataclass
+class Execution:
+    """How a command ran."""
+
+    output: str
+    code: int | None  # its exit code, or less a signal's number; None when it hung
+    cpu_seconds: float  # used by it and by what it started and waited for
 
 
 def unit_programs(build, variant):
@@ -86,8 +99,8 @@ def script_programs(build):
 
 
 def find_programs(build, variants, pattern):
-    programs = [program for variant in variants for program in unit_programs(build, variant)]
-    programs += [program for program in script_programs(build) if program.variant in variants]
+    programs = [program for program in script_programs(build) if program.variant in variants]
+    programs += [program for variant in variants for program in unit_programs(build, variant)]
     return [program for program in programs if pattern in str(program)]
 
 
@@ -111,8 +124,19 @@ def parse_tap(output, result):
     return planned == reported
 
 
+def ends_within(process, seconds):
+    """Waits for the end of `process` without reaping it; gives whether it came in time."""
+    fd = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(fd)
+
+
 def execute(argv, program):
-    """Runs a command within the program's time limit; gives its output, and its exit code or None when it hung."""
+    """Runs a command within the program's time limit."""
     # A file, not a pipe: what the program leaves running may hold it open.
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -123,41 +147,42 @@ def execute(argv, program):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            code = process.wait(program.seconds)
-        except subprocess.TimeoutExpired:
-            code = None
+        ended = ends_within(process, program.seconds)
         # Ends the program when it hung, and whatever it started and left: they have a session of their own.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        # Reaped here rather than by Popen, which does not tell what it used.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
-        return output.read().decode(errors="backslashreplace"), code
+        text = output.read().decode(errors="backslashreplace")
+        return Execution(text, process.returncode if ended else None, usage.ru_utime + usage.ru_stime)
 
 
 def run(program):
     result = Result(program)
     start = time.monotonic()
-    output, code = execute(program.argv, program)
+    ran = execute(program.argv, program)
     # Kernels that randomise addresses widely map memory where ThreadSanitizer keeps its own. Without randomisation it
     # works, but some containers forbid to switch that off.
-    if TSAN_CANNOT_MAP in output:
-        output, code = execute(["setarch", "-R", *program.argv], program)
-        if TSAN_CANNOT_MAP in output or "setarch:" in output:
+    if TSAN_CANNOT_MAP in ran.output:
+        ran = execute(["setarch", "-R", *program.argv], program)
+        if TSAN_CANNOT_MAP in ran.output or "setarch:" in ran.output:
             result.skipped.append(("all of it", "ThreadSanitizer cannot map its memory on this kernel"))
             return result
-    result.output = output
+    result.output = ran.output
     result.seconds = time.monotonic() - start
+    result.cpu_seconds = ran.cpu_seconds
 
-    complete = parse_tap(output, result)
-    if code is None:
+    complete = parse_tap(ran.output, result)
+    if ran.code is None:
         result.failed.append(f"did not end within {program.seconds} s")
-    elif code < 0:
-        result.failed.append(f"killed by {signal.Signals(-code).name}")
+    elif ran.code < 0:
+        result.failed.append(f"killed by {signal.Signals(-ran.code).name}")
     elif not complete:
         result.failed.append("did not report the cases that it planned")
-    elif code > 0 and not result.failed:
-        result.failed.append(f"exit code {code}, though no case failed")
+    elif ran.code > 0 and not result.failed:
+        result.failed.append(f"exit code {ran.code}, though no case failed")
     return result
 
 
@@ -174,10 +199,20 @@ class Progress:
         state = "FAIL" if result.failed else "ok" if result.passed else "skip"
         cases = result.passed + len(result.failed) + len(result.skipped)
         text = f"[{self.done}/{self.total}] {state:4} {result.program}: {cases} cases, {result.seconds:.1f} s"
+        text += f" ({result.cpu_seconds:.1f} s CPU)"
         if self.terminal:
             print(f"\r\033[K{text}", end="\n" if result.failed or self.done == self.total else "", flush=True)
         else:
             print(text, flush=True)
+
+
+def show_slowest(results):
+    """Prints which programs took the most time, and what all took together."""
+    for result in sorted(results, key=lambda result: result.seconds, reverse=True)[:SLOWEST]:
+        print(f"slow: {result.program}: {result.seconds:.1f} s, {result.cpu_seconds:.1f} s CPU")
+    seconds = sum(result.seconds for result in results)
+    cpu_seconds = sum(result.cpu_seconds for result in results)
+    print(f"all programs together: {seconds:.0f} s, {cpu_seconds:.0f} s CPU")
 
 
 def summarise(results):
@@ -221,10 +256,12 @@ def main():
         print(f"no test is named like {args.pattern}", file=sys.stderr)
     progress = Progress(len(programs))
     results = []
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         for done in concurrent.futures.as_completed([pool.submit(run, program) for program in programs]):
             results.append(done.result())
             progress.show(done.result())
+    if len(results) > SLOWEST:
+        show_slowest(results)
     results.sort(key=lambda result: str(result.program))
     return summarise(results)
 
