@@ -418,5 +418,6 @@ sys.exit(
             ("who is locked out gets back in by auth.ignore", locked_out),
             ("a client certificate's common name is a user", certificates),
         ],
+        COST,
     )
 )

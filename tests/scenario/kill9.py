@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # variants: release asan
-"""kill -9 at random moments under concurrent clients: no answered change is lost, and the history is linearizable."""
+"""kill -9 at random moments under concurrent clients: no answered change is lost, and the history is linearizable.
+
+For a long run the environment's MUSTER_TEST_TIMES multiplies how long it goes on.
+"""
 
 import contextlib
 import dataclasses
@@ -15,12 +18,13 @@ import time
 
 from etcd_history import History, Operation, Pair, Wrong
 from etcd_lib import SECONDS, EtcdServer, MusterServer, grpc, rpc, tap
-from lib import start
+from lib import SANITIZED, start
 
 CLIENTS = 12
 KEYS = [b"key-%02d" % i for i in range(24)]
-ETCD_SECONDS = 6
-MUSTER_SECONDS = 30
+TIMES = int(os.environ.get("MUSTER_TEST_TIMES", 1))
+ETCD_SECONDS = 5 * TIMES
+MUSTER_SECONDS = 15 * TIMES
 SETTINGS = ["--set", "store.snapshot_bytes=1M"]
 ROUND_ANSWERS = 250  # at most, until the server is killed
 
@@ -345,7 +349,7 @@ if __name__ == "__main__":
         tap.main(
             [
                 ("the checker finds what cannot be", what_cannot_be_is_found),
-                ("etcd survives kill -9", etcd_survives),
+                *([] if SANITIZED else [("etcd survives kill -9", etcd_survives)]),
                 ("muster survives kill -9", muster_survives),
             ]
         )

@@ -25,6 +25,7 @@ import tap  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = os.environ.get("MUSTER_BIN", str(ROOT / "build/muster"))
+SANITIZED = not {"asan", "tsan"}.isdisjoint(pathlib.Path(BINARY).parts)  # which is slow, and keeps what was freed
 SECONDS = 20  # nothing that works takes so long
 
 
