@@ -17,6 +17,8 @@ enum {
     EXIT_CASE_SKIPPED = 77,
     CASE_SECONDS_MAX = 100,
     SHOWN_BYTES_MAX = 512,
+    SANITIZED_SHARE = 4, /* a sanitized build makes one in so many rounds */
+    SANITIZED_STEP = 5,  /* odd, so that it meets each remainder by 8 */
 };
 
 /* The case that runs; what it is called from passes nothing through, so test_skip finds it here. */
@@ -117,6 +119,29 @@ uint64_t test_seed(void)
     printf("# MUSTER_TEST_SEED=%" PRIu64 "\n", seed);
     fflush(stdout);
     return seed;
+}
+
+/* GCC's word for it: clang builds no tests. */
+static bool is_sanitized(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#else
+    return false;
+#endif
+}
+
+unsigned test_rounds(unsigned rounds)
+{
+    const char *times = getenv("MUSTER_TEST_TIMES");
+    if (times)
+        return rounds * (unsigned)strtoul(times, NULL, 10);
+    return is_sanitized() ? (rounds + SANITIZED_SHARE - 1) / SANITIZED_SHARE : rounds;
+}
+
+unsigned test_step(void)
+{
+    return is_sanitized() && !getenv("MUSTER_TEST_TIMES") ? SANITIZED_STEP : 1;
 }
 
 /* SplitMix64 (Steele, Lea, Flood 2014): any seed is a good one, and eight bytes are its whole state. */

@@ -55,6 +55,19 @@ _Noreturn void test_fail(const char *file, int line, const char *fmt, ...) PRINT
  */
 uint64_t test_seed(void);
 
+/*
+ * How many rounds a random test makes: `rounds`, and a quarter of them under a sanitizer, which looks at each more
+ * closely but at ten times the cost. For a long run the environment's MUSTER_TEST_TIMES multiplies `rounds`, in every
+ * build.
+ */
+unsigned test_rounds(unsigned rounds);
+
+/*
+ * The step of a test that tries every number of a long range: 1, and more under a sanitizer, unless the environment has
+ * MUSTER_TEST_TIMES. It starts at a random one of the first so many.
+ */
+unsigned test_step(void);
+
 /* The next random number; *state is what test_seed gave at first. */
 uint64_t test_random(uint64_t *state);
 

@@ -128,7 +128,7 @@ static void random_runs_match_a_naive_model(void)
     uint64_t seed = test_seed();
     struct model model;
     model_init(&model);
-    for (unsigned burst = 0; burst < 3000; burst++) {
+    for (unsigned n_bursts = test_rounds(3000); n_bursts > 0; n_bursts--) {
         for (uint64_t n = test_random(&seed) % 16; n > 0; n--)
             random_step(&model, &seed);
         directory_publish(model.directory);

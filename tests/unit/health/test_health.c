@@ -450,7 +450,7 @@ static void a_check_that_passes_while_held_is_told_later(void)
 
 static void a_thread_that_is_held_up_fails_nobody(void)
 {
-    for (nsec_t moment_ns = 0; moment_ns < 12 * S; moment_ns += 97 * MS) {
+    for (nsec_t moment_ns = 0; moment_ns < 12 * S; moment_ns += test_step() * 97 * MS) {
         struct bench *bench = bench_new(0);
         expect_int(start_health(bench), 0);
         for (unsigned port = 80; port < 90; port++)
@@ -472,7 +472,7 @@ static void a_thread_that_is_held_up_fails_nobody(void)
 
 static void it_may_be_stopped_at_any_time(void)
 {
-    for (nsec_t moment_ns = 0; moment_ns < 4 * S; moment_ns += 31 * MS) {
+    for (nsec_t moment_ns = 0; moment_ns < 4 * S; moment_ns += test_step() * 31 * MS) {
         struct bench *bench = bench_new(4);
         expect_int(start_health(bench), 0);
         for (unsigned port = 80; port < 100; port++) {

@@ -489,7 +489,7 @@ static void the_catalogue_is_the_engines_list_at_each_quiet_moment(void)
     docker_kit_init(&kit, NULL);
     for (unsigned i = 0; i < 12; i += 3)
         kit.containers[i].health = "healthy";
-    for (unsigned round = 0; round < 60; round++) {
+    for (unsigned n_rounds = test_rounds(60); n_rounds > 0; n_rounds--) {
         for (unsigned n = test_random(&random) % 40; n > 0; n--) {
             one_thing_happens(&kit, &random);
             docker_kit_run(&kit, (nsec_t)(test_random(&random) % 4 == 0 ? test_random(&random) % (2 * S)

@@ -164,13 +164,15 @@ static int64_t open_prefix(struct sim_disk *whole, const char *name, size_t leng
 
 static void every_prefix_of_the_log_is_a_store_of_the_past(void)
 {
+    uint64_t seed = test_seed();
     for (int has_snapshots = 0; has_snapshots < 2; has_snapshots++) {
         struct sim_disk *whole = make_store(1, has_snapshots);
         const char *name = sim_disk_name(whole, ".log", count_files(whole, ".log") - 1);
         size_t whole_length = sim_disk_bytes(whole, name).len;
         int64_t last = 0;
         /* The head of a segment is on the disk before the segment has a name. */
-        for (size_t length = SEGMENT_HEAD_BYTES; length <= whole_length; length += length < USED_BYTES ? 1 : 500) {
+        size_t length = SEGMENT_HEAD_BYTES + test_random(&seed) % test_step();
+        for (; length <= whole_length; length += length < USED_BYTES ? test_step() : 500) {
             int64_t revision = open_prefix(whole, name, length);
             expect_true(revision >= last && revision <= PUTS + 1);
             last = revision;
@@ -184,12 +186,13 @@ static void every_prefix_of_the_log_is_a_store_of_the_past(void)
 static void a_flipped_bit_costs_nothing_unseen(void)
 {
     uint64_t seed = test_seed();
+    unsigned n_flips = test_rounds(FLIPS);
     unsigned n_refused = 0, n_passed_over = 0;
     for (int has_snapshots = 0; has_snapshots < 2; has_snapshots++) {
         struct sim_disk *whole = make_store(test_random(&seed), has_snapshots);
         size_t n_files = count_files(whole, "");
         expect_true(n_files > 0);
-        for (unsigned flip = 0; flip < FLIPS; flip++) {
+        for (unsigned flip = 0; flip < n_flips; flip++) {
             const char *name = sim_disk_name(whole, "", test_random(&seed) % n_files);
             size_t length = sim_disk_bytes(whole, name).len;
             struct sim_disk *disk = copy_disk(whole, name, length);
@@ -207,7 +210,7 @@ static void a_flipped_bit_costs_nothing_unseen(void)
         sim_disk_free(whole);
     }
     printf("# %u refused, %u snapshots passed over\n", n_refused, n_passed_over);
-    expect_true(n_refused > FLIPS / 10 && n_passed_over > FLIPS / 10);
+    expect_true(n_refused > n_flips / 10 && n_passed_over > n_flips / 10);
 }
 
 static const struct test_case cases[] = {

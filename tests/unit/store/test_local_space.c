@@ -173,7 +173,7 @@ static void keys_and_their_removals_can_come_and_go_for_ever(void)
 {
     static struct life life;
     life_init(&life, test_seed());
-    for (unsigned i = 0; i < 12000; i++) {
+    for (unsigned i = 0, n = test_rounds(12000); i < n; i++) {
         expect_true(change_soon(&life, i % 100, 300));
         expect_true(change_soon(&life, i % 100, 0));
     }
@@ -239,7 +239,7 @@ static void power_may_go_while_room_is_made(void)
 {
     uint64_t seed = test_seed();
     bool was_cut = true;
-    for (uint64_t n = 1; was_cut; n += 1 + n / 30) {
+    for (uint64_t n = 1 + test_random(&seed) % test_step(); was_cut; n += test_step() * (1 + n / 30)) {
         static struct life life;
         life_init(&life, test_random(&seed));
         for (unsigned i = 0; i < 120; i++)

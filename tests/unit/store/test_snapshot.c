@@ -115,7 +115,7 @@ static void a_damaged_one_is_passed_over(void)
     expect_int(write_snapshot(loading.disk, 1, NULL), 0);
     expect_int(write_snapshot(loading.disk, 2, NULL), 0);
     const char *newest = sim_disk_name(loading.disk, ".snapshot", 1);
-    for (int round = 0; round < 500; round++) {
+    for (unsigned n = test_rounds(500); n > 0; n--) {
         uint64_t bit = test_random(&seed) % (8 * sim_disk_bytes(loading.disk, newest).len);
         sim_disk_flip(loading.disk, newest, bit);
         expect_snapshot(&loading, 1, 1);

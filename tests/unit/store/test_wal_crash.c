@@ -33,7 +33,8 @@ static void every_prefix_of_a_log_is_a_log(void)
         expect_int(wal_kit_append(&kit, length), 0);
     }
     size_t n_whole = 0;
-    for (size_t len = SEGMENT_HEAD_BYTES; len <= ends[12] + SEGMENT_END_BYTES; len++) {
+    size_t len = SEGMENT_HEAD_BYTES + test_random(&kit.random) % test_step();
+    for (; len <= ends[12] + SEGMENT_END_BYTES; len += test_step()) {
         while (n_whole < 12 && ends[n_whole + 1] <= len)
             n_whole++;
         for (int has_zeroes = 0; has_zeroes < 2; has_zeroes++) {
@@ -97,14 +98,14 @@ static void lose_power_at_every_change(uint64_t seed, bool is_relaxed)
 static void power_may_go_at_every_change(void)
 {
     uint64_t seed = test_seed();
-    for (int round = 0; round < 10; round++)
+    for (unsigned n = test_rounds(10); n > 0; n--)
         lose_power_at_every_change(test_random(&seed), false);
 }
 
 static void power_may_go_at_every_change_when_relaxed(void)
 {
     uint64_t seed = test_seed();
-    for (int round = 0; round < 10; round++)
+    for (unsigned n = test_rounds(10); n > 0; n--)
         lose_power_at_every_change(test_random(&seed), true);
 }
 
@@ -137,7 +138,7 @@ static void a_flipped_bit_never_goes_unseen_after_a_clean_stop(void)
 {
     static struct wal_kit kit;
     uint64_t seed = test_seed();
-    for (int round = 0; round < 400; round++) {
+    for (unsigned n = test_rounds(400); n > 0; n--) {
         wal_kit_init(&kit, test_random(&seed));
         expect_int(wal_kit_open(&kit), 0);
         wal_kit_append_some(&kit, 25);
@@ -172,7 +173,7 @@ static void a_flipped_bit_never_goes_unseen_after_a_crash(void)
     sim_disk_cut_power_at(kit.disk, 1);
     wal_close(TAKE(kit.wal));
     sim_disk_lose_power(kit.disk);
-    for (uint64_t bit = 0; bit < 8 * end; bit++) {
+    for (uint64_t bit = test_random(&kit.random) % test_step(); bit < 8 * end; bit += test_step()) {
         sim_disk_flip(kit.disk, FIRST_SEGMENT, bit);
         kit.n_durable = 19;
         kit.n_appended = 20;
