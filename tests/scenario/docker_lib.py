@@ -111,14 +111,15 @@ class FakeEngine:
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return
+        stream = handler.connection
+        with self.lock:  # before the client can know that it is followed, so that it can be cut from then on
+            self.streams.add(stream)
         handler.send_response(200)
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
         handler.wfile.flush()
-        stream = handler.connection
         since = [word.split("=")[1] for word in query.split("&") if word.startswith("since=")]
         with self.lock:
-            self.streams.add(stream)
             if since:
                 first = int(float(since[0].split(".")[0])) * 10**9 + int(since[0].split(".")[1])
                 at = next((i for i, event in enumerate(self.events) if event["timeNano"] >= first), len(self.events))
