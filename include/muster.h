@@ -599,6 +599,29 @@ MUSTER_API int muster_get_traffic(struct muster_client *client, const char *serv
                                   struct muster_traffic **ret_traffic);
 MUSTER_API void muster_traffic_free(struct muster_traffic *traffic);
 
+/* A request that is under way at an instance, through the server's gateway. */
+struct muster_holder {
+    const char *instance, *client, *request; /* "10.0.0.9:51234", "GET /orders/42" */
+    const char *request_id;                  /* "": none */
+    const char *state;                       /* "connecting", "sending", "waiting", "answering" or "tunnel" */
+    int64_t age_ms;
+};
+
+struct muster_holders {
+    int picked;         /* 1: requests still go there */
+    uint64_t in_flight; /* all of them */
+    size_t n;           /* a thousand of them at most */
+    const struct muster_holder *items;
+};
+
+/*
+ * Who holds an instance, or with NULL any of the service: once it is drained, nothing is under way there when `picked`
+ * is false and `in_flight` 0.
+ */
+MUSTER_API int muster_get_holders(struct muster_client *client, const char *service, const char *instance,
+                                  struct muster_holders **ret_holders);
+MUSTER_API void muster_holders_free(struct muster_holders *holders);
+
 /*
  * Waits until each of the services (a list that ends with NULL) has at least `min` instances that are offered.
  * MUSTER_TIMED_OUT: muster_error names those that have not.

@@ -24,18 +24,19 @@ static void print_maintenance_options(FILE *out)
 static void print_drain_options(FILE *out)
 {
     print_order_options(out);
-    fputs("  --wait           wait until what is drained has left the registry\n"
+    fputs("  --wait           wait until no request is under way there through the gateway\n"
+          "  --gone           wait until it has left the registry\n"
           "  --timeout TIME   for so long at most (default: for ever)\n",
           out);
     words_print_common(out);
-    fputs("\nexits with 1 when it is still there after --timeout\n", out);
+    fputs("\nexits with 1 when that is not so after --timeout, and tells who still holds it\n", out);
 }
 
 struct ordering {
     enum muster_order_kind kind;
     const char *service, *id, *reason;
     int64_t for_ms, timeout_ms;
-    bool end, wait;
+    bool end, wait, gone;
 };
 
 static bool is_there(struct muster_service *service, const char *id)
@@ -71,38 +72,68 @@ static int wait_until_gone(const struct arguments *arguments, struct muster_clie
     return code;
 }
 
-static int carry_out(const struct arguments *arguments, struct muster_client *client, const struct ordering *ordering)
+static void print_holders(const struct command_io *io, const struct muster_holders *holders)
+{
+    for (size_t i = 0; i < holders->n; i++) {
+        const struct muster_holder *holder = &holders->items[i];
+        (void)fprintf(io->err, "%s is held by %s: %s, %s for %.1f s\n", holder->instance, holder->client,
+                      holder->request, holder->state, (double)holder->age_ms / 1000);
+    }
+}
+
+/* The gateway is asked again and again: it knows at any moment, and a drain is not waited for often. */
+static int wait_until_free(const struct arguments *arguments, struct muster_client *client,
+                           const struct ordering *ordering, const struct command_io *io)
+{
+    const int step_ms = 100;
+    for (int64_t waited_ms = 0;; waited_ms += step_ms) {
+        struct muster_holders *holders;
+        int result = muster_get_holders(client, ordering->service, ordering->id, &holders);
+        if (result != MUSTER_OK)
+            return words_fail(arguments, client, result);
+        bool is_free = !holders->picked && holders->in_flight == 0;
+        bool is_late = ordering->timeout_ms > 0 && waited_ms >= ordering->timeout_ms;
+        if (!is_free && is_late)
+            print_holders(io, holders);
+        muster_holders_free(holders);
+        if (is_free || is_late)
+            return is_free ? EXIT_OK : EXIT_NO;
+        (void)muster_wait(client, step_ms);
+    }
+}
+
+static int carry_out(const struct arguments *arguments, struct muster_client *client, const struct ordering *ordering,
+                     const struct command_io *io)
 {
     int result = ordering->end ? muster_order_end(client, ordering->kind, ordering->service, ordering->id)
                                : muster_order(client, ordering->kind, ordering->service, ordering->id, ordering->reason,
                                               ordering->for_ms);
     if (result != MUSTER_OK)
         return words_fail(arguments, client, result);
-    return ordering->wait ? wait_until_gone(arguments, client, ordering) : EXIT_OK;
+    int code = ordering->wait ? wait_until_free(arguments, client, ordering, io) : EXIT_OK;
+    return code == EXIT_OK && ordering->gone ? wait_until_gone(arguments, client, ordering) : code;
 }
 
 static int run(const struct command *command, struct ordering *ordering, int argc, char **argv,
                const struct command_io *io)
 {
     const struct argument own[] = {
-        {"for", ARGUMENT_DURATION, &ordering->for_ms},
-        {"reason", ARGUMENT_TEXT, &ordering->reason},
-        {"end", ARGUMENT_FLAG, &ordering->end},
-        {"wait", ARGUMENT_FLAG, &ordering->wait},
-        {"timeout", ARGUMENT_DURATION, &ordering->timeout_ms},
+        {"for", ARGUMENT_DURATION, &ordering->for_ms}, {"reason", ARGUMENT_TEXT, &ordering->reason},
+        {"end", ARGUMENT_FLAG, &ordering->end},        {"wait", ARGUMENT_FLAG, &ordering->wait},
+        {"gone", ARGUMENT_FLAG, &ordering->gone},      {"timeout", ARGUMENT_DURATION, &ordering->timeout_ms},
     };
     unsigned n_own = ordering->kind == MUSTER_DRAIN ? ARRAY_LEN(own) : 3; /* the last ones are drain's */
     struct arguments arguments;
     struct muster_client *client;
     int code = words_parse(command, io, argc, argv, own, n_own, false, 1, 1, &arguments);
-    if (code == 0 && ordering->end && (ordering->wait || ordering->for_ms > 0))
-        code = command_fail_usage(command, io, "--end goes with neither --for nor --wait");
+    if (code == 0 && ordering->end && (ordering->wait || ordering->gone || ordering->for_ms > 0))
+        code = command_fail_usage(command, io, "--end goes with none of --for, --wait and --gone");
     if (code == 0)
         code = words_connect(&arguments, &client);
     if (code != 0)
         return code;
     words_split(arguments.words[0], &ordering->service, &ordering->id);
-    code = carry_out(&arguments, client, ordering);
+    code = carry_out(&arguments, client, ordering, io);
     muster_client_free(client);
     return code;
 }
@@ -122,7 +153,7 @@ static int run_maintenance(int argc, char **argv, const struct command_io *io)
 const struct command drain_command = {
     .name = "drain",
     .summary = "Give no new work to an instance or a service",
-    .usage = "SERVICE[/INSTANCE] [--for TIME] [--wait]",
+    .usage = "SERVICE[/INSTANCE] [--for TIME] [--wait] [--gone]",
     .example = "muster drain web/10.0.0.7:8080 --reason \"new version\" --wait\nmuster drain web --end",
     .print_options = print_drain_options,
     .run = run_drain,

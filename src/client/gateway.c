@@ -265,3 +265,72 @@ int muster_get_traffic(struct muster_client *client, const char *service, struct
         muster_traffic_free(&traffic->shown);
     return result;
 }
+
+/* ------------------------------------------------------------------------------------------------ holders */
+
+struct holders {
+    struct muster_holders shown;
+    struct muster_holder *items;
+    json_t *tree;
+};
+
+void muster_holders_free(struct muster_holders *shown)
+{
+    if (!shown)
+        return;
+    struct holders *holders = container_of(shown, struct holders, shown);
+    free(holders->items);
+    json_decref(holders->tree);
+    free(holders);
+}
+
+static int read_holders(struct holders *holders)
+{
+    const json_t *list = json_object_get(holders->tree, "holders");
+    size_t n = json_array_size(list);
+    holders->items = calloc(n + 1, sizeof(holders->items[0]));
+    if (!holders->items)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *item = json_array_get(list, i);
+        struct muster_holder *holder = &holders->items[i];
+        holder->request_id = text_of(item, "request_id");
+        if (!client_read_text(item, "instance", &holder->instance) ||
+            !client_read_text(item, "client", &holder->client) ||
+            !client_read_text(item, "request", &holder->request) || !client_read_text(item, "state", &holder->state) ||
+            !client_read_number(item, "age_ms", &holder->age_ms))
+            return -EINVAL;
+    }
+    holders->shown.n = n;
+    holders->shown.items = holders->items;
+    holders->shown.picked = json_is_true(json_object_get(holders->tree, "picked"));
+    return json_is_array(list) && read_count(holders->tree, "in_flight", &holders->shown.in_flight) ? 0 : -EINVAL;
+}
+
+int muster_get_holders(struct muster_client *client, const char *service, const char *instance,
+                       struct muster_holders **ret_holders)
+{
+    CLEANUP(buf_deinit) struct buf path = {0};
+    if (client_misses(client, "service", service != NULL) || client_misses(client, "ret_holders", ret_holders != NULL))
+        return MUSTER_BAD_OPTIONS;
+    struct holders *holders = calloc(1, sizeof(*holders));
+    *ret_holders = NULL;
+    buf_append_str(&path, "/api/v1/services/");
+    client_append_escaped(&path, slice_from_str(service));
+    if (instance) {
+        buf_append_str(&path, "/instances/");
+        client_append_escaped(&path, slice_from_str(instance));
+    }
+    buf_append_str(&path, "/holders");
+    client_lock(client);
+    int result = holders ? ask(client, &path, &holders->tree) : client_fail_memory(client);
+    int r = result == MUSTER_OK ? read_holders(holders) : 0;
+    if (r < 0)
+        result = fail_answer(client, r);
+    client_unlock(client);
+    if (result == MUSTER_OK)
+        *ret_holders = &holders->shown;
+    else if (holders)
+        muster_holders_free(&holders->shown);
+    return result;
+}

@@ -15,29 +15,20 @@ struct loop;
 
 /* -- who holds an instance: the requests that are under way there -- */
 
-/* More are counted, not listed. */
-#define GATEWAY_HOLDERS_MAX 1000
-
-struct gateway_holder {
-    struct slice client, target, request_id; /* "192.0.2.7:1234", "GET /orders/42" */
-    const char *state;                       /* "connecting", "waiting", "answering", "tunnel"; static */
-    nsec_t age_ns;
-};
-
 /*
  * A question, asked of all workers, since what is under way is known to them alone. From the call on until `done` it
  * belongs to the gateway.
  */
 struct gateway_holders {
     /* the asker's */
-    struct slice service, id; /* valid until `done` */
+    struct slice service, id; /* id "": of all instances of the service; valid until `done` */
     struct loop *loop;        /* where `done` is called, never from inside the call */
     void (*done)(struct gateway_holders *holders);
 
-    /* the answer; what it points to is valid during `done` */
+    /* the answer */
+    bool is_picked;       /* it still gets requests */
     uint64_t n_in_flight; /* all of them */
-    unsigned n;           /* those that are listed, the oldest first */
-    const struct gateway_holder *list;
+    struct slice json;    /* a thousand of them at most, as an array; valid during `done`; NULL: out of memory */
 };
 
 /* -- what it tells as JSON, on a thread that is an RCU reader; front ends decide who may see it, and pass it on -- */

@@ -182,6 +182,7 @@ REQUESTS = (
     ("GET", "/api/v1/requests?service=web&status=5xx&since_ms=1&limit=5&id=x", None),
     ("GET", "/api/v1/requests?status=many", None),
     ("GET", "/api/v1/traffic?service=web", None),
+    *(("GET", f"{place}/holders", None) for place in (ONE, WEB)),
     ("GET", "/sd/prometheus", None),
     ("GET", "/sd/prometheus?service=", None),
     ("GET", "/api/v1/wait?service=web&timeout_ms=1000", None),

@@ -146,8 +146,9 @@ def drain_waits_until_it_has_left():
         servers = Servers(muster)
         servers.run("register", "web", "http@10.0.0.1:80", "--id", "a")
         servers.run("register", "web", "http@10.0.0.2:80", "--id", "b")
-        tap.expect(servers.run("drain", "web/b", "--wait", "--timeout", "200ms").code, 1)
-        draining = servers.start("drain", "web/a", "--wait")
+        tap.expect(servers.run("drain", "web/b", "--wait").code, 0)  # nothing is under way there
+        tap.expect(servers.run("drain", "web/b", "--gone", "--timeout", "200ms").code, 1)
+        draining = servers.start("drain", "web/a", "--gone")
         wait_for(lambda: servers.offered("web"), [])
         tap.expect(servers.run("deregister", "web/a").code, 0)
         tap.expect(draining.wait(SECONDS), 0)

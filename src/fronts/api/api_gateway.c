@@ -7,6 +7,8 @@
 #include "fronts/gateway_view.h"
 #include "wire/json_writer.h"
 
+#include <stdlib.h>
+
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX     1000
 
@@ -89,4 +91,78 @@ void api_traffic(struct api_call *call)
     json_writer_init(&json, &body);
     gateway->write_traffic(gateway->ctx, service ? *service : (struct slice){0}, &json);
     api_respond_json(call->exchange, &body);
+}
+
+/* ------------------------------------------------------------------------------------------------ who holds it */
+
+/* A question to the gateway's workers, which the client may not wait for. */
+struct holders_call {
+    struct gateway_holders question;
+    struct exchange *exchange; /* NULL: it is gone */
+    char names[];
+};
+
+static void holders_close(struct exchange *exchange, enum exchange_end end)
+{
+    struct holders_call *asked = exchange->state;
+    (void)end;
+    if (asked)
+        asked->exchange = NULL;
+}
+
+static void respond_holders(struct exchange *exchange, const struct gateway_holders *question)
+{
+    struct buf body = {0};
+    struct json_writer json;
+    json_writer_init(&json, &body);
+    json_writer_begin_object(&json);
+    json_writer_member_bool(&json, SLICE_LIT("picked"), question->is_picked);
+    json_writer_member_i64(&json, SLICE_LIT("in_flight"), (int64_t)question->n_in_flight);
+    json_writer_key(&json, SLICE_LIT("holders"));
+    json_writer_raw(&json, question->json);
+    json_writer_end_object(&json);
+    api_respond_json(exchange, &body);
+}
+
+static void on_holders(struct gateway_holders *question)
+{
+    struct holders_call *asked = container_of(question, struct holders_call, question);
+    struct exchange *exchange = asked->exchange;
+    if (exchange) {
+        exchange->state = NULL;
+        if (question->json.ptr)
+            respond_holders(exchange, question);
+        else
+            api_refuse_memory(exchange);
+    }
+    free(asked);
+}
+
+void api_holders(struct api_call *call)
+{
+    static const struct exchange_app app = {.on_close = holders_close};
+    const struct gateway_view *gateway = gateway_of(call, &call->service);
+    if (!gateway)
+        return;
+    struct holders_call *asked = malloc(sizeof(*asked) + call->service.len + call->id.len);
+    if (!asked) {
+        api_refuse_memory(call->exchange);
+        return;
+    }
+    *asked = (struct holders_call){
+        .question = {.loop = call->worker->loop, .done = on_holders},
+        .exchange = call->exchange,
+    };
+    memcpy(asked->names, call->service.ptr, call->service.len);
+    asked->question.service = slice_from(asked->names, call->service.len);
+    if (call->id.len > 0)
+        memcpy(asked->names + call->service.len, call->id.ptr, call->id.len);
+    asked->question.id = slice_from(asked->names + call->service.len, call->id.len);
+    if (gateway->ask_holders(gateway->ctx, &asked->question) < 0) {
+        free(asked);
+        api_refuse_memory(call->exchange);
+        return;
+    }
+    call->exchange->app = &app;
+    call->exchange->state = asked;
 }

@@ -222,4 +222,5 @@ void api_graph(struct api_call *call);
 void api_explain(struct api_call *call);
 void api_requests(struct api_call *call);
 void api_traffic(struct api_call *call);
+void api_holders(struct api_call *call);
 void api_prometheus(struct api_call *call);
