@@ -22,7 +22,6 @@
 
 struct entry {
     /* changed under the lock */
-    uint64_t key; /* 0: no edge */
     uint64_t service;
     struct peer peer;
     uint8_t kind, n_caller;
@@ -36,12 +35,13 @@ struct entry {
 struct edges {
     pthread_mutex_t lock;
     struct hash_key key;
+    uint64_t keys[SETS][WAYS]; /* of the entries, those of a set together; 0: no edge */
     struct entry entries[SETS][WAYS];
 };
 
 int edges_new(const struct hash_key *key, struct edges **ret_edges)
 {
-    struct edges *edges = calloc(1, sizeof(*edges));
+    struct edges *edges = calloc(1, sizeof(*edges)); /* pages that no edge is in are never touched */
     if (!edges)
         return -ENOMEM;
     pthread_mutex_init(&edges->lock, NULL);
@@ -68,12 +68,15 @@ struct name {
     uint64_t service;
 };
 
+/* Addresses are spread quickly, not safely: who makes his collide is counted with others of his kind, no more. */
 static uint64_t key_of(const struct edges *edges, const struct name *name)
 {
-    struct slice ip = slice_from(name->peer.ip, sizeof(name->peer.ip));
-    struct slice kind = slice_from(&name->kind, sizeof(name->kind));
-    uint64_t hash = hash_pair(&edges->key, kind, name->kind == EDGE_CERTIFICATE ? name->caller : ip);
-    return (hash ^ name->service) | 1;
+    uint64_t ip[2];
+    if (name->kind == EDGE_CERTIFICATE)
+        return (hash_bytes(&edges->key, name->caller) ^ name->service) | 1;
+    memcpy(ip, name->peer.ip, sizeof(ip));
+    uint64_t hash = hash_number(ip[0] ^ edges->key.k0) ^ hash_number(hash_number(ip[1] ^ edges->key.k1) + name->kind);
+    return (hash_number(hash) ^ name->service) | 1;
 }
 
 static enum edge_kind kind_of(const struct peer *peer)
@@ -99,8 +102,9 @@ static bool is_idle(const struct entry *entry, nsec_t now_ns)
 
 static void rename_entry(struct edges *edges, struct entry *entry, uint64_t key, const struct name *name, nsec_t now_ns)
 {
+    size_t index = (size_t)(entry - &edges->entries[0][0]);
     pthread_mutex_lock(&edges->lock);
-    entry->key = key;
+    edges->keys[index / WAYS][index % WAYS] = key;
     entry->service = name->service;
     entry->kind = (uint8_t)name->kind;
     entry->peer = name->peer;
@@ -119,12 +123,13 @@ static void rename_entry(struct edges *edges, struct entry *entry, uint64_t key,
 static struct entry *find(struct edges *edges, const struct name *name, bool is_urgent, nsec_t now_ns)
 {
     uint64_t key = key_of(edges, name);
+    const uint64_t *keys = edges->keys[(key >> 1) % SETS];
     struct entry *set = edges->entries[(key >> 1) % SETS], *free_entry = is_urgent ? &set[0] : NULL;
     for (unsigned i = 0; i < WAYS; i++)
-        if (set[i].key == key)
+        if (keys[i] == key)
             return &set[i];
     for (unsigned i = 0; i < WAYS; i++) {
-        if (set[i].key == 0 || is_idle(&set[i], now_ns)) {
+        if (keys[i] == 0 || is_idle(&set[i], now_ns)) {
             free_entry = &set[i];
             break;
         }
@@ -193,7 +198,7 @@ void edges_each(struct edges *edges, nsec_t now_ns, void (*fn)(void *ctx, const 
     pthread_mutex_lock(&edges->lock);
     for (unsigned i = 0; i < EDGES_MAX; i++) {
         const struct entry *entry = &edges->entries[i / WAYS][i % WAYS];
-        if (entry->key == 0)
+        if (edges->keys[i / WAYS][i % WAYS] == 0)
             continue;
         const struct edge edge = {
             .kind = (enum edge_kind)entry->kind,

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 
 #define SETS 16384 /* a power of two */
-#define WAYS 4     /* a cache line of them */
+#define WAYS 4
 
 struct entry {
     _Atomic uint64_t key; /* of its address; 0: none yet */
@@ -29,15 +29,14 @@ struct entry {
 
 struct throttle {
     struct hash_key key;
-    _Alignas(64) struct entry entries[SETS][WAYS];
+    struct entry entries[SETS][WAYS];
 };
 
 int throttle_new(const struct hash_key *key, struct throttle **ret_throttle)
 {
-    struct throttle *throttle = aligned_alloc(64, sizeof(*throttle));
+    struct throttle *throttle = calloc(1, sizeof(*throttle)); /* without a limit its pages are never touched */
     if (!throttle)
         return -ENOMEM;
-    memset(throttle, 0, sizeof(*throttle));
     throttle->key = *key;
     *ret_throttle = throttle;
     return 0;

@@ -148,8 +148,8 @@ static int apply_meaning(struct http_request *request, const struct http1_meanin
 
     request->keep_alive = http1_is_keep_alive(meaning, request->version_minor);
     request->expect_continue = meaning->expect_continue && has_body && request->version_minor >= 1;
-    request->upgrade = meaning->upgrade && meaning->upgrade_protocol && !meaning->upgrade_h2c &&
-                       request->version_minor >= 1;
+    request->upgrade =
+        meaning->upgrade && meaning->upgrade_protocol && !meaning->upgrade_h2c && request->version_minor >= 1;
     if (request->upgrade && has_body)
         return http1_refuse(ret_fault, 400, "Upgrade on a request with a body");
     if (request->method == HTTP_METHOD_CONNECT && has_body)
