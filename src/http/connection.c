@@ -424,6 +424,11 @@ char *http_connection_room(const struct http_connection *connection, size_t *ret
     return connection->server->room;
 }
 
+struct slab *http_connection_sessions(const struct http_connection *connection)
+{
+    return &connection->server->sessions;
+}
+
 struct slab *http_connection_streams(const struct http_connection *connection)
 {
     return &connection->server->streams;

@@ -17,7 +17,6 @@
 #include "http/input.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 static struct h1_session *h1_of(struct session *session)
 {
@@ -422,7 +421,7 @@ static void h1_free(struct session *session, enum exchange_end end)
     end_exchange(h1, end);
     h1_tunnel_free(h1->tunnel);
     input_free_held(&h1->held);
-    free(h1);
+    slab_free(http_connection_sessions(session->connection), h1);
 }
 
 static const struct session_ops h1_session_ops = {
@@ -435,10 +434,10 @@ static const struct session_ops h1_session_ops = {
 
 int h1_session_new(struct http_connection *connection, struct slice early, struct session **ret_session)
 {
-    struct h1_session *h1 = calloc(1, sizeof(*h1));
+    struct h1_session *h1 = slab_alloc(http_connection_sessions(connection));
     if (!h1)
         return -ENOMEM;
-    h1->session = (struct session){.ops = &h1_session_ops, .connection = connection};
+    *h1 = (struct h1_session){.session = {.ops = &h1_session_ops, .connection = connection}};
     h1->state = H1_HEAD;
     *ret_session = &h1->session;
     tick(h1, early);

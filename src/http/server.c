@@ -6,6 +6,7 @@
  * back to open before they are run, and the lists are taken whole, so that a turn's end does a bounded amount of work.
  */
 #include "base/assert.h"
+#include "http/h1_session.h"
 #include "http/h2_stream.h"
 #include "http/server_impl.h"
 #include "io/tcp.h"
@@ -82,6 +83,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
     server->metrics = metrics;
     server->slot = slot;
     slab_init(&server->connections, sizeof(struct http_connection), _Alignof(struct http_connection));
+    slab_init(&server->sessions, sizeof(struct h1_session), _Alignof(struct h1_session));
     slab_init(&server->streams, sizeof(struct h2_stream), _Alignof(struct h2_stream));
     pipes_init(&server->pipes);
     server->n_connections = 0;
@@ -119,6 +121,7 @@ void http_server_free(struct http_server *server)
     }
     loop_undefer(&server->turn_end);
     slab_deinit(&server->connections);
+    slab_deinit(&server->sessions);
     slab_deinit(&server->streams);
     pipes_deinit(&server->pipes);
     (void)tls_config_unref(server->options.tls);

@@ -60,7 +60,8 @@ struct http_server {
     unsigned slot;
 
     struct slab connections;
-    struct slab streams; /* h2_stream */
+    struct slab sessions; /* h1_session */
+    struct slab streams;  /* h2_stream */
     struct pipes pipes;
     unsigned n_connections;
     struct list open;  /* connections that wait for events */

@@ -56,6 +56,8 @@ const struct exchange_handler *http_connection_handler(const struct http_connect
 struct http_fields *http_connection_fields(const struct http_connection *connection);
 /* Room of this worker for what a head unpacks to, like the fields: more than the largest head that is taken. */
 char *http_connection_room(const struct http_connection *connection, size_t *ret_bytes);
+/* Where the sessions of HTTP/1 are allocated: a malloc for each would cost an idle connection its header, too. */
+struct slab *http_connection_sessions(const struct http_connection *connection);
 /* Where the streams of HTTP/2 are allocated: of one size, and gone after a turn or two. */
 struct slab *http_connection_streams(const struct http_connection *connection);
 bool http_connection_is_draining(const struct http_connection *connection);
