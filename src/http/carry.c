@@ -7,17 +7,32 @@
 
 #include "base/util.h"
 
+size_t header_carry_bytes_max(const struct header_carry *carry)
+{
+    if (!carry || carry->fields->lines.len > 0)
+        return carry ? carry->fields->lines.len : 0;
+    size_t n = 0;
+    for (unsigned i = 0; i < carry->fields->n; i++)
+        n += carry->fields->items[i].name.len + carry->fields->items[i].value.len + strlen(": \r\n");
+    return n;
+}
+
+static bool is_carried(enum http_field_id id, bool with_upgrade)
+{
+    return header_carry_allows(id) || (id == HTTP_FIELD_UPGRADE && with_upgrade);
+}
+
 void carry_walk_begin(struct carry_walk *walk, const struct header_carry *carry, bool with_upgrade)
 {
     *walk = (struct carry_walk){.carry = carry};
-    const struct http_fields *fields = carry ? carry->fields : NULL;
-    for (unsigned i = 0; fields && i < fields->n; i++) {
-        enum http_field_id id = fields->items[i].id;
-        uint64_t is_kept = header_carry_allows(id) || (id == HTTP_FIELD_UPGRADE && with_upgrade);
-        walk->kept[i / 64] |= is_kept << i % 64;
+    for (unsigned word = 0; carry && word * 64 < carry->fields->n; word++) {
+        const struct http_field *items = carry->fields->items + word * 64;
+        unsigned n = (unsigned)min_size(carry->fields->n - word * 64, 64);
+        uint64_t kept = 0;
+        for (unsigned i = 0; i < n; i++)
+            kept |= (uint64_t)is_carried(items[i].id, with_upgrade) << i;
+        walk->kept[word] = kept & ~carry->dropped[word];
     }
-    for (size_t word = 0; carry && word < ARRAY_LEN(walk->kept); word++)
-        walk->kept[word] &= ~carry->dropped[word];
 }
 
 /* The first field from `at` on that is, or is not, carried; HTTP_FIELDS_MAX: there is none. */

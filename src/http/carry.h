@@ -39,6 +39,9 @@ static inline bool header_carry_allows(enum http_field_id id)
     return !(own >> id & 1);
 }
 
+/* So many bytes at most are lines of what is carried. NULL: none. */
+size_t header_carry_bytes_max(const struct header_carry *carry);
+
 struct carry_walk {
     const struct header_carry *carry;
     uint64_t kept[HTTP_FIELDS_MAX / 64]; /* the fields that are carried, a bit for each */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names and small grammars that all HTTP versions share. What is looked up for each field of each message is found by
- * length first, which leaves one to six candidates.
+ * one look at a table, and compared with what is there.
  */
 #include "wire/http.h"
 
@@ -62,27 +62,56 @@ static const struct slice field_names[HTTP_FIELD_IDS_] = {
 #undef X
 };
 
-/* The fields of each length, ended by HTTP_FIELD_OTHER, which is 0. */
-static const uint8_t fields_by_length[19][7] = {
-    [2] = {HTTP_FIELD_TE},
-    [3] = {HTTP_FIELD_VIA},
-    [4] = {HTTP_FIELD_DATE, HTTP_FIELD_HOST},
-    [5] = {HTTP_FIELD_PATH},
-    [6] = {HTTP_FIELD_COOKIE, HTTP_FIELD_ACCEPT, HTTP_FIELD_SERVER, HTTP_FIELD_EXPECT},
-    [7] = {HTTP_FIELD_REFERER, HTTP_FIELD_UPGRADE, HTTP_FIELD_METHOD, HTTP_FIELD_SCHEME, HTTP_FIELD_STATUS,
-           HTTP_FIELD_TRAILER},
-    [9] = {HTTP_FIELD_PROTOCOL, HTTP_FIELD_FORWARDED, HTTP_FIELD_X_REAL_IP},
-    [10] = {HTTP_FIELD_USER_AGENT, HTTP_FIELD_CONNECTION, HTTP_FIELD_SET_COOKIE, HTTP_FIELD_KEEP_ALIVE,
-            HTTP_FIELD_AUTHORITY, HTTP_FIELD_TRACESTATE},
-    [11] = {HTTP_FIELD_RETRY_AFTER, HTTP_FIELD_TRACEPARENT},
-    [12] = {HTTP_FIELD_CONTENT_TYPE, HTTP_FIELD_GRPC_TIMEOUT, HTTP_FIELD_MAX_FORWARDS, HTTP_FIELD_PROXY_STATUS,
-            HTTP_FIELD_X_REQUEST_ID},
-    [13] = {HTTP_FIELD_AUTHORIZATION, HTTP_FIELD_GRPC_ENCODING},
-    [14] = {HTTP_FIELD_CONTENT_LENGTH, HTTP_FIELD_HTTP2_SETTINGS},
-    [15] = {HTTP_FIELD_IDEMPOTENCY_KEY, HTTP_FIELD_X_FORWARDED_FOR},
-    [16] = {HTTP_FIELD_PROXY_CONNECTION, HTTP_FIELD_X_FORWARDED_HOST, HTTP_FIELD_X_FORWARDED_PORT},
-    [17] = {HTTP_FIELD_TRANSFER_ENCODING, HTTP_FIELD_X_FORWARDED_PROTO},
-    [18] = {HTTP_FIELD_X_FORWARDED_PREFIX},
+/*
+ * Where a name is looked for: by its length, its first letter and its last but one, in lower case. No two have the same
+ * place; the compiler warns of a new one that takes that of another, and then other factors are needed.
+ */
+#define FIELD_PLACE(len, first, next_to_last) (((len) + 12 * (first) + 9 * (next_to_last)) % 128)
+
+static const uint8_t fields_by_place[128] = {
+    [FIELD_PLACE(10, ':', 't')] = HTTP_FIELD_AUTHORITY,
+    [FIELD_PLACE(7, ':', 'o')] = HTTP_FIELD_METHOD,
+    [FIELD_PLACE(5, ':', 't')] = HTTP_FIELD_PATH,
+    [FIELD_PLACE(7, ':', 'm')] = HTTP_FIELD_SCHEME,
+    [FIELD_PLACE(7, ':', 'u')] = HTTP_FIELD_STATUS,
+    [FIELD_PLACE(9, ':', 'o')] = HTTP_FIELD_PROTOCOL,
+    [FIELD_PLACE(6, 'a', 'p')] = HTTP_FIELD_ACCEPT,
+    [FIELD_PLACE(13, 'a', 'o')] = HTTP_FIELD_AUTHORIZATION,
+    [FIELD_PLACE(10, 'c', 'o')] = HTTP_FIELD_CONNECTION,
+    [FIELD_PLACE(14, 'c', 't')] = HTTP_FIELD_CONTENT_LENGTH,
+    [FIELD_PLACE(12, 'c', 'p')] = HTTP_FIELD_CONTENT_TYPE,
+    [FIELD_PLACE(6, 'c', 'i')] = HTTP_FIELD_COOKIE,
+    [FIELD_PLACE(4, 'd', 't')] = HTTP_FIELD_DATE,
+    [FIELD_PLACE(6, 'e', 'c')] = HTTP_FIELD_EXPECT,
+    [FIELD_PLACE(9, 'f', 'e')] = HTTP_FIELD_FORWARDED,
+    [FIELD_PLACE(13, 'g', 'n')] = HTTP_FIELD_GRPC_ENCODING,
+    [FIELD_PLACE(12, 'g', 'u')] = HTTP_FIELD_GRPC_TIMEOUT,
+    [FIELD_PLACE(4, 'h', 's')] = HTTP_FIELD_HOST,
+    [FIELD_PLACE(14, 'h', 'g')] = HTTP_FIELD_HTTP2_SETTINGS,
+    [FIELD_PLACE(15, 'i', 'e')] = HTTP_FIELD_IDEMPOTENCY_KEY,
+    [FIELD_PLACE(10, 'k', 'v')] = HTTP_FIELD_KEEP_ALIVE,
+    [FIELD_PLACE(12, 'm', 'd')] = HTTP_FIELD_MAX_FORWARDS,
+    [FIELD_PLACE(16, 'p', 'o')] = HTTP_FIELD_PROXY_CONNECTION,
+    [FIELD_PLACE(12, 'p', 'u')] = HTTP_FIELD_PROXY_STATUS,
+    [FIELD_PLACE(7, 'r', 'e')] = HTTP_FIELD_REFERER,
+    [FIELD_PLACE(11, 'r', 'e')] = HTTP_FIELD_RETRY_AFTER,
+    [FIELD_PLACE(6, 's', 'e')] = HTTP_FIELD_SERVER,
+    [FIELD_PLACE(10, 's', 'i')] = HTTP_FIELD_SET_COOKIE,
+    [FIELD_PLACE(2, 't', 't')] = HTTP_FIELD_TE,
+    [FIELD_PLACE(11, 't', 'n')] = HTTP_FIELD_TRACEPARENT,
+    [FIELD_PLACE(10, 't', 't')] = HTTP_FIELD_TRACESTATE,
+    [FIELD_PLACE(7, 't', 'e')] = HTTP_FIELD_TRAILER,
+    [FIELD_PLACE(17, 't', 'n')] = HTTP_FIELD_TRANSFER_ENCODING,
+    [FIELD_PLACE(7, 'u', 'd')] = HTTP_FIELD_UPGRADE,
+    [FIELD_PLACE(10, 'u', 'n')] = HTTP_FIELD_USER_AGENT,
+    [FIELD_PLACE(3, 'v', 'i')] = HTTP_FIELD_VIA,
+    [FIELD_PLACE(15, 'x', 'o')] = HTTP_FIELD_X_FORWARDED_FOR,
+    [FIELD_PLACE(16, 'x', 's')] = HTTP_FIELD_X_FORWARDED_HOST,
+    [FIELD_PLACE(16, 'x', 'r')] = HTTP_FIELD_X_FORWARDED_PORT,
+    [FIELD_PLACE(18, 'x', 'i')] = HTTP_FIELD_X_FORWARDED_PREFIX,
+    [FIELD_PLACE(17, 'x', 't')] = HTTP_FIELD_X_FORWARDED_PROTO,
+    [FIELD_PLACE(9, 'x', 'i')] = HTTP_FIELD_X_REAL_IP,
+    [FIELD_PLACE(12, 'x', 'i')] = HTTP_FIELD_X_REQUEST_ID,
 };
 
 /*
@@ -122,12 +151,12 @@ static bool is_name(struct slice name, const char *known)
 
 enum http_field_id http_field_find(struct slice name)
 {
-    if (name.len >= ARRAY_LEN(fields_by_length))
+    if (name.len < 2)
         return HTTP_FIELD_OTHER;
-    for (const uint8_t *id = fields_by_length[name.len]; *id; id++)
-        if (is_name(name, field_names[*id].ptr))
-            return (enum http_field_id) * id;
-    return HTTP_FIELD_OTHER;
+    unsigned first = (uint8_t)name.ptr[0] | 0x20, next_to_last = (uint8_t)name.ptr[name.len - 2] | 0x20;
+    enum http_field_id id = fields_by_place[FIELD_PLACE(name.len, first, next_to_last)];
+    struct slice known = field_names[id]; /* "" of HTTP_FIELD_OTHER, which is 0 */
+    return name.len == known.len && is_name(name, known.ptr) ? id : HTTP_FIELD_OTHER;
 }
 
 const char *http_field_name(enum http_field_id id)
