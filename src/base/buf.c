@@ -98,13 +98,8 @@ int buf_append_char(struct buf *buf, char c)
 
 int buf_append_u64(struct buf *buf, uint64_t value)
 {
-    char digits[20]; /* of UINT64_MAX */
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    return buf_append(buf, slice_from(digits + at, sizeof(digits) - at));
+    char room[SLICE_U64_MAX];
+    return buf_append(buf, slice_of_u64(value, room));
 }
 
 int buf_printf(struct buf *buf, const char *fmt, ...)

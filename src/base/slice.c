@@ -95,6 +95,16 @@ int slice_parse_u64(struct slice s, uint64_t *ret_value)
     return 0;
 }
 
+struct slice slice_of_u64(uint64_t value, char room[SLICE_U64_MAX])
+{
+    size_t at = SLICE_U64_MAX;
+    do {
+        room[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return slice_from(room + at, SLICE_U64_MAX - at);
+}
+
 struct slice slice_put(struct slice s, char **at)
 {
     struct slice copy = slice_from(*at, s.len);

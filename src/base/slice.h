@@ -80,6 +80,10 @@ struct slice slice_split(struct slice s, char sep, struct slice *ret_head);
 /* Decimal digits only, at least one, no sign, no overflow: 0, or -EINVAL / -ERANGE. */
 int slice_parse_u64(struct slice s, uint64_t *ret_value);
 
+/* In decimal digits, which are written into the room's end. */
+#define SLICE_U64_MAX 20
+struct slice slice_of_u64(uint64_t value, char room[SLICE_U64_MAX]);
+
 /* Copies the bytes to *at, where there is room, and moves *at behind them. The copy. */
 struct slice slice_put(struct slice s, char **at);
 

@@ -1,57 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One pass over the fields marks what is dropped (what belongs to a connection is left out by those who write heads,
- * http/carry.h); then ours are added. Nothing is copied but what is put together here,
- * in the room of the result. What does not fit there (a chain of a hundred proxies) is left as a line of its own, which
- * means the same.
+ * http/carry.h); then ours are written, as the lines that they will be. What they are made of was checked when the
+ * head or the settings were read.
  *
  * Only fields that have no id of their own (HTTP_FIELD_OTHER) can be taken away by being listed in Connection.
  */
 #include "gateway/forward.h"
 
 #include "base/assert.h"
+#include "base/pen.h"
 #include "base/util.h"
 
 #include <endian.h>
-#include <stdio.h>
-
-void forward_add(struct forward *forward, struct slice name, struct slice value)
-{
-    ASSERT(forward->n_headers < FORWARD_HEADERS_MAX);
-    forward->headers[forward->n_headers++] = (struct header){name, value};
-}
-
-/* -- text in the room: begin, put pieces, end; an empty slice when it did not fit -- */
-
-struct text {
-    struct forward *forward;
-    char *begin, *at, *end; /* at NULL: it did not fit */
-};
-
-static struct text text_begin(struct forward *forward)
-{
-    char *begin = forward->text + forward->n_text;
-    return (struct text){forward, begin, begin, forward->text + sizeof(forward->text)};
-}
-
-static void put(struct text *text, struct slice bytes)
-{
-    if (!text->at || bytes.len > (size_t)(text->end - text->at)) {
-        text->at = NULL;
-        return;
-    }
-    if (bytes.len > 0)
-        memcpy(text->at, bytes.ptr, bytes.len);
-    text->at += bytes.len;
-}
-
-static struct slice text_end(struct text *text)
-{
-    if (!text->at)
-        return (struct slice){0};
-    text->forward->n_text += (size_t)(text->at - text->begin);
-    return slice_from(text->begin, (size_t)(text->at - text->begin));
-}
 
 static char *put_octet(char *at, unsigned octet)
 {
@@ -119,8 +80,9 @@ static bool is_alias(struct slice name)
 }
 
 /* Those that a Connection field lists. */
-static void drop_listed(struct forward *forward, const struct http_fields *fields, struct slice list)
+static void drop_listed(struct header_carry *carry, struct slice list)
 {
+    const struct http_fields *fields = carry->fields;
     while (list.len > 0) {
         struct slice name;
         list = slice_split(list, ',', &name);
@@ -129,7 +91,7 @@ static void drop_listed(struct forward *forward, const struct http_fields *field
             continue;
         for (unsigned i = 0; i < fields->n; i++)
             if (fields->items[i].id == HTTP_FIELD_OTHER && slice_equal_nocase(fields->items[i].name, name))
-                header_carry_drop(&forward->carry, i);
+                header_carry_drop(carry, i);
     }
 }
 
@@ -198,141 +160,172 @@ static bool is_dropped(const struct http_field *field, bool is_trusted)
     return !is_trusted && is_identity(field->id);
 }
 
-static void look_at_fields(const struct http_request *request, bool is_trusted, struct forward *forward,
-                           struct found *ret_found)
+/* A request whose fields are rewritten. */
+struct rewrite {
+    const struct http_request *request;
+    const struct forward_terms *terms;
+    struct header_carry *carry;
+    struct pen pen; /* in the room for lines */
+    struct found found;
+};
+
+static void look_at_fields(struct rewrite *rewrite, bool is_trusted)
 {
-    const struct http_fields *fields = request->fields;
-    *ret_found = (struct found){-1, -1, -1, -1, -1, -1, -1, -1, false};
+    const struct http_fields *fields = rewrite->request->fields;
+    rewrite->found = (struct found){-1, -1, -1, -1, -1, -1, -1, -1, false};
     for (unsigned i = 0; i < fields->n; i++) {
         const struct http_field *field = &fields->items[i];
         if (is_dropped(field, is_trusted))
-            header_carry_drop(&forward->carry, i);
+            header_carry_drop(rewrite->carry, i);
         else
-            note(ret_found, field->id, i);
+            note(&rewrite->found, field->id, i);
         if (field->id == HTTP_FIELD_CONNECTION)
-            drop_listed(forward, fields, field->value);
+            drop_listed(rewrite->carry, field->value);
         else if (field->id == HTTP_FIELD_TE)
-            ret_found->te_trailers = http_list_has(field->value, SLICE_LIT("trailers"));
+            rewrite->found.te_trailers = http_list_has(field->value, SLICE_LIT("trailers"));
     }
 }
 
-/* -- what is added -- */
+/* -- what is added, line by line -- */
 
-/* A list that grows by one element: in one line, or when that would be too long, in a line more. */
-static void add_to_list(struct forward *forward, const struct http_fields *fields, int index, struct slice name,
-                        struct slice element)
+static const struct slice crlf = SLICE_LIT("\r\n");
+
+static inline void put(struct rewrite *rewrite, struct slice bytes)
 {
-    struct text text = text_begin(forward);
-    if (index >= 0) {
-        put(&text, fields->items[index].value);
-        put(&text, SLICE_LIT(", "));
-    }
-    put(&text, element);
-    struct slice value = text_end(&text);
-    if (value.len > 0 && index >= 0)
-        header_carry_drop(&forward->carry, (unsigned)index);
-    forward_add(forward, name, value.len > 0 ? value : element);
+    pen_put(&rewrite->pen, bytes);
 }
 
-static struct slice forwarded_element(const struct http_request *request, const struct forward_terms *terms,
-                                      struct slice ip, struct slice proto, struct forward *forward)
+/* What the words of our own take together, and more: those above, and ids. */
+#define OWN_BYTES_MAX 512
+
+static size_t lines_bytes_max(const struct http_request *request, const struct forward_terms *terms)
 {
-    struct text text = text_begin(forward);
-    bool is_v4 = terms->peer->family == AF_INET;
-    put(&text, SLICE_LIT("for="));
-    if (terms->peer->family == AF_UNIX) {
-        put(&text, SLICE_LIT("unknown"));
-    } else {
-        put(&text, is_v4 ? SLICE_LIT("") : SLICE_LIT("\"["));
-        put(&text, ip);
-        put(&text, is_v4 ? SLICE_LIT("") : SLICE_LIT("]\""));
-    }
-    if (request->authority.len > 0) {
-        put(&text, SLICE_LIT(";host=\""));
-        put(&text, request->authority);
-        put(&text, SLICE_LIT("\""));
-    }
-    put(&text, SLICE_LIT(";proto="));
-    put(&text, proto);
-    return text_end(&text);
+    return OWN_BYTES_MAX + 2 * ADDR_TEXT_MAX + 3 * FORWARD_JOINED_MAX + terms->name.len + 2 * request->authority.len +
+           terms->stripped_prefix.len;
 }
 
-static void add_identity(const struct http_request *request, const struct forward_terms *terms,
-                         const struct found *found, struct forward *forward)
+/* A list to which an element is added: it goes on in its line, or when that is long, in a line more. */
+static void begin_list(struct rewrite *rewrite, struct slice name, int index)
 {
-    const struct http_fields *fields = request->fields;
-    char *room = forward->text + forward->n_text;
-    ASSERT(sizeof(forward->text) - forward->n_text >= ADDR_TEXT_MAX);
-    struct slice ip = put_ip(terms->peer, room);
-    forward->n_text += ip.len;
+    put(rewrite, name);
+    if (index < 0)
+        return;
+    struct slice begun = rewrite->request->fields->items[index].value;
+    if (begun.len > FORWARD_JOINED_MAX)
+        return;
+    put(rewrite, begun);
+    put(rewrite, begun.len > 0 ? SLICE_LIT(", ") : SLICE_LIT(""));
+    header_carry_drop(rewrite->carry, (unsigned)index);
+}
+
+static void add_forwarded(struct rewrite *rewrite, struct slice ip, struct slice proto)
+{
+    struct slice authority = rewrite->request->authority;
+    begin_list(rewrite, SLICE_LIT("forwarded: "), rewrite->found.forwarded);
+    switch (rewrite->terms->peer->family) {
+    case AF_UNIX:
+        put(rewrite, SLICE_LIT("for=unknown"));
+        break;
+    case AF_INET:
+        put(rewrite, SLICE_LIT("for="));
+        put(rewrite, ip);
+        break;
+    default:
+        put(rewrite, SLICE_LIT("for=\"["));
+        put(rewrite, ip);
+        put(rewrite, SLICE_LIT("]\""));
+    }
+    if (authority.len > 0) {
+        put(rewrite, SLICE_LIT(";host=\""));
+        put(rewrite, authority);
+        put(rewrite, SLICE_LIT("\""));
+    }
+    put(rewrite, SLICE_LIT(";proto="));
+    put(rewrite, proto);
+    put(rewrite, crlf);
+}
+
+static void add_identity(struct rewrite *rewrite)
+{
+    const struct forward_terms *terms = rewrite->terms;
+    struct slice authority = rewrite->request->authority;
     struct slice proto = terms->is_tls ? SLICE_LIT("https") : SLICE_LIT("http");
+    char room[ADDR_TEXT_MAX];
+    struct slice ip = put_ip(terms->peer, room);
 
-    add_to_list(forward, fields, found->forwarded_for, SLICE_LIT("x-forwarded-for"), ip);
-    if (found->proto < 0)
-        forward_add(forward, SLICE_LIT("x-forwarded-proto"), proto);
-    if (found->host < 0 && request->authority.len > 0)
-        forward_add(forward, SLICE_LIT("x-forwarded-host"), request->authority);
-    if (terms->stripped_prefix.len > 0)
-        add_to_list(forward, fields, found->prefix, SLICE_LIT("x-forwarded-prefix"), terms->stripped_prefix);
-    struct slice element = forwarded_element(request, terms, ip, proto, forward);
-    if (element.len > 0)
-        add_to_list(forward, fields, found->forwarded, SLICE_LIT("forwarded"), element);
+    begin_list(rewrite, SLICE_LIT("x-forwarded-for: "), rewrite->found.forwarded_for);
+    put(rewrite, ip);
+    put(rewrite, crlf);
+    if (rewrite->found.proto < 0) {
+        put(rewrite, SLICE_LIT("x-forwarded-proto: "));
+        put(rewrite, proto);
+        put(rewrite, crlf);
+    }
+    if (rewrite->found.host < 0 && authority.len > 0) {
+        put(rewrite, SLICE_LIT("x-forwarded-host: "));
+        put(rewrite, authority);
+        put(rewrite, crlf);
+    }
+    if (terms->stripped_prefix.len > 0) {
+        begin_list(rewrite, SLICE_LIT("x-forwarded-prefix: "), rewrite->found.prefix);
+        put(rewrite, terms->stripped_prefix);
+        put(rewrite, crlf);
+    }
+    add_forwarded(rewrite, ip, proto);
 }
 
-static void add_id(const struct http_request *request, const struct forward_terms *terms, int index,
-                   struct forward *forward, struct forward_id *ret_id)
+static void add_id(struct rewrite *rewrite, struct forward_id *ret_id)
 {
+    int index = rewrite->found.id;
     if (index >= 0) {
-        struct slice given = request->fields->items[index].value;
+        struct slice given = rewrite->request->fields->items[index].value;
         if (given.len > 0 && given.len <= FORWARD_ID_MAX) {
             memcpy(ret_id->text, given.ptr, given.len);
             ret_id->len = (uint8_t)given.len;
             return;
         }
-        header_carry_drop(&forward->carry, (unsigned)index);
+        header_carry_drop(rewrite->carry, (unsigned)index);
     }
-    put_hex(ret_id->text, terms->random[0]);
+    put_hex(ret_id->text, rewrite->terms->random[0]);
     ret_id->len = 16;
-    forward_add(forward, SLICE_LIT("x-request-id"), slice_from(ret_id->text, ret_id->len));
+    put(rewrite, SLICE_LIT("x-request-id: "));
+    put(rewrite, slice_from(ret_id->text, 16));
+    put(rewrite, crlf);
 }
 
 /* A trace is begun where nobody has; one that runs is passed on as it is. */
-static void add_trace(const struct forward_terms *terms, struct forward *forward)
+static void add_trace(struct rewrite *rewrite)
 {
-    static const struct slice shape = SLICE_LIT("00-tttttttttttttttttttttttttttttttt-pppppppppppppppp-00");
-    char *room = forward->text + forward->n_text;
-    ASSERT(sizeof(forward->text) - forward->n_text >= shape.len);
-    memcpy(room, shape.ptr, shape.len);
-    put_hex(room + 3, terms->random[0] ^ terms->random[2]);
-    put_hex(room + 19, terms->random[1] | 1); /* all zero is no id */
-    put_hex(room + 36, terms->random[2] | 1);
-    forward->n_text += shape.len;
-    forward_add(forward, SLICE_LIT("traceparent"), slice_from(room, shape.len));
+    static const struct slice shape =
+        SLICE_LIT("traceparent: 00-tttttttttttttttttttttttttttttttt-pppppppppppppppp-00\r\n");
+    const uint64_t *random = rewrite->terms->random;
+    char *room = rewrite->pen.at;
+    put(rewrite, shape);
+    put_hex(room + 16, random[0] ^ random[2]);
+    put_hex(room + 32, random[1] | 1); /* all zero is no id */
+    put_hex(room + 49, random[2] | 1);
 }
 
-static void add_max_forwards(const struct http_request *request, unsigned index, struct forward *forward)
+static void add_max_forwards(struct rewrite *rewrite)
 {
+    unsigned index = (unsigned)rewrite->found.max_forwards;
     uint64_t n;
-    if (slice_parse_u64(request->fields->items[index].value, &n) < 0 || n == 0)
+    if (slice_parse_u64(rewrite->request->fields->items[index].value, &n) < 0 || n == 0)
         return;
-    char *room = forward->text + forward->n_text;
-    size_t n_room = sizeof(forward->text) - forward->n_text;
-    int len = snprintf(room, n_room, "%llu", (unsigned long long)n - 1);
-    if (len < 0 || (size_t)len >= n_room)
-        return;
-    forward->n_text += (size_t)len;
-    header_carry_drop(&forward->carry, index);
-    forward_add(forward, SLICE_LIT("max-forwards"), slice_from(room, (size_t)len));
+    header_carry_drop(rewrite->carry, index);
+    put(rewrite, SLICE_LIT("max-forwards: "));
+    pen_put_u64(&rewrite->pen, n - 1);
+    put(rewrite, crlf);
 }
 
-static void add_via(const struct http_request *request, const struct forward_terms *terms, struct forward *forward)
+static void add_via(struct rewrite *rewrite)
 {
-    struct text text = text_begin(forward);
-    put(&text, request->version_major == 2 ? SLICE_LIT("2 ")
-               : request->version_minor    ? SLICE_LIT("1.1 ")
-                                           : SLICE_LIT("1.0 "));
-    put(&text, terms->name);
-    forward_add(forward, SLICE_LIT("via"), text_end(&text));
+    const struct http_request *request = rewrite->request;
+    put(rewrite, request->version_major == 2 ? SLICE_LIT("via: 2 ")
+                 : request->version_minor    ? SLICE_LIT("via: 1.1 ")
+                                             : SLICE_LIT("via: 1.0 "));
+    put(rewrite, rewrite->terms->name);
+    put(rewrite, crlf);
 }
 
 /* -- */
@@ -363,47 +356,48 @@ bool forward_is_loop(const struct http_request *request, struct slice name)
     return false;
 }
 
-static void begin(const struct http_fields *fields, struct forward *forward)
+int forward_request(const struct http_request *request, const struct forward_terms *terms,
+                    struct header_carry *ret_carry, struct buf *lines, struct forward_id *ret_id)
 {
-    forward->carry = (struct header_carry){.fields = fields};
-    forward->n_headers = 0;
-    forward->n_text = 0;
+    struct rewrite rewrite = {.request = request, .terms = terms, .carry = ret_carry};
+    int r = pen_begin(&rewrite.pen, lines, lines_bytes_max(request, terms));
+    if (r < 0)
+        return r;
+    *ret_carry = (struct header_carry){.fields = request->fields};
+    look_at_fields(&rewrite, terms->settings->n_trusted > 0 && forward_is_trusted(terms->settings, terms->peer));
+
+    add_id(&rewrite, ret_id);
+    add_via(&rewrite);
+    if (rewrite.found.traceparent < 0)
+        add_trace(&rewrite);
+    bool counts_hops = request->method == HTTP_METHOD_OPTIONS || request->method == HTTP_METHOD_TRACE;
+    if (rewrite.found.max_forwards >= 0 && counts_hops)
+        add_max_forwards(&rewrite);
+    add_identity(&rewrite);
+    if (rewrite.found.te_trailers && !request->upgrade)
+        put(&rewrite, SLICE_LIT("te: trailers\r\nconnection: te\r\n"));
+    pen_end(&rewrite.pen, lines);
+    return 0;
 }
 
-void forward_request(const struct http_request *request, const struct forward_terms *terms, struct forward *ret_forward,
-                     struct forward_id *ret_id)
+void forward_add(struct forward *forward, struct slice name, struct slice value)
 {
-    bool is_trusted = terms->settings->n_trusted > 0 && forward_is_trusted(terms->settings, terms->peer);
-    struct found found;
-    begin(request->fields, ret_forward);
-    look_at_fields(request, is_trusted, ret_forward, &found);
-
-    add_id(request, terms, found.id, ret_forward, ret_id);
-    add_via(request, terms, ret_forward);
-    if (found.traceparent < 0)
-        add_trace(terms, ret_forward);
-    bool counts_hops = request->method == HTTP_METHOD_OPTIONS || request->method == HTTP_METHOD_TRACE;
-    if (found.max_forwards >= 0 && counts_hops)
-        add_max_forwards(request, (unsigned)found.max_forwards, ret_forward);
-    add_identity(request, terms, &found, ret_forward);
-    if (found.te_trailers && !request->upgrade) {
-        forward_add(ret_forward, SLICE_LIT("te"), SLICE_LIT("trailers"));
-        forward_add(ret_forward, SLICE_LIT("connection"), SLICE_LIT("te"));
-    }
+    ASSERT(forward->n_headers < FORWARD_HEADERS_MAX);
+    forward->headers[forward->n_headers++] = (struct header){name, value};
 }
 
 void forward_response(const struct http_response *response, struct slice id, struct forward *ret_forward)
 {
     const struct http_fields *fields = response->fields;
-    begin(fields, ret_forward);
     bool has_id = false;
+    ret_forward->carry = (struct header_carry){.fields = fields};
+    ret_forward->n_headers = 0;
+    ret_forward->n_text = 0;
     for (unsigned i = 0; i < fields->n; i++) {
         const struct http_field *field = &fields->items[i];
-        if (field->id == HTTP_FIELD_OTHER)
-            continue;
         has_id |= field->id == HTTP_FIELD_X_REQUEST_ID;
         if (field->id == HTTP_FIELD_CONNECTION)
-            drop_listed(ret_forward, fields, field->value);
+            drop_listed(&ret_forward->carry, field->value);
     }
     if (id.len > 0 && !has_id)
         forward_add(ret_forward, SLICE_LIT("x-request-id"), id);

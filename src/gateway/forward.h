@@ -9,11 +9,15 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "gateway/settings.h"
 #include "http/exchange.h"
 
-#define FORWARD_HEADERS_MAX 12
-#define FORWARD_TEXT_BYTES  3072
+/* A list that a trusted peer began goes on in its line up to this length, beyond it in another one. */
+#define FORWARD_JOINED_MAX 2048
+
+#define FORWARD_HEADERS_MAX 2
+#define FORWARD_TEXT_BYTES  1024
 
 /* The id of a request, in X-Request-ID: of a trusted peer, or 16 digits of ours. */
 #define FORWARD_ID_MAX 63
@@ -22,7 +26,7 @@ struct forward_id {
     char text[FORWARD_ID_MAX];
 };
 
-/* The result; what its slices point to is the head that was parsed, the settings, or its own room. */
+/* Of a response; what its slices point to is the head that was parsed, the relay, or its own room. */
 struct forward {
     struct header_carry carry;
     struct header headers[FORWARD_HEADERS_MAX];
@@ -47,9 +51,12 @@ bool forward_is_trusted(const struct gateway_settings *settings, const struct pe
 /* The request has been here before. */
 bool forward_is_loop(const struct http_request *request, struct slice name);
 
-/* For the instance. An id that a trusted peer gave is kept if it is no longer than FORWARD_ID_MAX. */
-void forward_request(const struct http_request *request, const struct forward_terms *terms, struct forward *ret_forward,
-                     struct forward_id *ret_id);
+/*
+ * For the instance: what is carried, and our own fields, which are appended to `lines` as such. An id that a trusted
+ * peer gave is kept if it is no longer than FORWARD_ID_MAX. 0 or -ENOMEM.
+ */
+int forward_request(const struct http_request *request, const struct forward_terms *terms,
+                    struct header_carry *ret_carry, struct buf *lines, struct forward_id *ret_id);
 
 /* For the client, of an answer or a 1xx. id: added; may be "". */
 void forward_response(const struct http_response *response, struct slice id, struct forward *ret_forward);

@@ -192,6 +192,7 @@ void gateway_worker_deinit(struct gateway_worker *worker)
     ASSERT(worker->n_parked == 0 && worker->n_kept == 0);
     while (worker->n_heads > 0)
         buf_deinit(&worker->heads[--worker->n_heads]);
+    buf_deinit(&worker->lines);
     pool_free(worker->pool);
     slab_deinit(&worker->relays);
     slab_deinit(&worker->accounts);

@@ -50,6 +50,7 @@ struct gateway_worker {
     unsigned n_parked;
     unsigned n_heads;
     struct buf heads[WORKER_HEADS_MAX];
+    struct buf lines;   /* of the head that is just made */
     size_t n_kept;      /* bytes: WORKER_KEPT_MAX */
     bool has_news;      /* the plan has changed since the open slots were looked through */
     struct timer watch; /* armed while there is something to watch */

@@ -547,7 +547,8 @@ static int write_head(struct relay *relay, const struct http_request *request, c
                       const struct route_match *match)
 {
     struct gateway_worker *worker = relay->worker;
-    struct forward forward;
+    struct buf *lines = &worker->lines;
+    struct header_carry carry;
     struct buf slashed CLEANUP(buf_deinit) = {0};
     if (match->needs_slash && (buf_append_char(&slashed, '/') < 0 || buf_append(&slashed, match->target) < 0))
         return -ENOMEM;
@@ -559,14 +560,17 @@ static int write_head(struct relay *relay, const struct http_request *request, c
         .stripped_prefix = stripped_prefix(request, match),
         .random = {random_u64(&worker->random), random_u64(&worker->random), random_u64(&worker->random)},
     };
-    forward_request(request, &terms, &forward, &relay->id);
+    buf_reset(lines);
+    int r = forward_request(request, &terms, &carry, lines, &relay->id);
+    if (r < 0)
+        return r;
     const struct client_request sent = {
+        .is_checked = true, /* by the session that read it */
         .method = request->method_text,
         .target = match->needs_slash ? buf_slice(&slashed) : match->target,
         .authority = request->authority.len > 0 ? request->authority : SLICE_LIT("localhost"),
-        .carry = &forward.carry,
-        .headers = forward.headers,
-        .n_headers = forward.n_headers,
+        .carry = &carry,
+        .lines = buf_slice(lines),
         .may_switch = relay->may_switch,
         .streamed = request->framing != HTTP_BODY_NONE,
         .content_length = request->framing == HTTP_BODY_LENGTH ? request->content_length : EXCHANGE_LENGTH_UNKNOWN,

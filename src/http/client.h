@@ -76,6 +76,8 @@ struct client_request {
     const struct header_carry *carry; /* carried on from elsewhere, but for Host; NULL: nothing is */
     const struct header *headers;     /* behind them */
     unsigned n_headers;
+    struct slice lines; /* behind those: fields as lines, CRLF included, by who makes them of what was checked only */
+    bool is_checked;    /* method, target and authority are as a head had them that was parsed */
     /* A 101 is allowed: `connection: upgrade` is added, and an Upgrade among the carried fields stays. */
     bool may_switch;
     /*

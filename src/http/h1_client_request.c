@@ -10,6 +10,7 @@
  * read first, and the failure is found at the end of that, by the tick.
  */
 #include "base/assert.h"
+#include "base/pen.h"
 #include "http/h1_client_impl.h"
 #include "wire/scan.h"
 
@@ -104,83 +105,113 @@ static void put_body(struct h1_client *client, struct slice bytes)
         (void)buf_append(gather(client), bytes);
 }
 
-static void append_length(struct buf *head, const struct client_request *request)
+/* A line of a head, at most so many bytes. */
+static size_t line_bytes(const struct header *header)
+{
+    return header->name.len + header->value.len + strlen(": \r\n");
+}
+
+static void put_line(struct pen *pen, const struct header *header)
+{
+    pen_put(pen, header->name);
+    pen_put(pen, SLICE_LIT(": "));
+    pen_put(pen, header->value);
+    pen_put(pen, crlf);
+}
+
+static void append_headers(struct buf *buf, const struct header *headers, unsigned n_headers)
+{
+    struct pen pen;
+    for (unsigned i = 0; i < n_headers; i++) {
+        if (pen_begin(&pen, buf, line_bytes(&headers[i])) < 0)
+            return; /* the buf remembers */
+        put_line(&pen, &headers[i]);
+        pen_end(&pen, buf);
+    }
+}
+
+static void put_length(struct pen *pen, const struct client_request *request)
 {
     bool needs_length = request->body.len > 0 || request->streamed || slice_equal_str(request->method, "POST") ||
                         slice_equal_str(request->method, "PUT") || slice_equal_str(request->method, "PATCH");
     if (!needs_length)
         return;
     if (request->streamed && request->content_length == EXCHANGE_LENGTH_UNKNOWN) {
-        (void)buf_append_str(head, "transfer-encoding: chunked\r\n");
+        pen_put(pen, SLICE_LIT("transfer-encoding: chunked\r\n"));
         return;
     }
-    (void)buf_append_str(head, "content-length: ");
-    (void)buf_append_u64(head, request->streamed ? request->content_length : request->body.len);
-    (void)buf_append(head, crlf);
+    pen_put(pen, SLICE_LIT("content-length: "));
+    pen_put_u64(pen, request->streamed ? request->content_length : request->body.len);
+    pen_put(pen, crlf);
 }
 
-/* A line with one look at the room: a head has a dozen of them. */
-static void append_header(struct buf *head, struct slice name, struct slice value)
-{
-    char *at;
-    if (buf_reserve(head, name.len + value.len + 4, &at) < 0)
-        return; /* the buf remembers */
-    at = mempcpy(at, name.ptr, name.len);
-    at = mempcpy(at, ": ", 2);
-    at = value.len > 0 ? mempcpy(at, value.ptr, value.len) : at;
-    memcpy(at, "\r\n", 2);
-    buf_commit(head, name.len + value.len + 4);
-}
-
-static void append_headers(struct buf *head, const struct header *headers, unsigned n_headers)
-{
-    for (unsigned i = 0; i < n_headers; i++)
-        append_header(head, headers[i].name, headers[i].value);
-}
-
-static void append_carry(struct buf *head, const struct client_request *request)
+static void put_carry(struct pen *pen, const struct client_request *request)
 {
     struct carry_walk walk;
     struct slice lines;
     const struct http_field *field;
     if (request->may_switch)
-        (void)buf_append(head, SLICE_LIT("connection: upgrade\r\n"));
+        pen_put(pen, SLICE_LIT("connection: upgrade\r\n"));
     carry_walk_begin(&walk, request->carry, request->may_switch);
     while (carry_walk_next(&walk, &lines, &field)) {
         if (field)
-            append_headers(head, &(struct header){field->name, field->value}, 1);
+            put_line(pen, &(struct header){field->name, field->value});
         else
-            (void)buf_append(head, lines);
+            pen_put(pen, lines);
     }
+}
+
+/* As strict as the parser is, for what did not come from it. */
+static bool is_sound_start(const struct client_request *request)
+{
+    const char *end = request->target.ptr + request->target.len;
+    return request->target.len > 0 && scan_target(request->target.ptr, end) == end && http_is_token(request->method) &&
+           http_is_authority(request->authority);
 }
 
 /* Whether it is one request however it is read: values may come from a registration, that is from anybody. */
 static bool is_sound(const struct client_request *request)
 {
-    const char *target_end = request->target.ptr + request->target.len;
-    if (scan_target(request->target.ptr, target_end) < target_end)
-        return false;
     for (unsigned i = 0; i < request->n_headers; i++)
         if (!http_is_token(request->headers[i].name) || !http_is_field_value(request->headers[i].value))
             return false;
-    return request->target.len > 0 && http_is_token(request->method) && http_is_authority(request->authority);
+    return request->is_checked || is_sound_start(request);
+}
+
+/* What the words of our own in a head take together, and more. */
+#define OWN_BYTES_MAX 192
+
+static size_t head_bytes_max(const struct client_request *request)
+{
+    size_t n = OWN_BYTES_MAX + request->method.len + request->target.len + request->authority.len;
+    n += header_carry_bytes_max(request->carry) + request->lines.len;
+    for (unsigned i = 0; i < request->n_headers; i++)
+        n += line_bytes(&request->headers[i]);
+    return n;
 }
 
 int client_request_write(struct buf *head, const struct client_request *request)
 {
+    struct pen pen;
     if (!is_sound(request))
         return -EINVAL;
-    (void)buf_append(head, request->method);
-    (void)buf_append_char(head, ' ');
-    (void)buf_append(head, request->target);
-    (void)buf_append(head, SLICE_LIT(" HTTP/1.1\r\nhost: "));
-    (void)buf_append(head, request->authority);
-    (void)buf_append(head, crlf);
-    append_length(head, request);
-    append_carry(head, request);
-    append_headers(head, request->headers, request->n_headers);
-    (void)buf_append(head, crlf);
-    return buf_error(head);
+    int r = pen_begin(&pen, head, head_bytes_max(request));
+    if (r < 0)
+        return r;
+    pen_put(&pen, request->method);
+    pen_put(&pen, SLICE_LIT(" "));
+    pen_put(&pen, request->target);
+    pen_put(&pen, SLICE_LIT(" HTTP/1.1\r\nhost: "));
+    pen_put(&pen, request->authority);
+    pen_put(&pen, crlf);
+    put_length(&pen, request);
+    put_carry(&pen, request);
+    for (unsigned i = 0; i < request->n_headers; i++)
+        put_line(&pen, &request->headers[i]);
+    pen_put(&pen, request->lines);
+    pen_put(&pen, crlf);
+    pen_end(&pen, head);
+    return 0;
 }
 
 static bool asks_to_close(const struct client_request *request)

@@ -56,13 +56,8 @@ static void add(struct text *text, struct slice bytes)
 
 static void add_u64(struct text *text, uint64_t value)
 {
-    char digits[20]; /* of UINT64_MAX */
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    add(text, slice_from(digits + at, sizeof(digits) - at));
+    char room[SLICE_U64_MAX];
+    add(text, slice_of_u64(value, room));
 }
 
 static void add_status_line(struct text *text, unsigned status)

@@ -36,20 +36,21 @@ static const char *pass(struct passage *passage, const char *head)
     struct http_fields *fields = malloc(sizeof(*fields));
     struct http_request request;
     struct http1_fault fault;
-    struct forward forward;
+    struct header_carry carry;
+    struct buf lines = {0};
     expect_int(http1_parse_request(slice_from_str(head), &limits, fields, &request, &fault), 0);
-    forward_request(&request, &passage->terms, &forward, &passage->id);
+    expect_int(forward_request(&request, &passage->terms, &carry, &lines, &passage->id), 0);
     const struct client_request sent = {
         .method = request.method_text,
         .target = request.target,
         .authority = request.authority,
-        .carry = &forward.carry,
-        .headers = forward.headers,
-        .n_headers = forward.n_headers,
+        .carry = &carry,
+        .lines = buf_slice(&lines),
     };
     buf_reset(&passage->out);
     expect_int(client_request_write(&passage->out, &sent), 0);
     expect_int(buf_append_char(&passage->out, 0), 0);
+    buf_deinit(&lines);
     free(fields);
     return passage->out.ptr;
 }
