@@ -183,40 +183,37 @@ static bool take_switch(struct h1_client *client, const struct http_response *re
     return done(client, 0);
 }
 
-static bool take_head(struct h1_client *client, struct input *in, size_t n_head)
+static bool take_response(struct h1_client *client, const struct http_response *response)
 {
     struct client_call *call = client->call;
-    struct http_response response;
-    struct http1_fault why;
-    int r = http1_parse_response(slice_from(in->bytes.ptr, n_head), &client->room->options.limits, client->method,
-                                 &client->room->fields, &response, &why);
-    input_consume(in, n_head);
-    if (r < 0)
-        return fault(client, &why);
-    if (response.status == 101)
-        return take_switch(client, &response);
-    if (response.status < 200) {
+    if (response->status == 101)
+        return take_switch(client, response);
+    if (response->status < 200) {
         if (call->events->on_info)
-            call->events->on_info(call, &response);
+            call->events->on_info(call, response);
         return true;
     }
-    http1_body_init(&client->body, response.framing, response.content_length);
-    client->keep_alive = response.keep_alive;
-    client->connection.idle_timeout_s = response.idle_timeout_s;
+    http1_body_init(&client->body, response->framing, response->content_length);
+    client->keep_alive = response->keep_alive;
+    client->connection.idle_timeout_s = response->idle_timeout_s;
     client->state = H1_CLIENT_BODY;
-    call->events->on_head(call, &response);
+    call->events->on_head(call, response);
     return true;
 }
 
 static bool step_head(struct h1_client *client, struct input *in)
 {
     if (in->bytes.len > in->n_searched) {
-        size_t n_head = http1_head_end(in->bytes, in->n_searched);
-        if (n_head > 0)
-            return take_head(client, in, n_head);
+        struct http_response response;
         struct http1_fault why;
-        if (http1_check_partial_response(in->bytes, &client->room->options.limits, &why) < 0)
+        ssize_t n_head = http1_take_response(in->bytes, in->n_searched, &client->room->options.limits, client->method,
+                                             &client->room->fields, &response, &why);
+        if (n_head < 0)
             return fault(client, &why);
+        if (n_head > 0) {
+            input_consume(in, (size_t)n_head);
+            return take_response(client, &response);
+        }
         in->n_searched = in->bytes.len;
     }
     return fill(client, in);

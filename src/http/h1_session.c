@@ -131,20 +131,11 @@ static void begin_exchange(struct h1_session *h1, struct http_request *request)
     h1->progressed = true;
 }
 
-static void take_head(struct h1_session *h1, struct input *in, size_t n_head)
+static void take_request(struct h1_session *h1, struct input *in, struct http_request *request)
 {
     struct http_connection *connection = h1->session.connection;
     const struct exchange_handler *handler = http_connection_handler(connection);
-    struct http_request request;
-    struct http1_fault fault;
-    int r = http1_parse_request(slice_from(in->bytes.ptr, n_head), &http_connection_options(connection)->limits,
-                                http_connection_fields(connection), &request, &fault);
-    input_consume(in, n_head);
-    if (r < 0) {
-        refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
-        return;
-    }
-    begin_exchange(h1, &request);
+    begin_exchange(h1, request);
     if (in->bytes.len > 0)
         h1->expecting = false; /* the client did not wait */
     handler->on_request(handler->ctx, &h1->exchange);
@@ -154,6 +145,23 @@ static void take_head(struct h1_session *h1, struct input *in, size_t n_head)
         h1->expecting = false;
         http_connection_put(connection, SLICE_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
     }
+}
+
+/* Whether there is a head, which is taken, or something that can never become one. */
+static bool take_head(struct h1_session *h1, struct input *in)
+{
+    struct http_connection *connection = h1->session.connection;
+    struct http_request request;
+    struct http1_fault fault;
+    ssize_t n_head = http1_take_request(in->bytes, in->n_searched, &http_connection_options(connection)->limits,
+                                        http_connection_fields(connection), &request, &fault);
+    if (n_head < 0) {
+        refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
+    } else if (n_head > 0) {
+        input_consume(in, (size_t)n_head);
+        take_request(h1, in, &request);
+    }
+    return n_head != 0;
 }
 
 static bool step_head(struct h1_session *h1, struct input *in)
@@ -166,16 +174,8 @@ static bool step_head(struct h1_session *h1, struct input *in)
         return true;
     }
     if (in->bytes.len > in->n_searched) {
-        size_t n_head = http1_head_end(in->bytes, in->n_searched);
-        if (n_head > 0) {
-            take_head(h1, in, n_head);
+        if (take_head(h1, in))
             return true;
-        }
-        struct http1_fault fault;
-        if (http1_check_partial(in->bytes, &http_connection_options(connection)->limits, &fault) < 0) {
-            refuse(h1, EXCHANGE_ABORTED, fault.status, fault.text);
-            return true;
-        }
         h1->progressed |= in->n_searched == 0; /* the head's deadline counts from its first byte */
         in->n_searched = in->bytes.len;
     }

@@ -2,8 +2,9 @@
 /*
  * HTTP/1.1 heads and bodies, strictly. Pure: bytes in, slices into those bytes out.
  *
- * A head is parsed whole: http1_head_end finds where it ends (resuming where the last search stopped, so a head that
- * drips in costs linear time), then it is parsed in one pass. What is refused, with which status, is the table in
+ * A head is parsed whole, in one pass, which nearly all heads are ready for when they are looked at first. Where one ends
+ * that is not, http1_head_end finds out (resuming where the last search stopped, so a head that drips in costs linear
+ * time). What is refused, with which status, is the table in
  * docs/http1.md; each row is a test. Strictness is the same for everyone: there is no lenient mode.
  */
 #pragma once
@@ -58,6 +59,16 @@ int http1_parse_response(struct slice head, const struct http1_limits *limits, e
  */
 int http1_check_partial(struct slice bytes, const struct http1_limits *limits, struct http1_fault *ret_fault);
 int http1_check_partial_response(struct slice bytes, const struct http1_limits *limits, struct http1_fault *ret_fault);
+
+/*
+ * All of that in one: what a connection does with the bytes at hand, of which the first `searched` are known not to be
+ * a whole head. The length of the head, which was parsed; 0 to wait for more; or -EBADMSG with ret_fault filled.
+ */
+ssize_t http1_take_request(struct slice bytes, size_t searched, const struct http1_limits *limits,
+                           struct http_fields *fields, struct http_request *ret_request, struct http1_fault *ret_fault);
+ssize_t http1_take_response(struct slice bytes, size_t searched, const struct http1_limits *limits,
+                            enum http_method method, struct http_fields *fields, struct http_response *ret_response,
+                            struct http1_fault *ret_fault);
 
 /*
  * Takes a body apart. 16 bytes of state, so that it fits into a connection. Its faults have status 400; in a response

@@ -187,6 +187,7 @@ static enum http1_body_step take_trailers(struct http1_body *body, struct slice 
                                           struct http_fields *trailers, struct http1_fault *ret_fault)
 {
     struct http1_meaning meaning;
+    const char *end;
     *ret_consumed = 0;
     if (slice_starts_with(SLICE_LIT("\r\n"), bytes) && bytes.len < 2)
         return HTTP1_BODY_MORE;
@@ -197,9 +198,11 @@ static enum http1_body_step take_trailers(struct http1_body *body, struct slice 
         return HTTP1_BODY_MORE;
     if (n == 0 || n > n_max)
         return bad(ret_fault, "too many bytes of chunk extensions and trailers");
-    if (http1_parse_fields(HTTP1_TRAILERS, slice_from(bytes.ptr, n), HTTP_FIELDS_MAX, trailers, &meaning, ret_fault) <
-        0)
+    int r = http1_parse_fields(HTTP1_TRAILERS, slice_from(bytes.ptr, n), HTTP_FIELDS_MAX, trailers, &meaning, &end,
+                               ret_fault);
+    if (r < 0)
         return bad(ret_fault, ret_fault->text);
+    ASSERT(end == bytes.ptr + n);
     http_trailers_clean(trailers);
     body->state = DONE;
     *ret_consumed = n;

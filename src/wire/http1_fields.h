@@ -39,9 +39,9 @@ int http1_take_line(struct slice bytes, struct slice *ret_line, struct slice *re
 /* "HTTP/1.0" or "HTTP/1.1"; other versions are refused with 505, what is no version with 400. */
 int http1_parse_version(struct slice text, uint8_t *ret_minor, struct http1_fault *ret_fault);
 
-/* The fields up to and including the empty line, which must be the end of `bytes`. */
+/* The fields up to and including the empty line; *ret_end is behind it. */
 int http1_parse_fields(enum http1_kind kind, struct slice bytes, unsigned n_max, struct http_fields *fields,
-                       struct http1_meaning *ret_meaning, struct http1_fault *ret_fault);
+                       struct http1_meaning *ret_meaning, const char **ret_end, struct http1_fault *ret_fault);
 
 /* The rules about fields that need the version too. */
 int http1_check_meaning(const struct http1_meaning *meaning, uint8_t version_minor, struct http1_fault *ret_fault);

@@ -5,6 +5,7 @@
  */
 #include "wire/http1_fields.h"
 
+#include "base/assert.h"
 #include "base/util.h"
 #include "wire/scan.h"
 
@@ -157,13 +158,14 @@ static int apply_meaning(struct http_request *request, const struct http1_meanin
     return 0;
 }
 
-int http1_parse_request(struct slice head, const struct http1_limits *limits, struct http_fields *fields,
-                        struct http_request *ret_request, struct http1_fault *ret_fault)
+/* The head that `bytes` begin with; *ret_end is behind it. */
+static int parse(struct slice bytes, const struct http1_limits *limits, struct http_fields *fields,
+                 struct http_request *ret_request, const char **ret_end, struct http1_fault *ret_fault)
 {
     struct http_request request = {.fields = fields};
     struct http1_meaning meaning;
     struct slice line, rest;
-    int r = take_first_line(head, &line, &rest, ret_fault);
+    int r = take_first_line(bytes, &line, &rest, ret_fault);
     if (r == -EAGAIN)
         return http1_refuse(ret_fault, 400, "an empty head");
     if (r < 0)
@@ -171,9 +173,9 @@ int http1_parse_request(struct slice head, const struct http1_limits *limits, st
     r = parse_line(line, limits, &request, ret_fault);
     if (r < 0)
         return r;
-    if (head.len > limits->head_bytes)
+    if (bytes.len > limits->head_bytes)
         return http1_refuse(ret_fault, 431, "the head is too large");
-    r = http1_parse_fields(HTTP1_REQUEST, rest, limits->n_fields, fields, &meaning, ret_fault);
+    r = http1_parse_fields(HTTP1_REQUEST, rest, limits->n_fields, fields, &meaning, ret_end, ret_fault);
     if (r < 0)
         return r;
     r = apply_meaning(&request, &meaning, ret_fault);
@@ -184,6 +186,15 @@ int http1_parse_request(struct slice head, const struct http1_limits *limits, st
         return r;
     *ret_request = request;
     return 0;
+}
+
+int http1_parse_request(struct slice head, const struct http1_limits *limits, struct http_fields *fields,
+                        struct http_request *ret_request, struct http1_fault *ret_fault)
+{
+    const char *end;
+    int r = parse(head, limits, fields, ret_request, &end, ret_fault);
+    ASSERT(r < 0 || end == head.ptr + head.len);
+    return r;
 }
 
 /* The first line has no end yet: is what is there of its method and target acceptable? */
@@ -214,4 +225,19 @@ int http1_check_partial(struct slice bytes, const struct http1_limits *limits, s
     if (bytes.len >= limits->head_bytes)
         return http1_refuse(ret_fault, 431, "the head is too large");
     return 0;
+}
+
+/* Whether it begins with a whole head is found out by parsing it; only one that fails is looked at in order. */
+ssize_t http1_take_request(struct slice bytes, size_t searched, const struct http1_limits *limits,
+                           struct http_fields *fields, struct http_request *ret_request, struct http1_fault *ret_fault)
+{
+    const char *end;
+    struct slice within = slice_from(bytes.ptr, min_size(bytes.len, limits->head_bytes));
+    if (searched == 0 && parse(within, limits, fields, ret_request, &end, ret_fault) == 0)
+        return end - bytes.ptr;
+    size_t len = http1_head_end(bytes, searched);
+    if (len == 0)
+        return http1_check_partial(bytes, limits, ret_fault);
+    int r = http1_parse_request(slice_from(bytes.ptr, len), limits, fields, ret_request, ret_fault);
+    return r < 0 ? r : (ssize_t)len;
 }

@@ -5,6 +5,7 @@
  */
 #include "wire/http1_fields.h"
 
+#include "base/assert.h"
 #include "base/util.h"
 #include "wire/chars.h"
 
@@ -62,15 +63,17 @@ static void apply_meaning(struct http_response *response, enum http_method metho
     }
 }
 
-static int parse_response(struct slice head, const struct http1_limits *limits, enum http_method method,
-                          struct http_fields *fields, struct http_response *ret_response, struct http1_fault *ret_fault)
+/* The head that `bytes` begin with; *ret_end is behind it. */
+static int parse(struct slice bytes, const struct http1_limits *limits, enum http_method method,
+                 struct http_fields *fields, struct http_response *ret_response, const char **ret_end,
+                 struct http1_fault *ret_fault)
 {
     struct http_response response = {.fields = fields};
     struct http1_meaning meaning;
     struct slice line, rest;
-    if (head.len > limits->head_bytes)
+    if (bytes.len > limits->head_bytes)
         return http1_refuse(ret_fault, 502, "the response's head is too large");
-    int r = http1_take_line(head, &line, &rest, ret_fault);
+    int r = http1_take_line(bytes, &line, &rest, ret_fault);
     if (r == -EAGAIN)
         return http1_refuse(ret_fault, 502, "an empty response head");
     if (r < 0)
@@ -78,7 +81,7 @@ static int parse_response(struct slice head, const struct http1_limits *limits, 
     r = parse_line(line, &response, ret_fault);
     if (r < 0)
         return r;
-    r = http1_parse_fields(HTTP1_RESPONSE, rest, limits->n_fields, fields, &meaning, ret_fault);
+    r = http1_parse_fields(HTTP1_RESPONSE, rest, limits->n_fields, fields, &meaning, ret_end, ret_fault);
     if (r < 0)
         return r;
     r = http1_check_meaning(&meaning, response.version_minor, ret_fault);
@@ -92,7 +95,9 @@ static int parse_response(struct slice head, const struct http1_limits *limits, 
 int http1_parse_response(struct slice head, const struct http1_limits *limits, enum http_method method,
                          struct http_fields *fields, struct http_response *ret_response, struct http1_fault *ret_fault)
 {
-    int r = parse_response(head, limits, method, fields, ret_response, ret_fault);
+    const char *end;
+    int r = parse(head, limits, method, fields, ret_response, &end, ret_fault);
+    ASSERT(r < 0 || end == head.ptr + head.len);
     if (r < 0)
         ret_fault->status = 502;
     return r;
@@ -107,4 +112,20 @@ int http1_check_partial_response(struct slice bytes, const struct http1_limits *
     if (bytes.len >= limits->head_bytes)
         return http1_refuse(ret_fault, 502, "the response's head is too large");
     return 0;
+}
+
+/* As http1_take_request. */
+ssize_t http1_take_response(struct slice bytes, size_t searched, const struct http1_limits *limits,
+                            enum http_method method, struct http_fields *fields, struct http_response *ret_response,
+                            struct http1_fault *ret_fault)
+{
+    const char *end;
+    struct slice within = slice_from(bytes.ptr, min_size(bytes.len, limits->head_bytes));
+    if (searched == 0 && parse(within, limits, method, fields, ret_response, &end, ret_fault) == 0)
+        return end - bytes.ptr;
+    size_t len = http1_head_end(bytes, searched);
+    if (len == 0)
+        return http1_check_partial_response(bytes, limits, ret_fault);
+    int r = http1_parse_response(slice_from(bytes.ptr, len), limits, method, fields, ret_response, ret_fault);
+    return r < 0 ? r : (ssize_t)len;
 }

@@ -27,10 +27,26 @@ static void check_head_end(struct slice bytes, size_t end)
             fail("the head ends elsewhere when the search is resumed");
 }
 
+/* Parsing at the first look comes to the same as a search before. */
+static void check_take(struct slice bytes)
+{
+    struct http_fields fields[2];
+    struct http_request requests[2];
+    struct http1_fault faults[2];
+    ssize_t at_once = http1_take_request(bytes, 0, &limits, &fields[0], &requests[0], &faults[0]);
+    ssize_t in_order = http1_take_request(bytes, bytes.len > 0, &limits, &fields[1], &requests[1], &faults[1]);
+    if (at_once != in_order || (at_once < 0 && faults[0].text != faults[1].text))
+        fail("a head is another one when its end was searched before");
+    if (at_once > 0 && (requests[0].path.ptr != requests[1].path.ptr || requests[0].framing != requests[1].framing ||
+                        fields[0].n != fields[1].n || !slice_equal(fields[0].lines, fields[1].lines)))
+        fail("a head says something else when its end was searched before");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice bytes = slice_from(data, size);
     struct http1_fault fault;
+    check_take(bytes);
     size_t end = http1_head_end(bytes, 0);
     if (end == 0) {
         (void)http1_check_partial(bytes, &limits, &fault);
