@@ -53,7 +53,7 @@ static struct directory_stamp stamp(const struct catalog *catalog, const struct 
 static struct instance stamped(const struct catalog *catalog, const struct instance *model,
                                const struct instance *before, const struct edit *edit)
 {
-    struct instance instance = *model;
+    struct instance instance = instance_model(model);
     if (!edit->is_quiet || !before)
         instance.revision = stamp(catalog, edit).revision;
     if (!before || instance_status(before) != instance_status(model))
@@ -105,7 +105,7 @@ int edit_hide(struct catalog *catalog, struct roster_entry *entry, enum roster_s
 
 int edit_reasons(struct catalog *catalog, struct roster_entry *entry, uint32_t reasons, const struct edit *edit)
 {
-    struct instance model = *entry->instance;
+    struct instance model = instance_model(entry->instance);
     model.reasons = reasons;
     return edit_show(catalog, entry, entry->state, &model, edit);
 }

@@ -172,7 +172,7 @@ static int show_same(struct catalog *catalog, struct roster_entry *entry, const 
 int keys_replace(struct catalog *catalog, struct roster_entry *entry, const struct instance *successor,
                  const struct edit *edit)
 {
-    struct instance model = *successor;
+    struct instance model = instance_model(successor);
     const struct edit replaced = {TIMELINE_REPLACED, edit->actor, edit->evidence, edit->silence_ms, edit->is_quiet};
     return show_new(catalog, entry, &model, &replaced);
 }

@@ -76,7 +76,7 @@ static int hold(struct catalog *catalog, struct roster_entry *entry, unsigned n_
     char room[80];
     edit.kind = TIMELINE_HELD;
     edit.evidence = describe_loss(catalog, entry->service, n_there, room, sizeof(room));
-    struct instance model = *entry->instance;
+    struct instance model = instance_model(entry->instance);
     struct instance_orders orders;
     if (entry->state == ROSTER_LOST)
         catch_up(entry, &model, &orders);

@@ -51,7 +51,7 @@ static int obey(struct catalog *catalog, struct roster_entry *entry, enum order_
     struct instance_orders orders = *instance_orders(instance);
     if (order_terms_equal(terms, type == ORDER_DRAIN ? orders.drain : orders.maintenance))
         return 0;
-    struct instance model = *instance;
+    struct instance model = instance_model(instance);
     set_terms(&model, &orders, type, terms);
     const struct edit edit = {
         .kind = terms ? begins[type] : ends[type],

@@ -176,6 +176,15 @@ static size_t text_bytes(const struct instance *model)
     return n;
 }
 
+struct instance instance_model(const struct instance *instance)
+{
+    struct instance model;
+    const size_t n_counted = offsetof(struct instance, reasons); /* the count and nothing else */
+    atomic_init(&model.refs, 0);
+    memcpy((char *)&model + n_counted, (const char *)instance + n_counted, sizeof(model) - n_counted);
+    return model;
+}
+
 /* With so much room for texts; how much of it was used. NULL: out of memory. */
 static struct instance *pack(const struct instance *model, size_t n_text_bytes, size_t *ret_used)
 {
@@ -186,7 +195,7 @@ static struct instance *pack(const struct instance *model, size_t n_text_bytes, 
     struct packer packer = {.objects = (char *)(instance + 1)};
     packer.texts = packer.objects + n_object_bytes;
     packer.first_text = packer.texts;
-    *instance = *model;
+    *instance = instance_model(model);
     atomic_init(&instance->refs, 1);
     instance->key = pack_text(&packer, model->key);
     instance->service = pack_text(&packer, model->service);

@@ -117,6 +117,12 @@ struct instance {
 };
 
 /*
+ * A copy to change, and to make another instance of; its texts are the old one's. An assignment would read the count,
+ * which other threads write.
+ */
+struct instance instance_model(const struct instance *instance);
+
+/*
  * One like `model`, whose texts, lists and orders may lie anywhere: they are copied. The caller owns the one reference.
  * 0 or -ENOMEM.
  */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# variants: release asan
+# variants: release asan tsan
 """Instances and clients that mean harm, or are broken: the gateway stays up, small and in time."""
 
 import sys

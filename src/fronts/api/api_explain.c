@@ -100,7 +100,7 @@ static void explain_reason(struct explaining *explaining, enum instance_reason r
 {
     const struct instance *instance = explaining->instance;
     const struct instance_orders *orders = instance_orders(instance);
-    struct instance alone = *instance;
+    struct instance alone = instance_model(instance);
     struct err why = {0};
     alone.reasons = 1U << reason;
     if (reason == INSTANCE_REASON_MAINTENANCE && orders->maintenance) {
