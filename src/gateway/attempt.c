@@ -4,8 +4,8 @@
  *
  * Which connection it may use: a request that can be repeated takes the one used last. One that cannot takes none that
  * might be closed just now: only where the instance is known to answer on used connections, and only one that was in
- * use a moment ago; otherwise a new one. An instance that was seen to close connections is believed to do so again: they
- * are left alone well before that.
+ * use a moment ago; otherwise a new one. An instance that was seen to close connections is believed to do so again, and
+ * they are left alone well before that.
  */
 #include "gateway/relay.h"
 
@@ -17,7 +17,7 @@
 
 /* How long a connection may have been idle to carry what must not be sent twice. */
 #define YOUNG_NS (2 * NSEC_PER_SEC)
-/* A request that can be repeated takes one as old as this, whatever was seen: what was seen may have been an accident. */
+/* A request that can be repeated takes one as old as this, whatever was seen, which may have been an accident. */
 #define TRUST_NS NSEC_PER_SEC
 /* What an end may take to reach us: connections are left alone so long before it at least. */
 #define MARGIN_NS (20 * NSEC_PER_MSEC)
@@ -111,7 +111,8 @@ static void send_request(struct attempt *attempt, struct client_connection *conn
     relay->wants_fresh = false;
     attempt->state = ATTEMPT_WAIT;
     attempt->is_writing = request.streamed;
-    list_attempt(attempt, &attempt->slot->writing);
+    if (request.streamed)
+        list_attempt(attempt, &attempt->slot->writing);
     client_call_start(connection, &attempt->call, &request);
     add64(attempt->call.reused ? &attempt->slot->n_reused : &attempt->slot->n_connects, 1);
     attempt_write(attempt, request.streamed ? body : (struct slice){0});
@@ -160,12 +161,13 @@ void attempt_start(struct attempt *attempt, const struct target *target, const s
     suspicion_of_request(relay->worker, attempt->slot);
     count_begin(attempt);
     attempt->state = ATTEMPT_CONNECT;
-    list_attempt(attempt, &attempt->slot->connecting);
     const struct pool_want want = {.idle_max_ns = idle_max(attempt)};
     int r = pool_place_get(attempt->slot->place, &want, &attempt->wait, &connection);
     if (r == 0)
         send_request(attempt, connection);
-    else if (r < 0)
+    else if (r == POOL_WAIT)
+        list_attempt(attempt, &attempt->slot->connecting);
+    else
         attempt_fail(attempt, cause_of_errno(r, false), false);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who holds an instance: the requests that are under way there. They are known to their workers alone, so the question
- * goes from one worker to the next, and at the end back to who asked. It is no snapshot of one moment, but of an instance
- * that gets nothing any more it misses nobody: whether it is picked is found out first.
+ * goes from one worker to the next, and at the end back to who asked. That is no snapshot of one moment, but nobody is
+ * missed at an instance that gets nothing any more: whether it is picked is found out first.
  */
 #pragma once
 

@@ -177,7 +177,7 @@ void attempt_start(struct attempt *attempt, const struct target *target, const s
 void attempt_write(struct attempt *attempt, struct slice bytes);
 void attempt_write_end(struct attempt *attempt, const struct header *trailers, unsigned n_trailers);
 
-/* Ends it: as failed, which is held against the instance or not, or without a word. All give its place in the counts back. */
+/* Ends it: as failed, held against the instance or not, or without a word. All give its place in the counts back. */
 void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out);
 void attempt_abandon(struct attempt *attempt, enum cause cause, bool timed_out);
 void attempt_cancel(struct attempt *attempt);

@@ -145,7 +145,7 @@ uint32_t runtime_n_in_flight(const struct runtime *runtime);
 nsec_t runtime_oldest_ns(const struct runtime *runtime); /* 0: none waits */
 nsec_t runtime_heard_ns(const struct runtime *runtime);  /* when it last said anything; 0: never */
 
-/* Of a hundred answers to this worker 99 began within this time; 0: there were none. NSEC_NEVER: longer than is told. */
+/* Of 100 answers to this worker 99 began within this time; 0: there were none; NSEC_NEVER: longer than is known. */
 nsec_t runtime_slow_ns(const struct runtime_slot *slot);
 
 /* It has said something. The slot's own worker. */

@@ -94,7 +94,7 @@ static void tell_trouble(struct gateway_worker *worker, struct runtime_slot *slo
     tell_catalogue(worker, runtime, false, slice_from(text, n > 0 ? (size_t)n : 0));
 }
 
-/* ------------------------------------------------------------------------------------------------ who looks after it */
+/* ------------------------------------------------------------------------------------------------ owners */
 
 static void list_slot(struct gateway_worker *worker, struct runtime_slot *slot)
 {

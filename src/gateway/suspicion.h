@@ -18,7 +18,7 @@
  * Trouble ends with a proof (prove.h): one question instead of many requests. With settings.prove off it ends with its
  * time, and a request is the trial.
  *
- * One worker looks after the trouble of an instance (slot->care.is_owner), whoever saw it: it asks for proofs, and tells
+ * One worker looks after the trouble of an instance (slot->care.is_owner), whoever saw it: it asks for proofs and tells
  * the catalogue again and again, which else forgets.
  *
  * On the worker of the slot.

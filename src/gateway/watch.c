@@ -13,7 +13,7 @@ static struct attempt *attempt_at(struct list *node)
     return container_of(node, struct attempt, link);
 }
 
-/* ------------------------------------------------------------------------------------------------ who waits in a line */
+/* ------------------------------------------------------------------------------------------------ lines */
 
 static void end_waits(struct gateway_worker *worker, struct list *line, enum cause cause)
 {
@@ -34,7 +34,7 @@ static void move_all(struct list *line)
         relay_move(container_of(node, struct relay, link));
 }
 
-/* ------------------------------------------------------------------------------------------------ who waits at an instance */
+/* ------------------------------------------------------------------------------------------------ attempts */
 
 /* The time of the whole request is over. Only an instance that had most of it is to blame. */
 static void end_request(struct attempt *attempt, enum cause cause, nsec_t had_ns)

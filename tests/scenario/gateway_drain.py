@@ -31,7 +31,7 @@ def a_drain_waits_for_what_is_under_way():
         tap.expect(run("drain", name, "--end", env=env).code, 0)
         wait_for(lambda: gateway.ask(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n").status, 200)
         with gateway.dial() as client:
-            client.send(f"POST {instance.path}slow HTTP/1.1\r\nHost: a\r\nX-Request-ID: me\r\nContent-Length: 0\r\n\r\n")
+            client.send(f"POST {instance.path}slow HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
             wait_for(lambda: holders(gateway, instance)["in_flight"], 1)
             late = run("drain", name, "--wait", "--timeout", "300ms", env=env)
             tap.expect((late.code, f"POST {instance.path}slow, waiting" in late.err), (1, True))
