@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of a request on its way through the gateway: relay.c moves it, attempt.c is one try at one instance,
- * relay_answer.c passes the answer on. Others see relay_take only.
+ * The inside of a request on its way through the gateway: relay_take.c begins it, relay.c moves it, attempt.c is one
+ * try at one instance, relay_answer.c passes the answer on. Others see relay_take only.
  */
 #pragma once
 
@@ -140,6 +140,9 @@ struct relay {
 
 /* A request that has just come: on_request of the gateway's listeners. */
 void relay_take(struct gateway_worker *worker, struct exchange *exchange, bool is_local);
+
+/* What the exchange calls: relay.c. */
+extern const struct exchange_app relay_app;
 
 /* Something has happened to it. */
 void relay_move(struct relay *relay);
