@@ -13,5 +13,5 @@
 
 #include <stddef.h>
 
-/* The items, moved when they had to be, with room for one more behind the n. NULL: out of memory, and all is as it was. */
+/* The items, moved when they had to be, with room for one more behind the n. NULL: out of memory, all is as it was. */
 void *array_grow(void *items, size_t n, size_t *room, size_t item_bytes);

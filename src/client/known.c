@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The texts of what is shown lie in the JSON tree, which is kept as long; the lists of them stand behind the instance, in
- * the same allocation.
+ * The texts of what is shown lie in the JSON tree, which is kept as long; the lists of them stand behind the instance,
+ * in the same allocation.
  */
 #include "client/known.h"
 

@@ -2,8 +2,8 @@
 /*
  * What of a head is passed on, and what the gateway adds to it.
  *
- * Fields between two neighbours (Connection and what it lists, Keep-Alive, TE, Upgrade, …) stay there. From a client who
- * is not trusted no field survives that tells who he is or how he came (X-Forwarded-*, Forwarded, X-Real-IP,
+ * Fields between two neighbours (Connection and what it lists, Keep-Alive, TE, Upgrade, …) stay there. From a client
+ * who is not trusted no field survives that tells who he is or how he came (X-Forwarded-*, Forwarded, X-Real-IP,
  * X-Request-ID), nor one that a careless reader takes for such (X_Forwarded_For); afterwards our own are added. So
  * nobody can name our own fields in Connection to have them taken away.
  */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Docker engine for scenarios that is made up: its containers are a table, and it fails as it is told. And what it and
-a real one (tests/support/engine.py) are asked for.
+"""A Docker engine for scenarios that is made up: its containers are a table, and it fails as it is told. And what it
+and a real one (tests/support/engine.py) are asked for.
 
 A made-up container is {"id", "name", "image", "labels", "port", "running", "paused", "health", "started"}.
 """

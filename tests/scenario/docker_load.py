@@ -14,7 +14,8 @@ from docker_lib import catalogue, source
 from engine import Load, RealEngine, own_network
 from lib import Muster, folder, tap, wait_for
 
-SETTINGS = ("--set", "sources.docker.mode=on", "--set", "catalog.flap_suppress=0", "--set", "gateway.balance=round_robin")
+SETTINGS = ("--set", "sources.docker.mode=on", "--set", "catalog.flap_suppress=0",
+            "--set", "gateway.balance=round_robin")
 ROUNDS = 2
 
 

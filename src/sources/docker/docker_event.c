@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Actions are a table of names. Some come with a text of their own behind a colon ("health_status: healthy"). The many
- * that are not in it, such as those of each health check, are read and passed over: engines differ in which of them they
- * can be asked to leave out.
+ * that are not in it, such as those of each health check, are read and passed over: engines differ in which of them
+ * they can be asked to leave out.
  *
  * An object that is too long is read to its end and told as BAD: what follows it is understood again.
  */
