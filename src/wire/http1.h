@@ -4,8 +4,8 @@
  *
  * A head is parsed whole, in one pass, which nearly all heads are ready for when they are looked at first. Where one
  * ends that is not, http1_head_end finds out (resuming where the last search stopped, so a head that drips in costs
- * linear time). What is refused, with which status, is the table in docs/http1.md; each row is a test. Strictness is the
- * same for everyone: there is no lenient mode.
+ * linear time). What is refused, with which status, is the table in docs/http1.md; each row is a test. Strictness is
+ * the same for everyone: there is no lenient mode.
  */
 #pragma once
 
