@@ -121,11 +121,6 @@ struct access_log *gateway_access_log(const struct gateway *gateway)
     return gateway->access_log;
 }
 
-const struct hash_key *gateway_key(const struct gateway *gateway)
-{
-    return &gateway->key;
-}
-
 unsigned gateway_n_workers(const struct gateway *gateway)
 {
     return gateway->options.n_workers;

@@ -50,8 +50,6 @@ unsigned gateway_n_workers(const struct gateway *gateway);
 const struct gateway_worker *gateway_worker_at(const struct gateway *gateway, unsigned worker);
 struct throttle *gateway_throttle(const struct gateway *gateway);
 struct access_log *gateway_access_log(const struct gateway *gateway);
-/* A secret, for tables. */
-const struct hash_key *gateway_key(const struct gateway *gateway);
 struct planner *gateway_planner(const struct gateway *gateway);
 pool_connect_fn gateway_connect_fn(const struct gateway *gateway); /* NULL: as pools do by themselves */
 /* curator_report. */

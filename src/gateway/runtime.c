@@ -115,18 +115,6 @@ uint32_t runtime_n_in_flight(const struct runtime *runtime)
     return n;
 }
 
-nsec_t runtime_oldest_ns(const struct runtime *runtime)
-{
-    nsec_t oldest = 0;
-    for (unsigned i = 0; i < runtime->n_slots; i++) {
-        const struct runtime_slot *slot = atomic_load_explicit(&runtime->slots[i], memory_order_acquire);
-        nsec_t own = slot ? atomic_load_explicit(&slot->oldest_ns, memory_order_relaxed) : 0;
-        if (own != 0 && (oldest == 0 || own < oldest))
-            oldest = own;
-    }
-    return oldest;
-}
-
 nsec_t runtime_heard_ns(const struct runtime *runtime)
 {
     nsec_t last = 0;

@@ -142,8 +142,7 @@ static inline unsigned runtime_bucket(uint64_t us)
 
 /* Over all workers. */
 uint32_t runtime_n_in_flight(const struct runtime *runtime);
-nsec_t runtime_oldest_ns(const struct runtime *runtime); /* 0: none waits */
-nsec_t runtime_heard_ns(const struct runtime *runtime);  /* when it last said anything; 0: never */
+nsec_t runtime_heard_ns(const struct runtime *runtime); /* when it last said anything; 0: never */
 
 /* Of 100 answers to this worker 99 began within this time; 0: there were none; NSEC_NEVER: longer than is known. */
 nsec_t runtime_slow_ns(const struct runtime_slot *slot);

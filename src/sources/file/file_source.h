@@ -38,8 +38,6 @@ void file_source_free(struct file_source *source);
 
 /* -------- any thread */
 
-unsigned file_source_n_paths(const struct file_source *source);
-
 struct file_source_stats {
     struct slice path;
     const char *state;           /* "following", "polling"; static */

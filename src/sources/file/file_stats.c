@@ -4,11 +4,6 @@
 
 #include <stdio.h>
 
-unsigned file_source_n_paths(const struct file_source *source)
-{
-    return source->options.n_paths;
-}
-
 void file_source_get_stats(struct file_source *source, unsigned i_path, struct file_source_stats *ret_stats)
 {
     struct file_source_place *place = &source->places[i_path];
