@@ -191,7 +191,7 @@ static int parse(struct slice bytes, const struct http1_limits *limits, struct h
 int http1_parse_request(struct slice head, const struct http1_limits *limits, struct http_fields *fields,
                         struct http_request *ret_request, struct http1_fault *ret_fault)
 {
-    const char *end;
+    const char *end = NULL;
     int r = parse(head, limits, fields, ret_request, &end, ret_fault);
     ASSERT(r < 0 || end == head.ptr + head.len);
     return r;
@@ -231,7 +231,7 @@ int http1_check_partial(struct slice bytes, const struct http1_limits *limits, s
 ssize_t http1_take_request(struct slice bytes, size_t searched, const struct http1_limits *limits,
                            struct http_fields *fields, struct http_request *ret_request, struct http1_fault *ret_fault)
 {
-    const char *end;
+    const char *end = NULL;
     struct slice within = slice_from(bytes.ptr, min_size(bytes.len, limits->head_bytes));
     if (searched == 0 && parse(within, limits, fields, ret_request, &end, ret_fault) == 0)
         return end - bytes.ptr;

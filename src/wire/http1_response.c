@@ -95,7 +95,7 @@ static int parse(struct slice bytes, const struct http1_limits *limits, enum htt
 int http1_parse_response(struct slice head, const struct http1_limits *limits, enum http_method method,
                          struct http_fields *fields, struct http_response *ret_response, struct http1_fault *ret_fault)
 {
-    const char *end;
+    const char *end = NULL;
     int r = parse(head, limits, method, fields, ret_response, &end, ret_fault);
     ASSERT(r < 0 || end == head.ptr + head.len);
     if (r < 0)
@@ -119,7 +119,7 @@ ssize_t http1_take_response(struct slice bytes, size_t searched, const struct ht
                             enum http_method method, struct http_fields *fields, struct http_response *ret_response,
                             struct http1_fault *ret_fault)
 {
-    const char *end;
+    const char *end = NULL;
     struct slice within = slice_from(bytes.ptr, min_size(bytes.len, limits->head_bytes));
     if (searched == 0 && parse(within, limits, method, fields, ret_response, &end, ret_fault) == 0)
         return end - bytes.ptr;
