@@ -94,7 +94,7 @@ static void families_are_told_apart(void)
 }
 
 static const struct test_case cases[] = {
-    {"those who talk most come first", those_who_talk_most_come_first},
+    {"etcd#8576: those who talk most come first", those_who_talk_most_come_first},
     {"what was counts less and less", what_was_counts_less_and_less},
     {"strangers do not push out who talks", strangers_do_not_push_out_who_talks},
     {"families are told apart", families_are_told_apart},
