@@ -149,7 +149,7 @@ def a_crash_does_not_bring_back_who_was_disconnected():
         tap.expect(get(muster, instance_path("web", "one")).json["status"], "disconnected")
         held = hold(muster, session=session)
         tap.expect((held.status, held.next().data["session"]), (200, session))
-        tap.expect(get(muster, instance_path("web", "one")).json["status"], "up")
+        wait_for(lambda: get(muster, instance_path("web", "one")).json["status"], "up")
         held.close()
 
 
