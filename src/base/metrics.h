@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "base/counter.h"
 
 #include <stdatomic.h>
 
@@ -60,9 +61,7 @@ struct metrics_cells {
 static inline void metrics_cell_add(struct metrics_cells cells, size_t index, unsigned slot, uint64_t n)
 {
     ASSERT(slot < cells.n_slots);
-    _Atomic uint64_t *cell = cells.first + index + (size_t)slot * METRICS_SLOT_CELLS;
-    uint64_t old = atomic_load_explicit(cell, memory_order_relaxed);
-    atomic_store_explicit(cell, old + n, memory_order_relaxed);
+    counter_add(cells.first + index + (size_t)slot * METRICS_SLOT_CELLS, n);
 }
 
 /* Counters only grow. */

@@ -5,6 +5,7 @@
  */
 #include "gateway/account.h"
 
+#include "base/counter.h"
 #include "base/util.h"
 #include "gateway/origin.h"
 #include "gateway/relay.h"
@@ -89,9 +90,9 @@ void account_attempt(struct attempt *attempt)
         attempt->trail_at =
             passage_trail_add(&account->trail, &attempt->pick, is_hedge, us_between(relay->begin_ns, now_ns));
     if (tally && is_hedge)
-        tally_add(&tally->n_hedges, 1);
+        counter_add(&tally->n_hedges, 1);
     else if (tally && account && account->trail.n_attempts + account->trail.n_untold > 1)
-        tally_add(&tally->n_retries, 1);
+        counter_add(&tally->n_retries, 1);
 }
 
 static void count_connection(const struct attempt *attempt, enum cause cause)
@@ -101,9 +102,9 @@ static void count_connection(const struct attempt *attempt, enum cause cause)
     if (!tally)
         return;
     if (attempt->state != ATTEMPT_CONNECT)
-        tally_add(attempt->call.reused ? &tally->n_reused : &tally->n_connects, 1);
+        counter_add(attempt->call.reused ? &tally->n_reused : &tally->n_connects, 1);
     else if (cause != CAUSE_NONE)
-        tally_add(&tally->n_connect_failures, 1);
+        counter_add(&tally->n_connect_failures, 1);
 }
 
 void account_attempt_end(struct attempt *attempt, enum cause cause)
@@ -136,13 +137,13 @@ void account_ejection(struct gateway_worker *worker, struct runtime *runtime)
     struct tally *tally = cell ? tally_of(cell, worker->index) : NULL;
     atomic_fetch_add_explicit(&runtime->n_ejected, 1, memory_order_relaxed);
     if (tally)
-        tally_add(&tally->n_ejections, 1);
+        counter_add(&tally->n_ejections, 1);
 }
 
 void account_idle_closed(struct runtime_slot *slot)
 {
-    tally_add(&slot->n_idle_closed, 1);
-    tally_add(&slot->worker->n_idle_closed, 1);
+    counter_add(&slot->n_idle_closed, 1);
+    counter_add(&slot->worker->n_idle_closed, 1);
 }
 
 /* ------------------------------------------------------------------------------------------------ the end */
@@ -172,15 +173,15 @@ static void count(const struct relay *relay)
     unsigned class = relay->status / 100;
     if (!tally)
         return;
-    tally_add(&tally->by_class[class < ARRAY_LEN(tally->by_class) ? class : 0], 1);
+    counter_add(&tally->by_class[class < ARRAY_LEN(tally->by_class) ? class : 0], 1);
     if (relay->cause != CAUSE_NONE)
-        tally_add(&tally->causes[relay->cause], 1);
+        counter_add(&tally->causes[relay->cause], 1);
     if (relay->was_parked)
-        tally_add(&tally->n_parked, 1);
+        counter_add(&tally->n_parked, 1);
     if (relay->was_queued)
-        tally_add(&tally->n_queued, 1);
-    tally_add(&tally->n_bytes_in, n_received(relay));
-    tally_add(&tally->n_bytes_out, n_sent(relay));
+        counter_add(&tally->n_queued, 1);
+    counter_add(&tally->n_bytes_in, n_received(relay));
+    counter_add(&tally->n_bytes_out, n_sent(relay));
     if (relay->first_byte_ns > 0)
         tally_observe(tally, relay->first_byte_ns - relay->begin_ns);
 }
@@ -246,7 +247,7 @@ void account_close(struct relay *relay)
     if (relay->cell)
         count(relay);
     else
-        tally_add(&worker->unrouted[relay->cause], 1);
+        counter_add(&worker->unrouted[relay->cause], 1);
     if (!account)
         return;
     if (relay->cell)

@@ -10,6 +10,7 @@
 #include "gateway/relay.h"
 
 #include "base/assert.h"
+#include "base/counter.h"
 #include "base/util.h"
 #include "gateway/suspicion.h"
 
@@ -22,25 +23,15 @@
 /* What an end may take to reach us: connections are left alone so long before it at least. */
 #define MARGIN_NS (20 * NSEC_PER_MSEC)
 
-static void add32(_Atomic uint32_t *count, uint32_t n)
-{
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
-static void add64(_Atomic uint64_t *count, uint64_t n)
-{
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 static void count_begin(struct attempt *attempt)
 {
     struct runtime_slot *slot = attempt->slot;
-    add32(&slot->n_in_flight, 1);
-    add64(&slot->n_requests, 1);
+    counter_add32(&slot->n_in_flight, 1);
+    counter_add(&slot->n_requests, 1);
     if (attempt->is_hedge)
-        add64(&slot->n_hedges, 1);
+        counter_add(&slot->n_hedges, 1);
     else if (attempt->relay->n_tries > 1)
-        add64(&slot->n_retries, 1);
+        counter_add(&slot->n_retries, 1);
 }
 
 /* Puts it among those of its kind at the instance, or takes it off them. */
@@ -114,7 +105,7 @@ static void send_request(struct attempt *attempt, struct client_connection *conn
     if (request.streamed)
         list_attempt(attempt, &attempt->slot->writing);
     client_call_start(connection, &attempt->call, &request);
-    add64(attempt->call.reused ? &attempt->slot->n_reused : &attempt->slot->n_connects, 1);
+    counter_add(attempt->call.reused ? &attempt->slot->n_reused : &attempt->slot->n_connects, 1);
     attempt_write(attempt, request.streamed ? body : (struct slice){0});
     if (!request.streamed)
         wait_for_answer(attempt);
@@ -128,7 +119,7 @@ static void on_connection(struct pool_wait *wait, int result, struct client_conn
     struct attempt *attempt = container_of(wait, struct attempt, wait);
     struct relay *relay = attempt->relay;
     if (result < 0) {
-        add64(&attempt->slot->n_connect_failures, 1);
+        counter_add(&attempt->slot->n_connect_failures, 1);
         attempt_fail(attempt, cause_of_errno(result, false), result == -ETIMEDOUT);
         relay_move(relay);
         return;
@@ -175,7 +166,7 @@ void attempt_write(struct attempt *attempt, struct slice bytes)
 {
     if (!attempt->is_writing || bytes.len == 0)
         return;
-    add64(&attempt->slot->n_bytes_out, bytes.len);
+    counter_add(&attempt->slot->n_bytes_out, bytes.len);
     attempt->is_full = client_call_write(&attempt->call, bytes) == EXCHANGE_FULL;
 }
 
@@ -199,7 +190,7 @@ static void leave(struct attempt *attempt)
     else
         client_call_cancel(&attempt->call);
     list_attempt(attempt, NULL);
-    add32(&slot->n_in_flight, (uint32_t)-1);
+    counter_add32(&slot->n_in_flight, (uint32_t)-1);
     attempt->slot = NULL;
 }
 
@@ -277,7 +268,7 @@ void attempt_answered(struct attempt *attempt, unsigned status)
     if (attempt->sent_ns > 0)
         runtime_observe(slot, now_ns - attempt->sent_ns, now_ns);
     list_attempt(attempt, &slot->answering);
-    add64(&slot->by_class[status / 100 < ARRAY_LEN(slot->by_class) ? status / 100 : 0], 1);
+    counter_add(&slot->by_class[status / 100 < ARRAY_LEN(slot->by_class) ? status / 100 : 0], 1);
     slot->n_reuse_failures = 0;
     if (attempt->call.reused)
         note_reuse(slot->runtime, attempt->call.idle_ns);

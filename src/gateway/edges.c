@@ -8,6 +8,7 @@
 #include "gateway/edges.h"
 
 #include "base/assert.h"
+#include "base/counter.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -141,11 +142,6 @@ static struct entry *find(struct edges *edges, const struct name *name, bool is_
 
 /* ------------------------------------------------------------------------------------------------ counting */
 
-static void add(_Atomic uint64_t *count, uint64_t n)
-{
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 static void count(struct entry *entry, bool is_error, nsec_t now_ns)
 {
     int64_t window = now_ns / WINDOW_NS, last = atomic_load_explicit(&entry->window, memory_order_relaxed);
@@ -155,10 +151,10 @@ static void count(struct entry *entry, bool is_error, nsec_t now_ns)
         atomic_store_explicit(&entry->n_in_window, 0, memory_order_relaxed);
         atomic_store_explicit(&entry->window, window, memory_order_relaxed);
     }
-    add(&entry->n_in_window, 1);
-    add(&entry->n_requests, 1);
+    counter_add(&entry->n_in_window, 1);
+    counter_add(&entry->n_requests, 1);
     if (is_error)
-        add(&entry->n_errors, 1);
+        counter_add(&entry->n_errors, 1);
 }
 
 void edges_count(struct edges *edges, struct slice caller, const struct peer *peer, uint64_t service, bool is_error,

@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "base/counter.h"
 #include "base/hash.h"
 #include "base/rcu.h"
 #include "catalog/directory.h"
@@ -120,8 +121,7 @@ struct plan {
  */
 static inline void plan_hold(struct plan_cell *cell, unsigned worker)
 {
-    _Atomic uint32_t *n_held = &cell->shares[worker].n_held;
-    atomic_store_explicit(n_held, atomic_load_explicit(n_held, memory_order_relaxed) + 1, memory_order_relaxed);
+    counter_add32(&cell->shares[worker].n_held, 1);
 }
 
 static inline void plan_drop(struct plan_cell *cell, unsigned worker)

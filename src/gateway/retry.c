@@ -5,6 +5,8 @@
  */
 #include "gateway/retry.h"
 
+#include "base/counter.h"
+
 #define WINDOW_NS (5 * NSEC_PER_SEC)
 
 bool retry_may_repeat(const struct retry_facts *facts)
@@ -52,9 +54,8 @@ static struct plan_share *share_at(struct plan_cell *cell, unsigned worker, nsec
 void retry_count_request(struct plan_cell *cell, unsigned worker, nsec_t now_ns)
 {
     struct plan_share *share = share_at(cell, worker, now_ns);
-    atomic_store_explicit(&share->n_requests, atomic_load_explicit(&share->n_requests, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-    set(&share->window_requests, get(&share->window_requests) + 1);
+    counter_add(&share->n_requests, 1);
+    counter_add32(&share->window_requests, 1);
 }
 
 bool retry_charge(struct plan_cell *cell, unsigned worker, const struct gateway_settings *settings, nsec_t now_ns)
@@ -69,6 +70,6 @@ bool retry_charge(struct plan_cell *cell, unsigned worker, const struct gateway_
         n_requests * settings->retry_percent / 100 + (uint64_t)settings->retry_floor * (WINDOW_NS / NSEC_PER_SEC);
     if (n_retries >= n_allowed)
         return false;
-    set(&own->window_retries, get(&own->window_retries) + 1);
+    counter_add32(&own->window_retries, 1);
     return true;
 }

@@ -9,6 +9,7 @@
 #include "gateway/runtime.h"
 
 #include "base/assert.h"
+#include "base/counter.h"
 #include "base/hash.h"
 
 #include <errno.h>
@@ -137,11 +138,6 @@ void runtime_clear(struct runtime *runtime, enum runtime_trouble trouble)
     atomic_fetch_and_explicit(&runtime->trouble, ~(uint32_t)trouble, memory_order_relaxed);
 }
 
-static void add(_Atomic uint64_t *count, uint64_t n)
-{
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 /* It rises faster than it falls: who has become slow is to be noticed soon. */
 static uint64_t moved(uint64_t average_us, uint64_t us)
 {
@@ -157,8 +153,8 @@ void runtime_observe(struct runtime_slot *slot, nsec_t took_ns, nsec_t now_ns)
     atomic_store_explicit(&slot->latency_us, average_us < UINT32_MAX ? (uint32_t)average_us : UINT32_MAX,
                           memory_order_relaxed);
     atomic_store_explicit(&slot->latency_at_ns, now_ns, memory_order_relaxed);
-    add(&slot->latency[runtime_bucket(us)], 1);
-    add(&slot->latency_sum_us, us);
+    counter_add(&slot->latency[runtime_bucket(us)], 1);
+    counter_add(&slot->latency_sum_us, us);
 }
 
 nsec_t runtime_slow_ns(const struct runtime_slot *slot)

@@ -6,6 +6,7 @@
 #include "gateway/tally.h"
 
 #include "base/assert.h"
+#include "base/counter.h"
 
 #include <stdlib.h>
 
@@ -27,8 +28,8 @@ struct tally *tally_of(struct plan_cell *cell, unsigned worker)
 void tally_observe(struct tally *tally, nsec_t took_ns)
 {
     uint64_t us = took_ns > 0 ? (uint64_t)(took_ns / NSEC_PER_USEC) : 0;
-    tally_add(&tally->latency[runtime_bucket(us)], 1);
-    tally_add(&tally->latency_sum_us, us);
+    counter_add(&tally->latency[runtime_bucket(us)], 1);
+    counter_add(&tally->latency_sum_us, us);
 }
 
 static void sum(uint64_t *to, const _Atomic uint64_t *from, unsigned n)

@@ -25,11 +25,6 @@ struct tally {
 /* The calling worker's. NULL: out of memory. */
 struct tally *tally_of(struct plan_cell *cell, unsigned worker);
 
-static inline void tally_add(_Atomic uint64_t *count, uint64_t n)
-{
-    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
-}
-
 /* Its worker only. */
 void tally_observe(struct tally *tally, nsec_t took_ns);
 
