@@ -51,7 +51,7 @@ static int read_callers(struct muster_client *client, struct callers *callers)
         return client_fail_memory(client);
     for (size_t i = 0; i < n; i++) {
         if (!read_caller(json_array_get(list, i), &callers->items[i]))
-            return client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
+            return client_fail_answer(client, -EINVAL);
     }
     callers->shown = (struct muster_callers){n, callers->items};
     return MUSTER_OK;

@@ -192,6 +192,12 @@ int client_fail_memory(struct muster_client *client)
     return client_fail(client, MUSTER_OUT_OF_MEMORY, "out of memory");
 }
 
+int client_fail_answer(struct muster_client *client, int r)
+{
+    return r == -ENOMEM ? client_fail_memory(client)
+                        : client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
+}
+
 /* ------------------------------------------------------------------------------------------------ mistakes */
 
 static bool refuse(struct muster_client *client, const char *what, const char *expected)
@@ -422,6 +428,15 @@ int client_ask_json(struct muster_client *client, const struct ask_question *que
     if (r == -ENOMEM)
         return client_fail_memory(client);
     return r < 0 ? client_fail(client, MUSTER_BAD_ANSWER, "%s", err.text) : MUSTER_OK;
+}
+
+int client_ask_path(struct muster_client *client, struct buf *path, json_t **ret_tree)
+{
+    buf_append_char(path, '\0');
+    if (buf_error(path) < 0)
+        return client_fail_memory(client);
+    struct ask_question question = client_question(client, "GET", path->ptr);
+    return client_ask_json(client, &question, ret_tree);
 }
 
 void client_append_escaped(struct buf *out, struct slice text)

@@ -77,6 +77,8 @@ int client_ask_all(struct muster_client *client, const struct ask_question *ques
  * MUSTER_REFUSED (403 and others), with the server's reason.
  */
 int client_ask_json(struct muster_client *client, const struct ask_question *question, json_t **ret_tree);
+/* The same for what a path alone asks for; its end is appended. */
+int client_ask_path(struct muster_client *client, struct buf *path, json_t **ret_tree);
 
 /* What the server said instead of doing it, from a body that is a problem (RFC 9457) or words. A muster_result. */
 int client_refused(unsigned status, struct slice body, struct err *err);
@@ -84,6 +86,8 @@ int client_refused(unsigned status, struct slice body, struct err *err);
 /* Sets the error of the call and gives `result` back. */
 int client_fail(struct muster_client *client, int result, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int client_fail_memory(struct muster_client *client);
+/* An answer that could not be read: -ENOMEM, or it was none. */
+int client_fail_answer(struct muster_client *client, int r);
 
 /* Appends text with everything but letters, digits, '-', '.', '_' as %XX: right in any part of a URL. */
 void client_append_escaped(struct buf *out, struct slice text);

@@ -230,8 +230,7 @@ int muster_get_history(struct muster_client *client, const char *service, const 
     if (result == MUSTER_OK) {
         int r = event_read_list(json_object_get(history->tree, "entries"), &history->items, &history->shown.n);
         if (r < 0)
-            result = r == -ENOMEM ? client_fail_memory(client)
-                                  : client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
+            result = client_fail_answer(client, r);
     }
     client_unlock(client);
     if (result == MUSTER_OK) {

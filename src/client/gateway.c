@@ -10,21 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int fail_answer(struct muster_client *client, int r)
-{
-    return r == -ENOMEM ? client_fail_memory(client)
-                        : client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
-}
-
-static int ask(struct muster_client *client, struct buf *path, json_t **ret_tree)
-{
-    buf_append_char(path, '\0');
-    if (buf_error(path) < 0)
-        return client_fail_memory(client);
-    struct ask_question question = client_question(client, "GET", path->ptr);
-    return client_ask_json(client, &question, ret_tree);
-}
-
 static bool read_count(const json_t *object, const char *name, uint64_t *ret_number)
 {
     int64_t number;
@@ -146,10 +131,10 @@ int muster_get_gateway_requests(struct muster_client *client, const struct muste
     put_number(&path, "since_ms", query->since_ms);
     put_number(&path, "limit", query->limit);
     client_lock(client);
-    int result = requests ? ask(client, &path, &requests->tree) : client_fail_memory(client);
+    int result = requests ? client_ask_path(client, &path, &requests->tree) : client_fail_memory(client);
     int r = result == MUSTER_OK ? read_requests(requests) : 0;
     if (r < 0)
-        result = fail_answer(client, r);
+        result = client_fail_answer(client, r);
     client_unlock(client);
     if (result == MUSTER_OK)
         *ret_requests = &requests->shown;
@@ -254,10 +239,10 @@ int muster_get_traffic(struct muster_client *client, const char *service, struct
     buf_append_str(&path, "/api/v1/traffic");
     put_text(&path, "service", service);
     client_lock(client);
-    int result = traffic ? ask(client, &path, &traffic->tree) : client_fail_memory(client);
+    int result = traffic ? client_ask_path(client, &path, &traffic->tree) : client_fail_memory(client);
     int r = result == MUSTER_OK ? read_traffic(traffic) : 0;
     if (r < 0)
-        result = fail_answer(client, r);
+        result = client_fail_answer(client, r);
     client_unlock(client);
     if (result == MUSTER_OK)
         *ret_traffic = &traffic->shown;
@@ -323,10 +308,10 @@ int muster_get_holders(struct muster_client *client, const char *service, const 
     }
     buf_append_str(&path, "/holders");
     client_lock(client);
-    int result = holders ? ask(client, &path, &holders->tree) : client_fail_memory(client);
+    int result = holders ? client_ask_path(client, &path, &holders->tree) : client_fail_memory(client);
     int r = result == MUSTER_OK ? read_holders(holders) : 0;
     if (r < 0)
-        result = fail_answer(client, r);
+        result = client_fail_answer(client, r);
     client_unlock(client);
     if (result == MUSTER_OK)
         *ret_holders = &holders->shown;

@@ -9,21 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int fail_answer(struct muster_client *client, int r)
-{
-    return r == -ENOMEM ? client_fail_memory(client)
-                        : client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
-}
-
-static int ask_path(struct muster_client *client, struct buf *path, json_t **ret_tree)
-{
-    buf_append_char(path, '\0');
-    if (buf_error(path) < 0)
-        return client_fail_memory(client);
-    struct ask_question question = client_question(client, "GET", path->ptr);
-    return client_ask_json(client, &question, ret_tree);
-}
-
 /* ------------------------------------------------------------------------------------------------ the graph */
 
 struct graph {
@@ -156,10 +141,10 @@ int muster_get_graph(struct muster_client *client, struct muster_graph **ret_gra
     *ret_graph = NULL;
     buf_append_str(&path, "/api/v1/graph");
     client_lock(client);
-    int result = graph ? ask_path(client, &path, &graph->tree) : client_fail_memory(client);
+    int result = graph ? client_ask_path(client, &path, &graph->tree) : client_fail_memory(client);
     int r = result == MUSTER_OK ? read_graph(graph) : 0;
     if (r < 0)
-        result = fail_answer(client, r);
+        result = client_fail_answer(client, r);
     client_unlock(client);
     if (result == MUSTER_OK)
         *ret_graph = &graph->shown;
@@ -226,10 +211,10 @@ int muster_explain(struct muster_client *client, const char *service, const char
     buf_append_str(&path, "&instance=");
     client_append_escaped(&path, slice_from_str(instance));
     client_lock(client);
-    int result = explanation ? ask_path(client, &path, &explanation->tree) : client_fail_memory(client);
+    int result = explanation ? client_ask_path(client, &path, &explanation->tree) : client_fail_memory(client);
     int r = result == MUSTER_OK ? read_explanation(explanation) : 0;
     if (r < 0)
-        result = fail_answer(client, r);
+        result = client_fail_answer(client, r);
     client_unlock(client);
     if (result == MUSTER_OK)
         *ret_explanation = &explanation->shown;

@@ -56,7 +56,7 @@ static int take_page(struct muster_client *client, struct services *services, js
     if (json_array_append_new(services->pages, page) < 0)
         return client_fail_memory(client);
     if (!json_is_array(list) || n_all > SERVICES_MAX)
-        return client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
+        return client_fail_answer(client, -EINVAL);
     struct muster_service_summary *items = realloc(services->items, (n_all + 1) * sizeof(*items));
     if (!items)
         return client_fail_memory(client);
@@ -68,7 +68,7 @@ static int take_page(struct muster_client *client, struct services *services, js
         if (!client_read_text(item, "name", &summary->name) || !client_read_number(item, "instances", &n_instances) ||
             !client_read_number(item, "offered", &n_offered) ||
             !client_read_number(item, "revision", &summary->revision))
-            return client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
+            return client_fail_answer(client, -EINVAL);
         summary->n_instances = (uint64_t)n_instances;
         summary->n_offered = (uint64_t)n_offered;
         services->shown.n++;
@@ -121,10 +121,8 @@ static int read_instances(struct muster_client *client, const json_t *list, stru
     int result = items && load ? MUSTER_OK : client_fail_memory(client);
     while (result == MUSTER_OK && n_read < n) {
         int r = known_new(json_array_get(list, n_read), load, &items[n_read]);
-        if (r == -EINVAL)
-            result = client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
-        else if (r < 0)
-            result = client_fail_memory(client);
+        if (r < 0)
+            result = client_fail_answer(client, r);
         else
             n_read++;
     }

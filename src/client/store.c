@@ -85,11 +85,6 @@ static int ask_tree(struct muster_client *client, const char *method, const char
     return r < 0 ? client_fail(client, MUSTER_BAD_ANSWER, "%s", err.text) : MUSTER_OK;
 }
 
-static int fail_answer(struct muster_client *client)
-{
-    return client_fail(client, MUSTER_BAD_ANSWER, "the answer is none that a muster gives");
-}
-
 int muster_store_compact(struct muster_client *client, int64_t revision, int64_t *ret_revision)
 {
     char path[96] = "/api/v1/store/compaction";
@@ -102,7 +97,7 @@ int muster_store_compact(struct muster_client *client, int64_t revision, int64_t
     client_lock(client);
     int result = ask_tree(client, "POST", path, &tree);
     if (result == MUSTER_OK && !client_read_number(tree, "compacted_revision", &compacted))
-        result = fail_answer(client);
+        result = client_fail_answer(client, -EINVAL);
     client_unlock(client);
     if (result == MUSTER_OK && ret_revision)
         *ret_revision = compacted;
@@ -182,7 +177,7 @@ static int ask_why(struct muster_client *client, const char *path, struct muster
     if (result == MUSTER_OK) {
         result = read_why(why);
         if (result == MUSTER_BAD_ANSWER)
-            result = fail_answer(client);
+            result = client_fail_answer(client, -EINVAL);
         else if (result != MUSTER_OK)
             result = client_fail(client, result, "out of memory");
     }

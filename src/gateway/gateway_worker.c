@@ -100,9 +100,9 @@ unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const stru
     return n;
 }
 
-void gateway_worker_next(struct gateway_worker *worker)
+void gateway_worker_move(struct list *line)
 {
-    list_for_each (node, &worker->queued)
+    list_for_each (node, line)
         relay_move(container_of(node, struct relay, link));
 }
 
@@ -110,8 +110,7 @@ static void on_news(struct planner_listener *listener)
 {
     struct gateway_worker *worker = container_of(listener, struct gateway_worker, listener);
     worker->has_news = true;
-    list_for_each (node, &worker->parked)
-        relay_move(container_of(node, struct relay, link));
+    gateway_worker_move(&worker->parked);
     gateway_worker_watch(worker);
 }
 

@@ -90,8 +90,8 @@ void gateway_worker_give_head(struct gateway_worker *worker, struct buf *head);
 /* Requests of that service that wait for their turn here. */
 unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const struct plan_cell *cell);
 
-/* A place of a full service has become free: those who wait try. */
-void gateway_worker_next(struct gateway_worker *worker);
+/* Those in that line (parked, queued) try: somebody may have come, or a place of a full service become free. */
+void gateway_worker_move(struct list *line);
 
 /*
  * The worker's slot of that instance, open: with a place for its connections. NULL: out of memory. It stays open, and

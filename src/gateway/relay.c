@@ -223,7 +223,7 @@ static void on_close(struct exchange *exchange, enum exchange_end end)
     account_close(relay);
     relay_free(relay);
     if (frees_place && end != EXCHANGE_SHUTDOWN)
-        gateway_worker_next(worker);
+        gateway_worker_move(&worker->queued);
 }
 
 /* The client takes more of the answer. */

@@ -28,12 +28,6 @@ static void end_waits(struct gateway_worker *worker, struct list *line, enum cau
     }
 }
 
-static void move_all(struct list *line)
-{
-    list_for_each (node, line)
-        relay_move(container_of(node, struct relay, link));
-}
-
 /* ------------------------------------------------------------------------------------------------ attempts */
 
 /* The time of the whole request is over. Only an instance that had most of it is to blame. */
@@ -185,8 +179,8 @@ static void on_watch(struct timer *timer)
     bool is_in_time = now_ns - timer->deadline_ns < WORKER_WATCH_NS;
     end_waits(worker, &worker->parked, CAUSE_NO_INSTANCE);
     end_waits(worker, &worker->queued, CAUSE_QUEUE_TIMEOUT);
-    move_all(&worker->parked);
-    move_all(&worker->queued);
+    gateway_worker_move(&worker->parked);
+    gateway_worker_move(&worker->queued);
     look_at_waiting(worker, settings, is_in_time);
     close_gone(worker);
     nsec_t next_ns = suspicion_watch(worker), soon_ns = now_ns + WORKER_WATCH_NS;
