@@ -111,6 +111,8 @@ const struct config_key config_keys[] = {
      .help = "most requests per second from one address; beyond: 429; 0: no limit"},
     {"gateway.client_burst", CONFIG_NUMBER, RELOADS, AT(gateway.client_burst), "100", 1, 10000000,
      .help = "so many may come at once"},
+    {"gateway.streams", CONFIG_NUMBER, RELOADS, AT(gateway.streams), "128", 1, 65536,
+     .help = "most concurrent requests on one HTTP/2 connection to a gateway listener"},
 
     {"gateway.park", CONFIG_DURATION, RELOADS, AT(gateway.park), "1s", 0, 60 * S,
      .help = "how long a request to a service that has just lost its last instance waits for a new one; 0: not at all"},
@@ -183,7 +185,8 @@ const struct config_key config_keys[] = {
     {"http.send_buffer_bytes", CONFIG_BYTES, RELOADS, AT(http.send_buffer_bytes), "256k", 4 * KB, 64 * MB,
      .help = "most bytes that wait for one slow peer before its answers are held back"},
     {"http.streams", CONFIG_NUMBER, RELOADS, AT(http.streams), "10000", 1, 65536,
-     .help = "most concurrent streams of an HTTP/2 connection; a watch that waits on one costs about 2 kB"},
+     .help = "most concurrent streams of an HTTP/2 connection to a registry listener; a watch that waits on one costs "
+             "about 2 kB"},
     {"http.worker_connections", CONFIG_NUMBER, RELOADS, AT(http.worker_connections), "100000", 1, 10000000,
      .help = "most connections of one worker; beyond: turned away"},
 

@@ -103,6 +103,7 @@ void server_options_fill(const struct config *config, const struct listener_tls 
     ret_options[ENDPOINT_REGISTRY].tls = tls->registry;
     ret_options[ENDPOINT_REGISTRY].plain_allowed = !tls->registry || config->tls.plain;
     for (unsigned kind = ENDPOINT_GATEWAY; kind < ENDPOINT_KINDS_; kind++) {
+        ret_options[kind].h2_max_streams = config->gateway.streams;
         ret_options[kind].tls = tls->gateway;
         ret_options[kind].plain_allowed = !tls->gateway || config->gateway.tls.plain;
     }

@@ -28,7 +28,7 @@ static bool read_fields(struct h2_session *session, struct hpack_block *block, s
 
 static bool may_begin(const struct h2_session *session)
 {
-    return session->n_streams < h2_session_options(session)->h2_max_streams && session->n_queued < H2_QUEUED_BYTES_MAX;
+    return session->n_streams < session->n_streams_max && session->n_queued < H2_QUEUED_BYTES_MAX;
 }
 
 static void begin_stream(struct h2_session *session, const struct h2_frame *frame, const struct h2_head *head)

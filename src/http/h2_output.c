@@ -53,7 +53,7 @@ void h2_output_open(struct h2_session *session)
     char *at = add_frame(session, (struct h2_frame){.type = H2_FRAME_SETTINGS, .len = 3 * H2_SETTING_BYTES});
     if (!at)
         return;
-    put_setting(at, H2_SETTING_MAX_CONCURRENT_STREAMS, options->h2_max_streams);
+    put_setting(at, H2_SETTING_MAX_CONCURRENT_STREAMS, session->n_streams_max);
     put_setting(at + H2_SETTING_BYTES, H2_SETTING_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW_BYTES);
     put_setting(at + 2 * H2_SETTING_BYTES, H2_SETTING_MAX_HEADER_LIST_SIZE, (uint32_t)options->limits.head_bytes);
     h2_output_window_update(session, 0, H2_CONNECTION_WINDOW_BYTES - H2_WINDOW_BYTES);

@@ -286,6 +286,7 @@ int h2_session_new(struct http_connection *connection, struct slice early, struc
     list_init(&session->news);
     list_init(&session->writers);
     h2_guard_init(&session->guard, h2_session_now(session));
+    session->n_streams_max = http_connection_options(connection)->h2_max_streams;
     session->fields.max = HPACK_TABLE_MAX;
     hpack_encoder_init(&session->encoder);
     session->window.left = H2_CONNECTION_WINDOW_BYTES;

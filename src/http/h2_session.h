@@ -50,6 +50,7 @@ struct h2_session {
     struct htab by_id;
     struct h2_stream *found; /* the last one that was looked for: frames of a stream come in a row */
     unsigned n_streams;
+    unsigned n_streams_max; /* as the peer was told when the connection began */
     struct h2_guard guard;
 
     /* what comes: h2_input.c, h2_head.c */

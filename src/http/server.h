@@ -47,7 +47,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
 /* Aborts what is left. Not from inside a callback of one of its exchanges. */
 void http_server_free(struct http_server *server);
 
-/* On reload. Limits and deadlines hold from the next request on, TLS for connections to come. */
+/* On reload. Limits and deadlines hold from the next request on; TLS and the number of streams for new connections. */
 void http_server_set_options(struct http_server *server, const struct http_server_options *options);
 
 /* Takes over an accepted descriptor, which is turned away at once when there are too many, or when draining. */

@@ -7,7 +7,7 @@ import struct
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1
 CANCEL = 8
-INITIAL_WINDOW_SIZE = 4
+MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE = 3, 4
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 Frame = collections.namedtuple("Frame", "type flags stream payload")
@@ -82,6 +82,12 @@ class Connection:
         if got.type == SETTINGS and not got.flags & ACK:
             self.sock.sendall(frame(SETTINGS, ACK, 0))
         return got
+
+    def receive_settings(self):
+        """What the server's first frame says, by number."""
+        got = self.receive()
+        assert got.type == SETTINGS, got
+        return dict(struct.iter_unpack(">HI", got.payload))
 
     def receive_data(self, stream):
         """The next piece of the answer to this one."""

@@ -114,6 +114,8 @@ static void defaults_are_those_of_the_server(void)
     expect_int(ours[0].send_low_bytes, theirs.send_low_bytes);
     expect_int(ours[0].h2_max_streams, theirs.h2_max_streams);
     expect_int(ours[0].n_connections_max, theirs.n_connections_max);
+    expect_int(ours[ENDPOINT_GATEWAY].h2_max_streams, 128);
+    expect_int(ours[ENDPOINT_GATEWAY_LOCAL].h2_max_streams, 128);
     config_free(config);
 }
 

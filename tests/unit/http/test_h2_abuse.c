@@ -242,6 +242,23 @@ static void too_many_streams(void)
     expect_alive(kit);
 }
 
+static void a_limit_holds_as_it_was_told(void)
+{
+    struct http_server_options options;
+    struct kit *kit;
+    http_server_options_init(&options);
+    options.h2_max_streams = 3;
+    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit_run(kit);
+    options.h2_max_streams = 1;
+    http_server_set_options(kit->server, &options); /* for connections to come */
+    for (int i = 0; i < 3; i++)
+        (void)kit_get(kit, "/hold");
+    kit_run(kit);
+    expect_int(kit->n_held, 3);
+    kit_free(kit);
+}
+
 /* Resets are no way round the limit: within one burst the streams still count. */
 static void resets_do_not_free_streams_at_once(void)
 {
@@ -404,6 +421,7 @@ static const struct test_case cases[] = {
     {"a header block without end ends the connection", endless_header_block},
     {"a small block that unfolds to a large one is refused", a_bomb_is_refused},
     {"more streams than allowed are refused", too_many_streams},
+    {"a connection keeps the limit that it was told", a_limit_holds_as_it_was_told},
     {"resets are no way round the number of streams", resets_do_not_free_streams_at_once},
     {"a peer that never reads is not read from, and dropped", a_peer_that_never_reads},
     {"a peer that opens no windows gets no new streams", windows_that_stay_closed_refuse_new_streams},
