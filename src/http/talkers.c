@@ -9,6 +9,7 @@
 #include "http/talkers.h"
 
 #include "base/assert.h"
+#include "base/counter.h"
 #include "base/hash.h"
 #include "base/random.h"
 
@@ -22,11 +23,11 @@
 #define ASK_BYTES 4096 /* so many bytes are as much work as a request */
 
 struct place {
-    struct peer peer; /* family 0: nobody */
-    int64_t minute;   /* which one the present one is */
-    uint64_t n_requests, n_bytes;
+    struct peer peer;       /* family 0: nobody; changed under the lock */
+    _Atomic int64_t minute; /* which one the present one is */
+    _Atomic uint64_t n_requests, n_bytes;
     struct {
-        uint64_t n_requests, n_bytes;
+        _Atomic uint64_t n_requests, n_bytes;
     } present, before;
 };
 
@@ -63,31 +64,21 @@ void talkers_free(struct talkers *talkers)
     free(talkers);
 }
 
-/* ------------------------------------------------------------------------------------------------ counting */
+/* ------------------------------------------------------------------------------------------------ a place */
+
+static uint64_t get(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+static void set(_Atomic uint64_t *count, uint64_t value)
+{
+    atomic_store_explicit(count, value, memory_order_relaxed);
+}
 
 static bool is_same(const struct peer *a, const struct peer *b)
 {
     return a->family == b->family && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
-}
-
-static struct peer without_port(const struct peer *peer)
-{
-    struct peer its = {.family = peer->family};
-    size_t len = peer->family == AF_INET6 ? 16 : peer->family == AF_INET ? 4 : 0;
-    memcpy(its.ip, peer->ip, len);
-    return its;
-}
-
-/* Brings the place up to the minute. Who counts may be a moment behind who asks. */
-static void turn(struct place *place, int64_t minute)
-{
-    if (place->minute >= minute)
-        return;
-    place->before = place->present;
-    if (place->minute != minute - 1)
-        memset(&place->before, 0, sizeof(place->before));
-    memset(&place->present, 0, sizeof(place->present));
-    place->minute = minute;
 }
 
 /* Of a number that was counted in the minute before, what falls into the last 60 s. */
@@ -96,15 +87,24 @@ static uint64_t overlap(uint64_t n, nsec_t now_ns)
     return n * (uint64_t)(MINUTE_NS - now_ns % MINUTE_NS) / (uint64_t)MINUTE_NS;
 }
 
-static struct talker show(struct place *place, nsec_t now_ns)
+/* `present` and `before` are of the place's minute, which may be over, or have begun after now_ns. */
+static uint64_t in_last_minute(const struct place *place, uint64_t present, uint64_t before, nsec_t now_ns)
 {
-    turn(place, now_ns / MINUTE_NS);
+    int64_t age = now_ns / MINUTE_NS - atomic_load_explicit(&place->minute, memory_order_relaxed);
+    if (age <= 0)
+        return present + overlap(before, now_ns);
+    return age == 1 ? overlap(present, now_ns) : 0;
+}
+
+static struct talker show(const struct place *place, nsec_t now_ns)
+{
     return (struct talker){
         .peer = place->peer,
-        .n_requests = place->n_requests,
-        .n_bytes = place->n_bytes,
-        .requests_per_minute = place->present.n_requests + overlap(place->before.n_requests, now_ns),
-        .bytes_per_minute = place->present.n_bytes + overlap(place->before.n_bytes, now_ns),
+        .n_requests = get(&place->n_requests),
+        .n_bytes = get(&place->n_bytes),
+        .requests_per_minute =
+            in_last_minute(place, get(&place->present.n_requests), get(&place->before.n_requests), now_ns),
+        .bytes_per_minute = in_last_minute(place, get(&place->present.n_bytes), get(&place->before.n_bytes), now_ns),
     };
 }
 
@@ -113,13 +113,45 @@ static uint64_t weight_of(const struct talker *talker)
     return talker->requests_per_minute + talker->bytes_per_minute / ASK_BYTES;
 }
 
+/* ------------------------------------------------------------------------------------------------ counting */
+
+static void begin_minute(struct place *place, int64_t minute, uint64_t n_requests, uint64_t n_bytes)
+{
+    set(&place->before.n_requests, n_requests);
+    set(&place->before.n_bytes, n_bytes);
+    set(&place->present.n_requests, 0);
+    set(&place->present.n_bytes, 0);
+    atomic_store_explicit(&place->minute, minute, memory_order_relaxed);
+}
+
+/* Brings the place up to the minute. */
+static void turn(struct place *place, int64_t minute)
+{
+    int64_t last = atomic_load_explicit(&place->minute, memory_order_relaxed);
+    bool is_next = minute == last + 1;
+    if (last < minute)
+        begin_minute(place, minute, is_next ? get(&place->present.n_requests) : 0,
+                     is_next ? get(&place->present.n_bytes) : 0);
+}
+
 static size_t set_of(const struct talkers *talkers, const struct peer *peer)
 {
     return hash_bytes(&talkers->key, slice_from(peer->ip, sizeof(peer->ip))) % SETS;
 }
 
+static void give_place(struct table *table, struct place *place, const struct peer *peer, nsec_t now_ns)
+{
+    pthread_mutex_lock(&table->lock);
+    place->peer = *peer;
+    place->peer.port = 0;
+    set(&place->n_requests, 0);
+    set(&place->n_bytes, 0);
+    begin_minute(place, now_ns / MINUTE_NS, 0, 0);
+    pthread_mutex_unlock(&table->lock);
+}
+
 /* His place in the set, or the one of whoever talked least. */
-static struct place *find_place(struct place *set, const struct peer *peer, nsec_t now_ns)
+static struct place *find_place(struct table *table, struct place *set, const struct peer *peer, nsec_t now_ns)
 {
     struct place *least = NULL;
     uint64_t least_weight = UINT64_MAX;
@@ -135,7 +167,7 @@ static struct place *find_place(struct place *set, const struct peer *peer, nsec
             least_weight = weight;
         }
     }
-    *least = (struct place){.peer = *peer};
+    give_place(table, least, peer, now_ns);
     return least;
 }
 
@@ -143,18 +175,15 @@ void talkers_count(struct talkers *talkers, unsigned slot, const struct peer *pe
                    uint64_t n_bytes, nsec_t now_ns)
 {
     ASSERT(slot < talkers->n_tables);
-    const struct peer its = without_port(peer);
     struct table *table = &talkers->tables[slot];
-    pthread_mutex_lock(&table->lock);
-    if (!table->last || !is_same(&table->last->peer, &its))
-        table->last = find_place(table->sets[set_of(talkers, &its)], &its, now_ns);
+    if (!table->last || !is_same(&table->last->peer, peer))
+        table->last = find_place(table, table->sets[set_of(talkers, peer)], peer, now_ns);
     struct place *place = table->last;
     turn(place, now_ns / MINUTE_NS);
-    place->n_requests += n_requests;
-    place->n_bytes += n_bytes;
-    place->present.n_requests += n_requests;
-    place->present.n_bytes += n_bytes;
-    pthread_mutex_unlock(&table->lock);
+    counter_add(&place->n_requests, n_requests);
+    counter_add(&place->n_bytes, n_bytes);
+    counter_add(&place->present.n_requests, n_requests);
+    counter_add(&place->present.n_bytes, n_bytes);
 }
 
 /* ------------------------------------------------------------------------------------------------ telling */
@@ -180,7 +209,7 @@ static size_t gather(struct talkers *talkers, nsec_t now_ns, struct talker *all)
         struct table *table = &talkers->tables[i];
         pthread_mutex_lock(&table->lock);
         for (unsigned at = 0; at < SETS * PLACES; at++) {
-            struct place *place = &table->sets[at / PLACES][at % PLACES];
+            const struct place *place = &table->sets[at / PLACES][at % PLACES];
             if (place->peer.family != 0)
                 all[n++] = show(place, now_ns);
         }

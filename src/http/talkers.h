@@ -3,8 +3,7 @@
  * Who asks how much, by address: so that a registry that is busy can say who makes it so. For each worker a table of
  * bounded size, in which those who talk most stay; what somebody did counts less and less as minutes pass.
  *
- * Each worker counts in its own slot; any thread asks. A table has a lock, which its worker has to itself but for the
- * moment in which somebody asks.
+ * Each worker counts in its own slot, without a lock; any thread asks. Who is told of may be a moment behind.
  */
 #pragma once
 

@@ -27,7 +27,7 @@ struct addr {
 struct peer {
     uint16_t family; /* AF_INET, AF_INET6, AF_UNIX */
     uint16_t port;   /* host order */
-    uint8_t ip[16];  /* the first 4 for AF_INET */
+    uint8_t ip[16];  /* the first 4 for AF_INET; the others are 0 */
 };
 
 /* Longest text of an address with its NUL: "unix:" and a path, or "[v6%scope]:port". */
