@@ -58,6 +58,29 @@ void connection_drop_gathered(struct http_connection *connection)
     }
 }
 
+char *http_connection_put_begin(struct http_connection *connection, size_t *ret_bytes_max)
+{
+    struct http_server *server = connection->server;
+    if (server->gatherer != connection)
+        server_flush_gathered(server);
+    if (server->n_gathered == HTTP_GATHER_BYTES)
+        send_out(connection, (struct slice){0});
+    *ret_bytes_max = HTTP_GATHER_BYTES - server->n_gathered;
+    return server->gathered + server->n_gathered;
+}
+
+void http_connection_put_end(struct http_connection *connection, size_t n_bytes)
+{
+    struct http_server *server = connection->server;
+    if (n_bytes == 0 || connection->broken)
+        return;
+    if (!server->gatherer) {
+        server->gatherer = connection;
+        loop_defer(server->loop, &server->turn_end);
+    }
+    server->n_gathered += n_bytes;
+}
+
 void http_connection_put(struct http_connection *connection, struct slice bytes)
 {
     struct http_server *server = connection->server;
@@ -71,12 +94,8 @@ void http_connection_put(struct http_connection *connection, struct slice bytes)
     }
     if (bytes.len > HTTP_GATHER_BYTES - server->n_gathered)
         send_out(connection, (struct slice){0});
-    if (!server->gatherer) {
-        server->gatherer = connection;
-        loop_defer(server->loop, &server->turn_end);
-    }
     memcpy(server->gathered + server->n_gathered, bytes.ptr, bytes.len);
-    server->n_gathered += bytes.len;
+    http_connection_put_end(connection, bytes.len);
 }
 
 int http_connection_flush(struct http_connection *connection)

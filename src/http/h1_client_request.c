@@ -244,6 +244,10 @@ void h1_client_start(struct client_connection *connection, struct client_call *c
     client->may_switch = request->may_switch;
     client->asked_to_close = asks_to_close(request);
 
+    if (request->written.len > 0 && request->body.len == 0 && !request->streamed) {
+        send_out(client, request->written);
+        return;
+    }
     int r = 0;
     if (request->written.len > 0)
         (void)buf_append(gather(client), request->written);

@@ -20,38 +20,39 @@ static struct h1_session *h1_of(const struct exchange *exchange)
     return container_of((uintptr_t)exchange, struct h1_session, exchange);
 }
 
-/*
- * A head under construction. It is put as one piece, since a head has a dozen of them and each put has its price; a
- * long head as several.
- */
+/* A head under construction: written where it is sent from, since it has a dozen pieces and each put has its price. */
 struct text {
     struct http_connection *connection;
-    size_t len;
-    char bytes[512];
+    char *begin, *at, *end;
 };
 
-static void text_init(struct text *text, struct http_connection *connection)
+static void begin_text(struct text *text, struct http_connection *connection)
 {
+    size_t n_max;
     text->connection = connection;
-    text->len = 0;
+    text->begin = text->at = http_connection_put_begin(connection, &n_max);
+    text->end = text->at + n_max;
 }
 
-static void put_text(struct text *text)
+static void end_text(struct text *text)
 {
-    http_connection_put(text->connection, slice_from(text->bytes, text->len));
-    text->len = 0;
+    http_connection_put_end(text->connection, (size_t)(text->at - text->begin));
 }
 
-static void add(struct text *text, struct slice bytes)
+/* A head that does not fit into what is left of the room leaves in several sends. */
+static void add_beyond(struct text *text, struct slice bytes)
 {
-    if (bytes.len > sizeof(text->bytes) - text->len)
-        put_text(text);
-    if (bytes.len > sizeof(text->bytes)) {
-        http_connection_put(text->connection, bytes);
-        return;
-    }
-    memcpy(text->bytes + text->len, bytes.ptr, bytes.len);
-    text->len += bytes.len;
+    end_text(text);
+    http_connection_put(text->connection, bytes);
+    begin_text(text, text->connection);
+}
+
+static inline void add(struct text *text, struct slice bytes)
+{
+    if (bytes.len > (size_t)(text->end - text->at))
+        add_beyond(text, bytes);
+    else if (bytes.len > 0)
+        text->at = mempcpy(text->at, bytes.ptr, bytes.len);
 }
 
 static void add_u64(struct text *text, uint64_t value)
@@ -62,11 +63,13 @@ static void add_u64(struct text *text, uint64_t value)
 
 static void add_status_line(struct text *text, unsigned status)
 {
+    struct slice known = http_status_line(status);
+    add(text, known);
+    if (known.len > 0)
+        return;
     add(text, SLICE_LIT("HTTP/1.1 "));
     add_u64(text, status);
-    add(text, SLICE_LIT(" "));
-    add(text, slice_from_str(http_status_reason(status)));
-    add(text, crlf);
+    add(text, SLICE_LIT(" \r\n"));
 }
 
 static void add_date(struct text *text)
@@ -86,7 +89,7 @@ static void add_length(struct text *text, uint64_t length)
 void h1_put_refusal(struct http_connection *connection, unsigned status, const char *text)
 {
     struct text head;
-    text_init(&head, connection);
+    begin_text(&head, connection);
     add_status_line(&head, status);
     add_date(&head);
     add(&head, SLICE_LIT("content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"));
@@ -94,7 +97,7 @@ void h1_put_refusal(struct http_connection *connection, unsigned status, const c
     add(&head, crlf);
     add(&head, slice_from_str(text));
     add(&head, SLICE_LIT("\n"));
-    put_text(&head);
+    end_text(&head);
 }
 
 /* A value comes from a registration, that is from anybody: it must not end its line. */
@@ -181,7 +184,7 @@ static void put_head(struct h1_session *h1, unsigned status, const struct header
     struct http_connection *connection = h1->session.connection;
     http_connection_count(connection, status);
     struct text head;
-    text_init(&head, connection);
+    begin_text(&head, connection);
     add_status_line(&head, status);
     if (!add_carry(&head, carry, false) && !has_date(headers, n_headers))
         add_date(&head);
@@ -195,7 +198,7 @@ static void put_head(struct h1_session *h1, unsigned status, const struct header
         add(&head, SLICE_LIT("connection: keep-alive\r\n"));
     add_headers(&head, headers, n_headers);
     add(&head, crlf);
-    put_text(&head);
+    end_text(&head);
 }
 
 /* A mark was left: from outside of a tick, one is asked for. */
@@ -247,12 +250,12 @@ static void h1_inform(struct exchange *exchange, unsigned status, const struct h
     if (status == 100)
         h1->expecting = false;
     struct text head;
-    text_init(&head, connection);
+    begin_text(&head, connection);
     add_status_line(&head, status);
     (void)add_carry(&head, carry, false);
     add_headers(&head, headers, n_headers);
     add(&head, crlf);
-    put_text(&head);
+    end_text(&head);
     (void)http_connection_flush(connection); /* a failure is seen by the tick */
 }
 
@@ -354,11 +357,11 @@ static void h1_end(struct exchange *exchange, const struct header *trailers, uns
     }
     if (h1->answer == H1_ANSWER_CHUNKED) {
         struct text tail;
-        text_init(&tail, connection);
+        begin_text(&tail, connection);
         add(&tail, SLICE_LIT("0\r\n"));
         add_headers(&tail, trailers, n_trailers);
         add(&tail, crlf);
-        put_text(&tail);
+        end_text(&tail);
     }
     h1->answer = H1_ANSWER_DONE;
     tick_later(h1);
@@ -400,13 +403,13 @@ static int h1_switch_over(struct exchange *exchange, const struct header_carry *
     h1->progressed = true;
     http_connection_count(connection, 101);
     struct text head;
-    text_init(&head, connection);
+    begin_text(&head, connection);
     add_status_line(&head, 101);
     add(&head, SLICE_LIT("connection: upgrade\r\n"));
     (void)add_carry(&head, carry, true);
     add_headers(&head, headers, n_headers);
     add(&head, crlf);
-    put_text(&head);
+    end_text(&head);
     http_connection_put(connection, tunnel->early);
     tunnel->result->to_client += tunnel->early.len;
     tick_later(h1);

@@ -72,6 +72,9 @@ bool http_connection_is_draining(const struct http_connection *connection);
  */
 #define HTTP_PUT_COPIED_MAX (16 * 1024)
 void http_connection_put(struct http_connection *connection, struct slice bytes);
+/* The room itself, to write to: what was written counts after _put_end. In between nothing else is put. */
+char *http_connection_put_begin(struct http_connection *connection, size_t *ret_bytes_max);
+void http_connection_put_end(struct http_connection *connection, size_t n_bytes);
 int http_connection_flush(struct http_connection *connection);
 /* Sends these at once, behind what was put: for a session that has gathered them itself. As flush. */
 int http_connection_send(struct http_connection *connection, struct slice bytes);

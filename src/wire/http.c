@@ -178,6 +178,19 @@ const char *http_status_reason(unsigned status)
     }
 }
 
+struct slice http_status_line(unsigned status)
+{
+    switch (status) {
+#define X(code, text)                                                                                                  \
+    case code:                                                                                                         \
+        return SLICE_LIT("HTTP/1.1 " #code " " text "\r\n");
+        HTTP_STATUSES(X)
+#undef X
+    default:
+        return (struct slice){0};
+    }
+}
+
 const struct http_field *http_fields_get(const struct http_fields *fields, enum http_field_id id)
 {
     for (unsigned i = 0; i < fields->n; i++)

@@ -200,6 +200,9 @@ const char *http_field_name(enum http_field_id id);
 /* "Not Found"; "" for a status nobody knows. */
 const char *http_status_reason(unsigned status);
 
+/* "HTTP/1.1 404 Not Found\r\n"; empty for a status nobody knows. */
+struct slice http_status_line(unsigned status);
+
 /* The first field with that id; NULL when there is none. */
 const struct http_field *http_fields_get(const struct http_fields *fields, enum http_field_id id);
 /* The first field with that name (any case), for names that have no id. */
