@@ -19,7 +19,6 @@
 
 #define BLOCK_SIZE ((size_t)16384)
 #define ALIGN_MAX  ((size_t)64)
-#define IDLE_MAX   (SLAB_IDLE_BYTES / BLOCK_SIZE)
 
 #ifdef __has_feature
 #define HAS_FEATURE(x) __has_feature(x)
@@ -57,9 +56,15 @@ void slab_init(struct slab *slab, size_t size, size_t align)
         .object_size = size,
         .object_align = align,
         .n_per_block = (BLOCK_SIZE - ALIGN_MAX) / size,
+        .n_idle_max = SLAB_IDLE_BYTES / BLOCK_SIZE,
     };
     list_init(&slab->usable);
     list_init(&slab->idle);
+}
+
+void slab_keep(struct slab *slab, size_t n_bytes)
+{
+    slab->n_idle_max = n_bytes / BLOCK_SIZE;
 }
 
 /* Maps a block at a multiple of its size. */
@@ -167,7 +172,7 @@ void *slab_alloc(struct slab *slab)
 static void block_idle(struct slab *slab, struct slab_block *block)
 {
     list_remove(&block->link);
-    if (slab->n_idle == IDLE_MAX) {
+    if (slab->n_idle >= slab->n_idle_max) {
         block_free(slab, block);
     } else {
         list_push_front(&slab->idle, &block->link);

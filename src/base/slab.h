@@ -19,8 +19,8 @@
 
 #include <stddef.h>
 
-#define SLAB_OBJECT_MAX 2048
-/* At most so much is kept in empty blocks. */
+#define SLAB_OBJECT_MAX 4096
+/* At most so much is kept in empty blocks, unless slab_keep says otherwise. */
 #define SLAB_IDLE_BYTES (256 * 1024)
 
 struct slab {
@@ -31,11 +31,16 @@ struct slab {
     size_t n_objects;   /* handed out */
     struct list usable; /* blocks with room, the better filled in front */
     struct list idle;   /* empty blocks */
-    size_t n_idle;
+    size_t n_idle, n_idle_max;
 };
 
 /* For objects of this size (at most SLAB_OBJECT_MAX) and alignment: slab_init(&slab, sizeof(T), _Alignof(T)). */
 void slab_init(struct slab *slab, size_t size, size_t align);
+/*
+ * Keeps up to so much in empty blocks: for objects of which many come and go at once, and a block that is mapped anew
+ * costs page faults.
+ */
+void slab_keep(struct slab *slab, size_t n_bytes);
 
 /* Frees the memory; all objects must have been freed. */
 void slab_deinit(struct slab *slab);

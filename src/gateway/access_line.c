@@ -179,9 +179,9 @@ void access_line_begin(struct access_line *line, enum access_log_format format, 
 {
     char room[ADDR_TEXT_MAX];
     line->format = format;
-    buf_reset(&line->text);
     if (format == ACCESS_LOG_OFF)
         return;
+    line->text = (struct buf){0};
     tell_second(clock, request->began_ns / NSEC_PER_SEC);
     bool has_ip = request->client->family == AF_INET || request->client->family == AF_INET6;
     struct slice client = has_ip ? peer_format_ip(request->client, room) : SLICE_LIT("unix:");

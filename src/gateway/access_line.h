@@ -21,7 +21,7 @@ struct access_clock {
 };
 
 struct access_line {
-    enum access_log_format format; /* ACCESS_LOG_OFF: there is no line */
+    enum access_log_format format; /* ACCESS_LOG_OFF: there is no line, and nothing else is set */
     struct buf text;
     size_t split; /* where the rest comes in */
 };
@@ -46,9 +46,14 @@ struct access_outcome {
     uint32_t first_byte_us, took_us;
 };
 
-/* line: zeroed, or of an earlier request. An error of the buf is found at the end. */
+/* Sets the line; its text is freed by access_line_deinit. An error of the buf is found at the end. */
 void access_line_begin(struct access_line *line, enum access_log_format format, struct access_clock *clock,
                        const struct access_request *request);
+static inline void access_line_deinit(struct access_line *line)
+{
+    if (line->format != ACCESS_LOG_OFF)
+        buf_deinit(&line->text);
+}
 
 /*
  * The whole line in three pieces, which lie in the line and in `room`, and end with a newline. 0, or the error of a

@@ -40,7 +40,7 @@ static nsec_t wall_of(struct gateway_worker *worker, nsec_t at_ns)
 static void begin_line(struct relay *relay, enum access_log_format format)
 {
     struct gateway_worker *worker = relay->worker;
-    struct account *account = relay->account;
+    struct account *account = &relay->account;
     const struct access_request request = {
         .request = relay->exchange->request,
         .client = &account->client,
@@ -55,17 +55,14 @@ bool account_open(struct relay *relay)
     struct gateway_worker *worker = relay->worker;
     const struct gateway_settings *settings = &planner_plan(gateway_planner(worker->gateway))->settings;
     const struct http_request *request = relay->exchange->request;
-    struct account *account = slab_alloc(&worker->accounts);
-    relay->account = account;
-    if (!account)
-        return true;
+    struct account *account = &relay->account;
     origin_find(settings, exchange_peer(relay->exchange), request->fields, &account->client);
     account->n_target = keep(account->target, sizeof(account->target), request->target);
     account->n_caller = keep(account->caller, sizeof(account->caller), tls_peer_name(exchange_stream(relay->exchange)));
     account->n_instance = 0;
     account->trail.len = 0;
     account->trail.n_attempts = account->trail.n_untold = 0;
-    account->line = (struct access_line){0};
+    account->line.format = ACCESS_LOG_OFF;
     if (settings->access_log != ACCESS_LOG_OFF)
         begin_line(relay, settings->access_log);
     const struct throttle_limit limit = {settings->client_rate, settings->client_burst};
@@ -75,23 +72,20 @@ bool account_open(struct relay *relay)
 
 /* ------------------------------------------------------------------------------------------------ attempts */
 
-void account_attempt(struct attempt *attempt)
+void account_attempt(struct attempt *attempt, const struct pick_result *pick)
 {
     struct relay *relay = attempt->relay;
-    struct account *account = relay->account;
+    struct account *account = &relay->account;
     struct tally *tally = tally_of(relay->cell, relay->worker->index);
     nsec_t now_ns = loop_now(relay->worker->loop);
     bool is_hedge = false;
     for (unsigned i = 0; i < RELAY_ATTEMPTS; i++)
         is_hedge |= relay->attempts[i].state == ATTEMPT_WAIT || relay->attempts[i].state == ATTEMPT_CONNECT;
     attempt->begin_ns = now_ns;
-    attempt->trail_at = PASSAGE_UNTOLD;
-    if (account)
-        attempt->trail_at =
-            passage_trail_add(&account->trail, &attempt->pick, is_hedge, us_between(relay->begin_ns, now_ns));
+    attempt->trail_at = passage_trail_add(&account->trail, pick, is_hedge, us_between(relay->begin_ns, now_ns));
     if (tally && is_hedge)
         counter_add(&tally->n_hedges, 1);
-    else if (tally && account && account->trail.n_attempts + account->trail.n_untold > 1)
+    else if (tally && relay->n_tries > 1)
         counter_add(&tally->n_retries, 1);
 }
 
@@ -121,12 +115,10 @@ void account_attempt_end(struct attempt *attempt, enum cause cause)
         .took_us = us_between(attempt->begin_ns, loop_now(relay->worker->loop)),
         .idle_us = us_between(0, call->idle_ns),
     };
-    struct account *account = relay->account;
+    struct account *account = &relay->account;
     count_connection(attempt, cause);
-    if (!account)
-        return;
     passage_trail_end(&account->trail, attempt->trail_at, &outcome);
-    if (outcome.answered)
+    if (outcome.answered && account->line.format != ACCESS_LOG_OFF)
         account->n_instance = keep(account->instance, sizeof(account->instance), attempt->slot->runtime->id);
 }
 
@@ -189,7 +181,7 @@ static void count(const struct relay *relay)
 static void count_edge(const struct relay *relay)
 {
     struct gateway_worker *worker = relay->worker;
-    const struct account *account = relay->account;
+    const struct account *account = &relay->account;
     bool is_error = relay->status >= 500 || relay->status == 0;
     edges_count(worker->edges, slice_from(account->caller, account->n_caller), &account->client, relay->cell->hash,
                 is_error, loop_now(worker->loop));
@@ -198,7 +190,7 @@ static void count_edge(const struct relay *relay)
 static void write_passage(const struct relay *relay)
 {
     struct gateway_worker *worker = relay->worker;
-    const struct account *account = relay->account;
+    const struct account *account = &relay->account;
     const struct passage passage = {
         .id = slice_from(relay->id.text, relay->id.len),
         .target = slice_from(account->target, account->n_target),
@@ -219,10 +211,10 @@ static void write_passage(const struct relay *relay)
     passage_ring_write(worker->records, &passage, &account->trail);
 }
 
-static void write_line(const struct relay *relay)
+static void write_line(struct relay *relay)
 {
     struct gateway_worker *worker = relay->worker;
-    struct account *account = relay->account;
+    struct account *account = &relay->account;
     struct slice pieces[3];
     const struct access_outcome outcome = {
         .id = slice_from(relay->id.text, relay->id.len),
@@ -243,19 +235,15 @@ static void write_line(const struct relay *relay)
 void account_close(struct relay *relay)
 {
     struct gateway_worker *worker = relay->worker;
-    struct account *account = relay->account;
-    if (relay->cell)
+    if (relay->cell) {
         count(relay);
-    else
-        counter_add(&worker->unrouted[relay->cause], 1);
-    if (!account)
-        return;
-    if (relay->cell)
         count_edge(relay);
+    } else {
+        counter_add(&worker->unrouted[relay->cause], 1);
+    }
     if (worker->records)
         write_passage(relay);
-    if (account->line.format != ACCESS_LOG_OFF)
+    if (relay->account.line.format != ACCESS_LOG_OFF)
         write_line(relay);
-    buf_deinit(&account->line.text);
-    slab_free(&worker->accounts, account);
+    access_line_deinit(&relay->account.line);
 }

@@ -14,21 +14,21 @@ struct attempt;
 struct gateway_worker;
 struct relay;
 
-/* Of one request; the relay's, NULL when there was no memory. */
+/* Of one request; the relay's. Set by account_open. */
 struct account {
     struct peer client; /* who asks (origin.h) */
     uint8_t n_target, n_caller, n_instance;
     char target[PASSAGE_TARGET_MAX];
+    struct passage_trail trail;
     char caller[PASSAGE_CALLER_MAX];     /* by a certificate that was verified */
     char instance[PASSAGE_INSTANCE_MAX]; /* that answered */
-    struct passage_trail trail;
     struct access_line line;
 };
 
 /* A request has come; its head is there. False: its client asks too often (throttle.h). */
 bool account_open(struct relay *relay);
 /* An instance was picked: in the turn of the pick. */
-void account_attempt(struct attempt *attempt);
+void account_attempt(struct attempt *attempt, const struct pick_result *pick);
 /* The attempt has failed, has its answer, or is given up. Before its slot is left. */
 void account_attempt_end(struct attempt *attempt, enum cause cause);
 /* An instance gets nothing for a while. On the worker that found it. */

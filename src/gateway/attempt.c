@@ -93,7 +93,7 @@ static void send_request(struct attempt *attempt, struct client_connection *conn
     bool is_one_piece = !is_chunked && body.len == relay->content_length;
     const struct client_request request = {
         .method = slice_from_str(http_method_name(relay->method)),
-        .written = buf_slice(&relay->head),
+        .written = relay->head,
         .body = is_one_piece ? body : (struct slice){0},
         .streamed = !is_one_piece && relay->framing != HTTP_BODY_NONE,
         .content_length = is_chunked ? EXCHANGE_LENGTH_UNKNOWN : relay->content_length,
@@ -128,10 +128,18 @@ static void on_connection(struct pool_wait *wait, int result, struct client_conn
     relay_hold_client(relay);
 }
 
-void attempt_start(struct attempt *attempt, const struct target *target, const struct gateway_settings *settings)
+void attempt_init(struct attempt *attempt, struct relay *relay)
+{
+    attempt->relay = relay;
+    attempt->state = ATTEMPT_REST;
+    attempt->is_writing = false;
+    list_init(&attempt->link);
+}
+
+void attempt_start(struct attempt *attempt, const struct pick_result *pick, const struct gateway_settings *settings)
 {
     struct relay *relay = attempt->relay;
-    struct runtime *runtime = target->runtime;
+    struct runtime *runtime = pick->target->runtime;
     struct client_connection *connection;
     ASSERT(attempt->state == ATTEMPT_REST && relay->n_tried < RELAY_TRIES_MAX);
     relay->n_tries++;
@@ -139,14 +147,15 @@ void attempt_start(struct attempt *attempt, const struct target *target, const s
     attempt->timed_out = attempt->is_writing = attempt->is_full = false;
     attempt->sent_ns = 0;
     attempt->call = (struct client_call){.events = &relay_answer_events};
-    attempt->wait = (struct pool_wait){.on_ready = on_connection};
+    attempt->wait.on_ready = on_connection;
+    attempt->tier = pick->tier;
     attempt->slot = gateway_worker_open(relay->worker, runtime, settings);
     if (!attempt->slot) {
         attempt->state = ATTEMPT_FAILED;
         attempt->cause = CAUSE_INTERNAL;
         return;
     }
-    account_attempt(attempt);
+    account_attempt(attempt, pick);
     relay->tried[relay->n_tried++] = runtime;
     attempt->slot->n_held++;
     suspicion_of_request(relay->worker, attempt->slot);
@@ -205,7 +214,7 @@ static void remember_failure(struct attempt *attempt)
         relay->failed.id[i] = c < ' ' || c > '~' || c == '"' || c == '\\' ? '?' : c;
     }
     relay->failed.id[n] = 0;
-    relay->failed.is_set = true;
+    relay->has_failed = true;
     relay->failed.was_sent = attempt->call.sent;
     relay->failed.was_sent_whole = attempt->call.sent_whole;
 }

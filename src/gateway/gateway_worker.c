@@ -72,24 +72,6 @@ bool gateway_worker_close(struct runtime_slot *slot)
     return true;
 }
 
-/* -- heads -- */
-
-struct buf gateway_worker_take_head(struct gateway_worker *worker)
-{
-    return worker->n_heads > 0 ? worker->heads[--worker->n_heads] : (struct buf){0};
-}
-
-void gateway_worker_give_head(struct gateway_worker *worker, struct buf *head)
-{
-    if (worker->n_heads == WORKER_HEADS_MAX || head->cap > WORKER_HEAD_BYTES_MAX) {
-        buf_deinit(head);
-        return;
-    }
-    buf_reset(head);
-    worker->heads[worker->n_heads++] = *head;
-    *head = (struct buf){0};
-}
-
 /* -- lines -- */
 
 unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const struct plan_cell *cell)
@@ -166,7 +148,7 @@ int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, 
     if (r < 0)
         return r;
     slab_init(&worker->relays, sizeof(struct relay), _Alignof(struct relay));
-    slab_init(&worker->accounts, sizeof(struct account), _Alignof(struct account));
+    slab_keep(&worker->relays, WORKER_RELAYS_IDLE_BYTES);
     list_init(&worker->parked);
     list_init(&worker->queued);
     list_init(&worker->waiting);
@@ -189,12 +171,10 @@ void gateway_worker_deinit(struct gateway_worker *worker)
     }
     ASSERT(list_is_empty(&worker->parked) && list_is_empty(&worker->queued) && list_is_empty(&worker->waiting));
     ASSERT(worker->n_parked == 0 && worker->n_kept == 0);
-    while (worker->n_heads > 0)
-        buf_deinit(&worker->heads[--worker->n_heads]);
+    buf_deinit(&worker->head);
     buf_deinit(&worker->lines);
     pool_free(worker->pool);
     slab_deinit(&worker->relays);
-    slab_deinit(&worker->accounts);
     access_log_stop_lane(gateway_access_log(worker->gateway), worker->index);
     buf_deinit(&worker->line_room);
 }

@@ -21,9 +21,8 @@
 /* Bytes of request bodies that one worker keeps for the case that they must be sent again. */
 #define WORKER_KEPT_MAX ((size_t)64 * 1024 * 1024)
 
-/* Memory of heads that is kept for those to come: so many, of at most so many bytes. */
-#define WORKER_HEADS_MAX      64
-#define WORKER_HEAD_BYTES_MAX 4096
+/* Memory of requests that is kept for those to come: of about 1500, which some hundred clients have at once. */
+#define WORKER_RELAYS_IDLE_BYTES ((size_t)4 * 1024 * 1024)
 
 struct gateway_worker {
     struct gateway *gateway;
@@ -31,7 +30,7 @@ struct gateway_worker {
     struct loop *loop;
     struct pool *pool;
     struct random random;
-    struct slab relays, accounts;
+    struct slab relays;
     struct access_clock clock;
     struct buf line_room;               /* for the end of a line of the access log */
     struct edges *edges;                /* who calls which service */
@@ -48,9 +47,8 @@ struct gateway_worker {
     struct list gone;    /* the same, when their instance is gone and something is still under way there */
     struct list cared;   /* runtime_slot.care.link: instances in trouble (suspicion.c) */
     unsigned n_parked;
-    unsigned n_heads;
-    struct buf heads[WORKER_HEADS_MAX];
-    struct buf lines;   /* of the head that is just made */
+    struct buf head;    /* that is just made for an instance */
+    struct buf lines;   /* our own fields in it */
     size_t n_kept;      /* bytes: WORKER_KEPT_MAX */
     bool has_news;      /* the plan has changed since the open slots were looked through */
     struct timer watch; /* armed while there is something to watch */
@@ -82,10 +80,6 @@ void gateway_worker_deinit(struct gateway_worker *worker);
 
 /* Sees to it that the watch (watch.c) looks soon. */
 void gateway_worker_watch(struct gateway_worker *worker);
-
-/* Memory for a head, perhaps with some in it, empty; and back. */
-struct buf gateway_worker_take_head(struct gateway_worker *worker);
-void gateway_worker_give_head(struct gateway_worker *worker, struct buf *head);
 
 /* Requests of that service that wait for their turn here. */
 unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const struct plan_cell *cell);

@@ -24,7 +24,7 @@ static const char *state_of(const struct attempt *attempt)
 static struct slice request_of(const struct relay *relay)
 {
     struct slice line, method;
-    (void)slice_split(buf_slice(&relay->head), '\r', &line);
+    (void)slice_split(relay->head, '\r', &line);
     struct slice rest = slice_split(line, ' ', &method);
     size_t n = slice_find(rest, ' ');
     return slice_from(line.ptr, n < rest.len ? method.len + 1 + n : line.len);

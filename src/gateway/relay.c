@@ -200,7 +200,8 @@ static void relay_free(struct relay *relay)
         atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
     if (relay->cell)
         plan_drop(relay->cell, worker->index);
-    gateway_worker_give_head(worker, &relay->head);
+    if (relay->head.ptr != relay->head_room)
+        free((char *)(uintptr_t)relay->head.ptr);
     free(relay->sticky);
     slab_free(&worker->relays, relay);
 }
@@ -356,14 +357,15 @@ static void seek(struct relay *relay)
         return;
     if (relay->state == RELAY_PARKED)
         forgive_tried(relay);
-    if (!service || !find_target(relay, service, &attempt->pick)) {
+    struct pick_result found;
+    if (!service || !find_target(relay, service, &found)) {
         park(relay, plan, service);
         return;
     }
     leave_lines(relay);
     relay->state = RELAY_ASK;
     attempt->is_hedge = false;
-    attempt_start(attempt, attempt->pick.target, &plan->settings);
+    attempt_start(attempt, &found, &plan->settings);
     relay_hold_client(relay);
 }
 
@@ -386,13 +388,13 @@ bool relay_hedge(struct relay *relay)
     const struct plan *plan = planner_plan(gateway_planner(worker->gateway));
     const struct plan_service *service = rcu_read(&relay->cell->current);
     struct attempt *attempt = resting_attempt(relay);
-    if (!may_hedge(relay) || !attempt || !service || !find_target(relay, service, &attempt->pick) ||
-        is_hanging(attempt->pick.target))
+    struct pick_result found;
+    if (!may_hedge(relay) || !attempt || !service || !find_target(relay, service, &found) || is_hanging(found.target))
         return true;
     if (!retry_charge(relay->cell, worker->index, &plan->settings, now_of(relay)))
         return false;
     relay->was_hedged = attempt->is_hedge = true;
-    attempt_start(attempt, attempt->pick.target, &plan->settings);
+    attempt_start(attempt, &found, &plan->settings);
     relay_move(relay);
     return true;
 }

@@ -49,21 +49,21 @@ enum attempt_state {
 
 struct attempt {
     struct relay *relay;
+    enum attempt_state state;
+    enum cause cause;              /* ATTEMPT_FAILED */
+    bool timed_out;                /* the same: the connection did not break */
+    bool is_hedge;                 /* it was sent although another one is on its way */
+    bool is_writing;               /* the instance still takes the request's body */
+    bool is_full;                  /* the same, but no more of it now */
+    uint16_t trail_at;             /* account.h */
+    enum pick_tier tier;           /* that it was picked from */
     struct runtime_slot *slot;     /* not in ATTEMPT_REST */
     const struct runtime *runtime; /* of the last one; among those tried */
+    nsec_t begin_ns;
+    nsec_t sent_ns;   /* when the last of the request was sent; 0: it was not yet */
+    struct list link; /* in the slot's list of those connecting, writing, waiting (sent whole) or answering */
     struct client_call call;
     struct pool_wait wait;
-    struct list link; /* in the slot's list of those connecting, writing, waiting (sent whole) or answering */
-    nsec_t sent_ns;   /* when the last of the request was sent; 0: it was not yet */
-    enum attempt_state state;
-    enum cause cause; /* ATTEMPT_FAILED */
-    bool timed_out;   /* the same: the connection did not break */
-    bool is_hedge;    /* it was sent although another one is on its way */
-    bool is_writing;  /* the instance still takes the request's body */
-    bool is_full;     /* the same, but no more of it now */
-    struct pick_result pick;
-    nsec_t begin_ns;
-    uint16_t trail_at; /* account.h */
 };
 
 /* The first attempt, and the one that overtakes it when it hangs. */
@@ -75,67 +75,71 @@ struct attempt {
 /* Of a request's body, for another try. */
 #define RELAY_KEEP_MAX ((size_t)64 * 1024)
 
+/* A longer head for instances has memory of its own. */
+#define RELAY_HEAD_BYTES 1024
+
+/*
+ * What a request under way touches lies together, and what it does not is not set before it is used: at a thousand of
+ * them it is lines of the cache that count.
+ */
 struct relay {
+    /* all zero at first */
     struct exchange *exchange;
     struct gateway_worker *worker;
     struct plan_cell *cell; /* held (plan_hold) */
     enum relay_state state;
-    enum cause cause;        /* why it ended otherwise than by an answer */
-    struct account *account; /* what is noted of it; NULL: nothing */
-    struct list link;        /* in worker->parked or ->queued */
-    struct loop_task gathered;
+    enum cause cause; /* why it ended otherwise than by an answer */
     nsec_t begin_ns;
     nsec_t timeout_ns;    /* for an answer to begin, once all of the request is there */
     nsec_t deadline_ns;   /* the moment; NSEC_NEVER while the client still sends */
-    nsec_t wait_until_ns; /* RELAY_QUEUED, RELAY_PARKED */
-
-    /* what was asked */
-    struct buf head; /* as it is sent to instances */
-    struct forward_id id;
+    nsec_t first_byte_ns; /* of the answer */
     enum http_method method;
     enum http_framing framing;
-    uint64_t content_length;
     enum retry_contract contract;
     enum balance balance;
+    uint64_t content_length;
+    uint64_t body_bytes_max;
     nsec_t slow_start_ns;
     uint64_t key; /* of BALANCE_HASH */
-    uint64_t body_bytes_max;
     unsigned n_in_flight_max, n_queued_max;
-    bool has_key : 1; /* key is set */
+    uint64_t n_received; /* bytes of its body */
+    uint64_t n_sent;     /* and of the answer's */
+    unsigned status;     /* of the answer; 0: none has begun */
+    uint8_t n_tries;     /* attempts, RELAY_TRIES_MAX at most */
+    uint8_t n_tried;     /* instances that are not picked again */
+    bool has_key : 1;    /* key is set */
     bool has_idempotency_key : 1;
     bool may_hedge : 1;
     bool may_switch : 1;       /* the client asks for an upgrade */
     bool counts_in_flight : 1; /* it has taken a place of n_in_flight_max */
-    char *sticky;              /* the cookie's name, NUL, the instance that the client was with; NULL: none */
-
-    /* its body */
-    struct buf kept; /* what came of it, while is_kept */
-    uint64_t n_received;
-    bool is_kept : 1;
-    bool is_whole : 1; /* all of the body has come */
+    bool is_kept : 1;          /* its body */
+    bool is_whole : 1;         /* all of it has come */
     bool is_paused : 1;
-
-    /* its attempts */
-    struct attempt attempts[RELAY_ATTEMPTS];
-    struct attempt *answering;
-    struct {
-        bool is_set, was_sent, was_sent_whole;
-        char id[64];                              /* the instance's, shown as far as it fits */
-    } failed;                                     /* the last attempt that did */
-    unsigned n_tries;                             /* attempts, RELAY_TRIES_MAX at most */
-    unsigned n_tried;                             /* instances that are not picked again */
-    const struct runtime *tried[RELAY_TRIES_MAX]; /* kept by n_held of their slots */
-    bool wants_fresh : 1;                         /* the next attempt needs a new connection */
+    bool wants_fresh : 1; /* the next attempt needs a new connection */
     bool was_hedged : 1;
     bool was_parked : 1;
     bool was_queued : 1;
-
-    /* its answer */
-    unsigned status;
-    uint64_t n_sent; /* bytes of the answer's body */
-    nsec_t first_byte_ns;
+    bool has_failed : 1; /* `failed` is set */
+    bool is_ended : 1;   /* exchange_end was called, or the exchange answered whole */
+    struct attempt *answering;
+    struct slice head; /* as it is sent to instances: in head_room, or in memory of its own */
+    char *sticky;      /* the cookie's name, NUL, the instance that the client was with; NULL: none */
+    struct buf kept;   /* what came of its body, while is_kept */
     struct tunnel_result tunnelled;
-    bool is_ended : 1; /* exchange_end was called, or the exchange answered whole */
+
+    /* set when there is something to say */
+    struct list link;                             /* in worker->parked or ->queued */
+    struct loop_task gathered;                    /* RELAY_GATHER */
+    const struct runtime *tried[RELAY_TRIES_MAX]; /* kept by n_held of their slots */
+    struct attempt attempts[RELAY_ATTEMPTS];
+    struct account account;
+    struct forward_id id;
+    char head_room[RELAY_HEAD_BYTES];
+    nsec_t wait_until_ns; /* RELAY_QUEUED, RELAY_PARKED */
+    struct {
+        bool was_sent, was_sent_whole;
+        char id[64]; /* the instance's, shown as far as it fits */
+    } failed;        /* the last attempt that did */
 };
 
 /* A request that has just come: on_request of the gateway's listeners. */
@@ -173,8 +177,11 @@ bool relay_hedge(struct relay *relay);
 
 /* -- attempt.c -- */
 
-/* To `target`, with what there is of the body. Ends in ATTEMPT_CONNECT, _WAIT or _FAILED. */
-void attempt_start(struct attempt *attempt, const struct target *target, const struct gateway_settings *settings);
+/* At rest. */
+void attempt_init(struct attempt *attempt, struct relay *relay);
+
+/* To pick->target, with what there is of the body. Ends in ATTEMPT_CONNECT, _WAIT or _FAILED. */
+void attempt_start(struct attempt *attempt, const struct pick_result *pick, const struct gateway_settings *settings);
 
 /* A piece of the body, or its end. */
 void attempt_write(struct attempt *attempt, struct slice bytes);

@@ -43,7 +43,7 @@ static void add_sticky(const struct attempt *attempt, struct forward *forward)
 {
     const struct relay *relay = attempt->relay;
     struct slice id = attempt->slot->runtime->id;
-    if (!relay->sticky || attempt->pick.tier == PICK_STICKY || !is_cookie_value(id))
+    if (!relay->sticky || attempt->tier == PICK_STICKY || !is_cookie_value(id))
         return;
     char *room = forward->text + forward->n_text;
     size_t n_room = sizeof(forward->text) - forward->n_text;
@@ -198,9 +198,9 @@ static struct slice proxy_status(const struct relay *relay, enum cause cause, ch
 {
     struct slice name = relay->worker->name, error = cause_error(cause);
     const char *sent = relay->failed.was_sent_whole ? "full" : relay->failed.was_sent ? "partial" : "none";
-    int n = relay->failed.is_set ? snprintf(room, size, "%.*s; error=%.*s; next-hop=\"%s\"; details=\"sent=%s\"",
-                                            SLICE_ARG(name), SLICE_ARG(error), relay->failed.id, sent)
-                                 : snprintf(room, size, "%.*s; error=%.*s", SLICE_ARG(name), SLICE_ARG(error));
+    int n = relay->has_failed ? snprintf(room, size, "%.*s; error=%.*s; next-hop=\"%s\"; details=\"sent=%s\"",
+                                         SLICE_ARG(name), SLICE_ARG(error), relay->failed.id, sent)
+                              : snprintf(room, size, "%.*s; error=%.*s", SLICE_ARG(name), SLICE_ARG(error));
     return slice_from(room, n < 0 ? 0 : min_size((size_t)n, size - 1));
 }
 

@@ -11,6 +11,7 @@
 #include "io/tls.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 static struct slice cookie_value(const struct http_request *request, struct slice name)
@@ -79,6 +80,16 @@ static struct slice stripped_prefix(const struct http_request *request, const st
     return is_inside ? slice_from(path.ptr, (size_t)(match->target.ptr - path.ptr)) : (struct slice){0};
 }
 
+/* The bytes are the worker's, and soon another request's. */
+static int keep_head(struct relay *relay, struct slice head)
+{
+    char *room = head.len <= sizeof(relay->head_room) ? relay->head_room : malloc(head.len);
+    if (!room)
+        return -ENOMEM;
+    relay->head = slice_from(memcpy(room, head.ptr, head.len), head.len);
+    return 0;
+}
+
 static int write_head(struct relay *relay, const struct http_request *request, const struct plan *plan,
                       const struct route_match *match)
 {
@@ -96,6 +107,7 @@ static int write_head(struct relay *relay, const struct http_request *request, c
         .stripped_prefix = stripped_prefix(request, match),
         .random = {random_u64(&worker->random), random_u64(&worker->random), random_u64(&worker->random)},
     };
+    buf_reset(&worker->head);
     buf_reset(lines);
     int r = forward_request(request, &terms, &carry, lines, &relay->id);
     if (r < 0)
@@ -111,7 +123,8 @@ static int write_head(struct relay *relay, const struct http_request *request, c
         .streamed = request->framing != HTTP_BODY_NONE,
         .content_length = request->framing == HTTP_BODY_LENGTH ? request->content_length : EXCHANGE_LENGTH_UNKNOWN,
     };
-    return client_request_write(&relay->head, &sent);
+    r = client_request_write(&worker->head, &sent);
+    return r < 0 ? r : keep_head(relay, buf_slice(&worker->head));
 }
 
 /* RFC 9110 7.6.2. */
@@ -181,19 +194,16 @@ static struct relay *relay_new(struct gateway_worker *worker, struct exchange *e
     struct relay *relay = slab_alloc(&worker->relays);
     if (!relay)
         return NULL;
-    *relay = (struct relay){
-        .exchange = exchange,
-        .worker = worker,
-        .begin_ns = loop_now(worker->loop),
-        .method = exchange->request->method,
-    };
+    memset(relay, 0, offsetof(struct relay, link)); /* of what follows, what must be set is below */
+    relay->exchange = exchange;
+    relay->worker = worker;
+    relay->begin_ns = loop_now(worker->loop);
+    relay->method = exchange->request->method;
+    relay->id.len = 0;
     list_init(&relay->link);
     loop_task_init(&relay->gathered, on_gathered);
-    for (unsigned i = 0; i < RELAY_ATTEMPTS; i++) {
-        relay->attempts[i].relay = relay;
-        list_init(&relay->attempts[i].link);
-    }
-    relay->head = gateway_worker_take_head(worker);
+    for (unsigned i = 0; i < RELAY_ATTEMPTS; i++)
+        attempt_init(&relay->attempts[i], relay);
     exchange->app = &relay_app;
     exchange->state = relay;
     return relay;
@@ -240,11 +250,15 @@ void relay_take(struct gateway_worker *worker, struct exchange *exchange, bool i
         exchange_respond_text(exchange, 503, "the gateway is out of memory\n");
         return;
     }
+    if (!account_open(relay)) {
+        relay_fail(relay, CAUSE_TOO_MANY_REQUESTS);
+        return;
+    }
     if (request->method == HTTP_METHOD_OPTIONS && ends_here(request)) {
         relay_answer_options(relay);
         return;
     }
-    enum cause cause = account_open(relay) ? prepare(relay, request, is_local) : CAUSE_TOO_MANY_REQUESTS;
+    enum cause cause = prepare(relay, request, is_local);
     if (cause != CAUSE_NONE) {
         relay_fail(relay, cause);
         return;
