@@ -70,6 +70,7 @@ struct config {
         unsigned eject_failures;
         nsec_t eject_time;
         unsigned client_rate, client_burst;
+        unsigned client_connections;
         unsigned streams;
         unsigned records;
         unsigned access_log; /* enum access_log_format */

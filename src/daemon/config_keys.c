@@ -111,6 +111,8 @@ const struct config_key config_keys[] = {
      .help = "most requests per second from one address; beyond: 429; 0: no limit"},
     {"gateway.client_burst", CONFIG_NUMBER, RELOADS, AT(gateway.client_burst), "100", 1, 10000000,
      .help = "so many may come at once"},
+    {"gateway.client_connections", CONFIG_NUMBER, RELOADS, AT(gateway.client_connections), "0", 0, 10000000,
+     .help = "most connections from one address, unless it is in gateway.trusted; beyond: closed; 0: no limit"},
     {"gateway.streams", CONFIG_NUMBER, RELOADS, AT(gateway.streams), "128", 1, 65536,
      .help = "most concurrent requests on one HTTP/2 connection to a gateway listener"},
 

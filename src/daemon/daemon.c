@@ -309,6 +309,24 @@ static struct exchange_handler handler_of(void *ctx, unsigned worker, enum endpo
     return gateway_handler(daemon->gateway, worker, kind == ENDPOINT_GATEWAY_LOCAL);
 }
 
+static bool is_counted(const struct daemon *daemon, enum endpoint_kind kind)
+{
+    return daemon->gateway && (kind == ENDPOINT_GATEWAY || kind == ENDPOINT_GATEWAY_LOCAL);
+}
+
+static bool enter(void *ctx, enum endpoint_kind kind, const struct peer *peer)
+{
+    const struct daemon *daemon = ctx;
+    return !is_counted(daemon, kind) || gateway_enter(daemon->gateway, peer);
+}
+
+static void leave(void *ctx, enum endpoint_kind kind, const struct peer *peer)
+{
+    const struct daemon *daemon = ctx;
+    if (is_counted(daemon, kind))
+        gateway_leave(daemon->gateway, peer);
+}
+
 static int open_stations(struct daemon *daemon)
 {
     struct stations_options options = {
@@ -318,6 +336,8 @@ static int open_stations(struct daemon *daemon)
         .metrics = daemon->http_metrics,
         .part = &part,
         .handler = handler_of,
+        .enter = enter,
+        .leave = leave,
         .ctx = daemon,
     };
     server_options_fill(daemon->config, &daemon->tls, options.servers);

@@ -137,6 +137,7 @@ static void fill_numbers(const struct config *config, struct gateway_settings *s
     settings->n_records = config->gateway.records;
     settings->client_rate = config->gateway.client_rate;
     settings->client_burst = config->gateway.client_burst;
+    settings->client_connections = config->gateway.client_connections;
 }
 
 static int fill(const struct config *config, struct gateway_config *filled, struct err *err)

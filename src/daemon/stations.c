@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* One listener as seen by one worker. */
 struct door {
@@ -19,17 +20,24 @@ struct door {
     struct acceptor *acceptor;
 };
 
+/* What is behind the doors of one kind. */
+struct hall {
+    struct station *station;
+    enum endpoint_kind kind;
+    struct http_server *server; /* NULL: there is no endpoint of the kind */
+};
+
 struct station {
     struct stations *all;
     struct worker *worker;
-    struct http_server *servers[ENDPOINT_KINDS_]; /* NULL: there is no endpoint of the kind */
-    struct door *doors;                           /* one for each endpoint */
-    bool has_part;                                /* options.part was started */
-    unsigned n_draining;                          /* servers that still have connections */
-    _Atomic uint64_t n_turned_away;               /* written by the worker, read by any */
-    struct mail drain_mail;                       /* main thread to station */
-    struct mail halted_mail, drained_mail;        /* station to main thread */
-    struct mail ping_mail;                        /* there and back */
+    struct hall halls[ENDPOINT_KINDS_];
+    struct door *doors;                    /* one for each endpoint */
+    bool has_part;                         /* options.part was started */
+    unsigned n_draining;                   /* servers that still have connections */
+    _Atomic uint64_t n_turned_away;        /* written by the worker, read by any */
+    struct mail drain_mail;                /* main thread to station */
+    struct mail halted_mail, drained_mail; /* station to main thread */
+    struct mail ping_mail;                 /* there and back */
 };
 
 struct stations {
@@ -49,19 +57,33 @@ static void serve(void *ctx, struct worker *worker, int fd, const struct peer *p
 {
     const struct door *door = ctx;
     const struct station *station = &door->station->all->items[worker_index(worker)];
-    http_server_accept(station->servers[door->kind], fd, peer);
+    http_server_accept(station->halls[door->kind].server, fd, peer);
+}
+
+/* By a reset: nothing is left of it in the kernel, however many come. */
+static void refuse(int fd)
+{
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+    (void)close(fd);
 }
 
 static void on_accept(void *ctx, int fd, const struct peer *peer)
 {
     struct door *door = ctx;
-    worker_dispatch(door->station->worker, fd, peer, serve, door);
+    const struct stations_options *options = &door->station->all->options;
+    if (!options->enter || options->enter(options->ctx, door->kind, peer))
+        worker_dispatch(door->station->worker, fd, peer, serve, door);
+    else
+        refuse(fd);
 }
 
-static void on_closed(void *ctx)
+static void on_closed(void *ctx, const struct peer *peer)
 {
-    const struct station *station = ctx;
-    worker_add_connections(station->worker, -1);
+    const struct hall *hall = ctx;
+    const struct stations_options *options = &hall->station->all->options;
+    worker_add_connections(hall->station->worker, -1);
+    if (options->leave)
+        options->leave(options->ctx, hall->kind, peer);
 }
 
 static void close_doors(struct station *station)
@@ -93,8 +115,8 @@ static void station_stop(void *ctx, struct worker *worker)
     struct station *station = &stations->items[worker_index(worker)];
     close_doors(station);
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++) {
-        http_server_free(station->servers[kind]);
-        station->servers[kind] = NULL;
+        http_server_free(station->halls[kind].server);
+        station->halls[kind].server = NULL;
     }
     if (station->has_part)
         stations->options.part->stop(stations->options.ctx, worker_index(worker));
@@ -115,15 +137,17 @@ static int make_servers(struct station *station)
 {
     const struct stations_options *options = &station->all->options;
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++) {
-        if (!endpoints_have(options->endpoints, (enum endpoint_kind)kind))
+        struct hall *hall = &station->halls[kind];
+        *hall = (struct hall){station, (enum endpoint_kind)kind, NULL};
+        if (!endpoints_have(options->endpoints, hall->kind))
             continue;
         unsigned index = worker_index(station->worker);
-        const struct exchange_handler handler = options->handler(options->ctx, index, (enum endpoint_kind)kind);
+        const struct exchange_handler handler = options->handler(options->ctx, index, hall->kind);
         int r = http_server_new(worker_loop(station->worker), &options->servers[kind], &handler, options->metrics,
-                                index, &station->servers[kind]);
+                                index, &hall->server);
         if (r < 0)
             return r;
-        http_server_on_closed(station->servers[kind], on_closed, station);
+        http_server_on_closed(hall->server, on_closed, hall);
     }
     return 0;
 }
@@ -174,10 +198,10 @@ static void station_deliver_drain(struct mail *mail)
     close_doors(station);
     loop_post(station->all->options.main_loop, &station->halted_mail);
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++)
-        station->n_draining += station->servers[kind] != NULL;
+        station->n_draining += station->halls[kind].server != NULL;
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++) {
-        if (station->servers[kind])
-            http_server_drain(station->servers[kind], on_server_drained, station);
+        if (station->halls[kind].server)
+            http_server_drain(station->halls[kind].server, on_server_drained, station);
     }
 }
 
@@ -245,8 +269,9 @@ static void change_deliver(struct mail *mail)
 {
     struct change *change = container_of(mail, struct change, mail);
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++) {
-        if (change->station->servers[kind])
-            http_server_set_options(change->station->servers[kind], &change->servers[kind]);
+        struct http_server *server = change->station->halls[kind].server;
+        if (server)
+            http_server_set_options(server, &change->servers[kind]);
         (void)tls_config_unref(change->servers[kind].tls);
     }
     free(change);

@@ -30,7 +30,13 @@ struct stations_options {
     struct http_metrics *metrics;
     const struct stations_part *part; /* NULL: none */
     struct exchange_handler (*handler)(void *ctx, unsigned worker, enum endpoint_kind kind);
-    void *ctx; /* of the part and the handlers */
+    /*
+     * Whether a connection that was accepted is taken on, asked on the worker that accepted it; if not it is closed at
+     * once. Then, on the worker that it lived on: that it is gone. Both NULL: all are.
+     */
+    bool (*enter)(void *ctx, enum endpoint_kind kind, const struct peer *peer);
+    void (*leave)(void *ctx, enum endpoint_kind kind, const struct peer *peer);
+    void *ctx; /* of all of these */
     struct http_server_options servers[ENDPOINT_KINDS_];
 };
 

@@ -5,7 +5,10 @@
  */
 #include "gateway/gateway.h"
 
+#include "base/seldom.h"
+#include "gateway/forward.h"
 #include "gateway/gateway_worker.h"
+#include "gateway/guests.h"
 #include "gateway/relay.h"
 
 #include <errno.h>
@@ -13,6 +16,9 @@
 #include <stdlib.h>
 
 enum { DOOR_OPEN, DOOR_LOCAL, DOORS };
+
+/* How often the log tells of clients with too many connections. */
+#define TELL_NS (10 * NSEC_PER_SEC)
 
 struct station {
     struct gateway_worker worker;
@@ -24,6 +30,9 @@ struct gateway {
     char name[64];
     struct hash_key key;
     struct throttle *throttle;
+    struct guests *guests;
+    struct seldom refusals;
+    _Atomic uint64_t n_refused;
     struct access_log *access_log;
     struct station stations[];
 };
@@ -33,6 +42,7 @@ static void free_parts(struct gateway *gateway)
     for (unsigned i = 0; i < gateway->options.n_workers; i++)
         gateway_worker_close_records(&gateway->stations[i].worker);
     access_log_free(gateway->access_log);
+    guests_free(gateway->guests);
     throttle_free(gateway->throttle);
     free(gateway);
 }
@@ -46,6 +56,8 @@ static int make_parts(struct gateway *gateway)
         r = random_system(&gateway->key, sizeof(gateway->key));
     if (r == 0)
         r = throttle_new(&gateway->key, &gateway->throttle);
+    if (r == 0)
+        r = guests_new(&gateway->key, &gateway->guests);
     if (r == 0)
         r = access_log_new(gateway->options.n_workers, gateway->options.log, &gateway->access_log);
     for (unsigned i = 0; r == 0 && i < gateway->options.n_workers; i++)
@@ -102,6 +114,38 @@ static void on_request(void *ctx, struct exchange *exchange)
 struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local)
 {
     return (struct exchange_handler){on_request, &gateway->stations[worker].doors[is_local ? DOOR_LOCAL : DOOR_OPEN]};
+}
+
+static void tell_refusal(struct gateway *gateway, const struct peer *peer, unsigned n_max)
+{
+    char text[ADDR_TEXT_MAX];
+    (void)atomic_fetch_add_explicit(&gateway->n_refused, 1, memory_order_relaxed);
+    uint64_t n = seldom_count(&gateway->refusals, time_now(), TELL_NS);
+    if (n > 0)
+        log_warn(gateway->options.log, "a client has too many connections: those beyond its limit are closed at once",
+                 log_str("client", peer_format_ip(peer, text)), log_int("limit", n_max), log_int("closed", (int64_t)n));
+}
+
+bool gateway_enter(struct gateway *gateway, const struct peer *peer)
+{
+    const struct gateway_settings *settings = &planner_plan(gateway->options.planner)->settings;
+    unsigned n_max = settings->client_connections;
+    if (n_max > 0 && forward_is_trusted(settings, peer))
+        n_max = 0;
+    int r = guests_enter(gateway->guests, peer, n_max);
+    if (r == GUESTS_FULL)
+        tell_refusal(gateway, peer, n_max);
+    return r == 0;
+}
+
+void gateway_leave(struct gateway *gateway, const struct peer *peer)
+{
+    guests_leave(gateway->guests, peer);
+}
+
+uint64_t gateway_n_refused(const struct gateway *gateway)
+{
+    return atomic_load_explicit(&gateway->n_refused, memory_order_relaxed);
 }
 
 int gateway_open_log(struct gateway *gateway, const struct gateway_settings *settings, struct err *err)

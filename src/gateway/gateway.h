@@ -38,6 +38,13 @@ void gateway_stop_worker(struct gateway *gateway, unsigned worker);
 struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local);
 
 /*
+ * Any worker, in a turn of its loop: whether a connection that was accepted on a gateway listener is taken on; if so,
+ * gateway_leave follows when it is closed. False: to be closed at once; it was counted and told.
+ */
+bool gateway_enter(struct gateway *gateway, const struct peer *peer);
+void gateway_leave(struct gateway *gateway, const struct peer *peer);
+
+/*
  * Main thread, when it starts and with each reload: opens the access log that the settings name, anew if it is the
  * same. 0, or -errno with the reason in err.
  */
@@ -49,6 +56,7 @@ unsigned gateway_n_workers(const struct gateway *gateway);
 /* Which others than its thread read only where that is said to be possible. */
 const struct gateway_worker *gateway_worker_at(const struct gateway *gateway, unsigned worker);
 struct throttle *gateway_throttle(const struct gateway *gateway);
+uint64_t gateway_n_refused(const struct gateway *gateway); /* connections beyond client_connections */
 struct access_log *gateway_access_log(const struct gateway *gateway);
 struct planner *gateway_planner(const struct gateway *gateway);
 pool_connect_fn gateway_connect_fn(const struct gateway *gateway); /* NULL: as pools do by themselves */

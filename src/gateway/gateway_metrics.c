@@ -160,6 +160,9 @@ static void put_whole(struct metrics_page *metrics, const struct traffic *traffi
     metrics_page_family(metrics, PREFIX "connections_idle_closed_total", METRICS_COUNTER,
                         "Connections that instances closed while they were idle, of all services.");
     metrics_page_sample(metrics, NULL, 0, n_idle_closed);
+    metrics_page_family(metrics, PREFIX "connections_refused_total", METRICS_COUNTER,
+                        "Connections closed at once, since their client address had its limit of them.");
+    metrics_page_sample(metrics, NULL, 0, gateway_n_refused(gateway));
     metrics_page_family(metrics, PREFIX "access_log_dropped_total", METRICS_COUNTER,
                         "Lines of the access log that could not be written.");
     metrics_page_sample(metrics, NULL, 0, access_log_n_dropped(gateway_access_log(gateway)));

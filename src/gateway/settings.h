@@ -89,7 +89,8 @@ struct gateway_settings {
     nsec_t eject_ns;         /* for how long at first; doubles with each time, up to 30 times */
     unsigned client_rate;    /* requests per second of one client address; 0: no limit */
     unsigned client_burst;
-    unsigned n_records; /* the last requests that each worker remembers; 0: none */
+    unsigned client_connections; /* of one client address, over all workers; 0: no limit */
+    unsigned n_records;          /* the last requests that each worker remembers; 0: none */
     enum access_log_format access_log;
     const char *access_log_path; /* "-": standard output */
     struct tls_config *tls;      /* to instances that speak https; NULL: those are not used */

@@ -47,11 +47,6 @@ void throttle_free(struct throttle *throttle)
     free(throttle);
 }
 
-static uint64_t key_of(const struct throttle *throttle, const struct peer *peer)
-{
-    return hash_bytes(&throttle->key, slice_from(peer->ip, peer->family == AF_INET ? 4 : 8));
-}
-
 /* Where the address is counted, its own or one that is taken over. */
 static struct entry *find(struct throttle *throttle, uint64_t hash, nsec_t now_ns)
 {
@@ -76,10 +71,11 @@ bool throttle_admit(struct throttle *throttle, const struct peer *peer, const st
                     nsec_t now_ns)
 {
     ASSERT(limit->rate > 0 && limit->burst > 0);
-    if (peer->family != AF_INET && peer->family != AF_INET6)
+    struct slice client = peer_client(peer);
+    if (client.len == 0)
         return true;
     nsec_t interval_ns = NSEC_PER_SEC / limit->rate, ahead_max_ns = interval_ns * (nsec_t)(limit->burst - 1);
-    struct entry *entry = find(throttle, key_of(throttle, peer), now_ns);
+    struct entry *entry = find(throttle, hash_bytes(&throttle->key, client), now_ns);
     nsec_t until_ns = atomic_load_explicit(&entry->until_ns, memory_order_relaxed), begin_ns;
     do {
         begin_ns = until_ns > now_ns ? until_ns : now_ns;

@@ -81,6 +81,7 @@ static void move(struct http_connection *connection, enum connection_state to)
 void connection_close(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
+    const struct peer peer = connection->peer;
     ASSERT(!connection->session);
     move(connection, CONNECTION_CLOSED);
     connection_drop_gathered(connection);
@@ -92,7 +93,7 @@ void connection_close(struct http_connection *connection)
     server->n_connections--;
     if (server->metrics)
         http_metrics_closed(server->metrics, server->slot);
-    server_tell_closed(server);
+    server_tell_closed(server, &peer);
     if (server->is_draining && server->n_connections == 0)
         loop_defer(server->loop, &server->turn_end);
 }

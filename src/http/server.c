@@ -154,10 +154,10 @@ static void no_event(struct stream *stream, unsigned new_bits)
     (void)new_bits;
 }
 
-void server_tell_closed(struct http_server *server)
+void server_tell_closed(struct http_server *server, const struct peer *peer)
 {
     if (server->on_closed)
-        server->on_closed(server->closed_ctx);
+        server->on_closed(server->closed_ctx, peer);
 }
 
 void http_server_accept(struct http_server *server, int fd, const struct peer *peer)
@@ -166,14 +166,14 @@ void http_server_accept(struct http_server *server, int fd, const struct peer *p
     if (tcp_adopt(server->loop, fd, no_event, NULL, &stream) == 0)
         http_server_adopt(server, stream, peer);
     else
-        server_tell_closed(server);
+        server_tell_closed(server, peer);
 }
 
 /*
  * One send, and no wait. Whoever speaks TLS could not read it. A request that is on its way is met by a reset, behind
  * the answer; one that is here already is taken, so that it is not.
  */
-static void turn_away(struct http_server *server, struct stream *stream)
+static void turn_away(struct http_server *server, struct stream *stream, const struct peer *peer)
 {
     static const struct slice answer =
         SLICE_LIT("HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nretry-after: 1\r\n"
@@ -185,23 +185,23 @@ static void turn_away(struct http_server *server, struct stream *stream)
         (void)stream_shutdown(stream);
     }
     stream_close(stream);
-    server_tell_closed(server);
+    server_tell_closed(server, peer);
 }
 
 void http_server_adopt(struct http_server *server, struct stream *stream, const struct peer *peer)
 {
     if (!has_room(server)) {
-        turn_away(server, stream);
+        turn_away(server, stream, peer);
         return;
     }
     struct http_connection *connection = connection_new(server, stream, peer);
     if (connection)
         connection_start(connection);
     else
-        server_tell_closed(server);
+        server_tell_closed(server, peer);
 }
 
-void http_server_on_closed(struct http_server *server, void (*fn)(void *ctx), void *ctx)
+void http_server_on_closed(struct http_server *server, void (*fn)(void *ctx, const struct peer *peer), void *ctx)
 {
     server->on_closed = fn;
     server->closed_ctx = ctx;

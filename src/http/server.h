@@ -64,8 +64,8 @@ void http_server_drain(struct http_server *server, void (*on_drained)(void *ctx)
 
 /*
  * Has fn called for each connection given to the server when it is closed, those refused at once included: for whoever
- * counts what he gave. Before the first one.
+ * counts what he gave. Before the first one. peer: as it was given.
  */
-void http_server_on_closed(struct http_server *server, void (*fn)(void *ctx), void *ctx);
+void http_server_on_closed(struct http_server *server, void (*fn)(void *ctx, const struct peer *peer), void *ctx);
 
 unsigned http_server_n_connections(const struct http_server *server);

@@ -72,7 +72,7 @@ struct http_server {
     bool is_draining, drain_begun;
     void (*on_drained)(void *ctx); /* NULL once it was called */
     void *drained_ctx;
-    void (*on_closed)(void *ctx); /* NULL: nobody counts */
+    void (*on_closed)(void *ctx, const struct peer *peer); /* NULL: nobody counts */
     void *closed_ctx;
 
     struct http_fields fields;
@@ -83,7 +83,7 @@ struct http_server {
 };
 
 /* A connection that was given to the server is gone. */
-void server_tell_closed(struct http_server *server);
+void server_tell_closed(struct http_server *server, const struct peer *peer);
 
 /* Takes the stream over. NULL when out of memory; the stream is then closed. */
 struct http_connection *connection_new(struct http_server *server, struct stream *stream, const struct peer *peer);

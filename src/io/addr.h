@@ -49,6 +49,15 @@ struct slice addr_format(const struct addr *addr, char *ret_text);
 struct slice peer_format(const struct peer *peer, char *ret_text);
 struct slice peer_format_ip(const struct peer *peer, char *ret_text); /* without port and brackets */
 
+/*
+ * What tells one client from another: its address, of IPv6 the /64, which is what one of them has at least. Empty for a
+ * Unix socket. Points into the peer.
+ */
+static inline struct slice peer_client(const struct peer *peer)
+{
+    return slice_from(peer->ip, peer->family == AF_INET ? 4 : peer->family == AF_INET6 ? 8 : 0);
+}
+
 bool addr_equal(const struct addr *a, const struct addr *b);
 bool addr_is_loopback(const struct addr *addr); /* Unix sockets are */
 bool addr_is_unspecified(const struct addr *addr);

@@ -3,12 +3,14 @@
 # variants: release asan tsan
 """Too many of something at the gateway: requests on one connection, connections of one client, open descriptors."""
 
+import signal
+import ssl
 import sys
 import threading
 
 import raw_h2
 from gateway_lib import OK, Gateway, Instance
-from lib import SECONDS, tap
+from lib import SECONDS, ask, folder, make_certificate, tap, wait_for
 
 
 def one_http2_connection_has_so_many_requests():
@@ -33,8 +35,108 @@ def one_http2_connection_has_so_many_requests():
             client.wait_for_ends(streams[:-1])
 
 
+REQUEST = "GET /nobody HTTP/1.1\r\nHost: x\r\n\r\n"
+REFUSED = "muster_gateway_connections_refused_total"
+
+
+def is_taken(connection):
+    return ask(connection, REQUEST).status == 404
+
+
+def may_come(gateway):
+    """Whether a new connection is served; else it is closed without a word, perhaps before we see it open."""
+    try:
+        with gateway.connect("gateway") as connection:
+            return is_taken(connection)
+    except (AssertionError, BrokenPipeError, ConnectionResetError):
+        return False
+
+
+def one_client_has_so_many_connections():
+    limit = ("--workers", "3", "--set", "gateway.client_connections=5")
+    with Gateway(*limit, gateway=("127.0.0.1:0", "127.0.0.1:0")) as gateway:
+        clients = [gateway.connect("gateway", index % 2) for index in range(5)]
+        tap.expect([is_taken(client) for client in clients], [True] * 5)
+        for _ in range(20):
+            tap.expect(may_come(gateway), False)
+        tap.expect(gateway.metric(REFUSED), 20)  # connections of the registry are not counted
+        told = [line for line in gateway.log().splitlines() if "too many connections" in line]
+        tap.expect(("client=127.0.0.1 " in told[0], "limit=5" in told[0], len(told) <= 4), (True, True, True))
+        tap.expect([ask(client, REQUEST).status for client in clients], [404] * 5)
+        clients.pop().close()
+        wait_for(lambda: may_come(gateway), True)
+        for client in clients:
+            client.close()
+
+
+def tls_and_http2_are_counted_alike():
+    with folder() as place:
+        cert, key = make_certificate(place, "gateway")
+        words = ["gateway.client_connections=2", "gateway.tls.plain=true"]
+        words += [f"gateway.tls.cert={cert}", f"gateway.tls.key={key}"]
+        context = ssl.create_default_context(cafile=str(cert))
+        with Gateway(*(word for setting in words for word in ("--set", setting))) as gateway:
+            with raw_h2.Connection(gateway.connect("gateway")) as client:
+                client.receive_settings()
+                with context.wrap_socket(gateway.connect("gateway"), server_hostname="localhost") as secret:
+                    tap.expect(ask(secret, REQUEST).status, 404)
+                    tap.expect(may_come(gateway), False)
+                wait_for(lambda: may_come(gateway), True)
+
+
+def who_says_nothing_is_counted_too():
+    with Gateway("--set", "gateway.client_connections=1") as gateway:
+        with gateway.connect("gateway"):
+            tap.expect(may_come(gateway), False)
+        wait_for(lambda: may_come(gateway), True)
+
+
+def trusted_proxies_and_unix_sockets_have_no_limit():
+    with folder() as place:
+        words = ["--set", "gateway.client_connections=1", "--set", "gateway.trusted=127.0.0.1/32"]
+        with Gateway(*words, gateway=("127.0.0.1:0", f"unix:{place}/gateway")) as gateway:
+            for index in range(2):
+                clients = [gateway.connect("gateway", index) for _ in range(5)]
+                tap.expect([is_taken(client) for client in clients], [True] * 5)
+                for client in clients:
+                    client.close()
+
+
+def a_reload_changes_the_limit_for_those_to_come():
+    with folder() as place:
+        path = place / "muster.yaml"
+        path.write_text("gateway:\n  client_connections: 0\n")
+
+        def set_limit(limit):
+            path.write_text(f"gateway:\n  client_connections: {limit}\n")
+            since = len(gateway.log())
+            gateway.signal(signal.SIGHUP)
+            gateway.wait_for_log("reloaded", since)
+
+        with Gateway("--config", str(path)) as gateway:
+            clients = [gateway.connect("gateway") for _ in range(4)]
+            tap.expect([is_taken(client) for client in clients], [True] * 4)
+            set_limit(3)
+            wait_for(lambda: may_come(gateway), False)
+            tap.expect([ask(client, REQUEST).status for client in clients], [404] * 4)
+            clients.pop().close()
+            clients.pop().close()
+            wait_for(lambda: may_come(gateway), True)  # those from before count, and leave, too
+            set_limit(1)
+            wait_for(lambda: may_come(gateway), False)
+            set_limit(0)
+            wait_for(lambda: may_come(gateway), True)
+            for client in clients:
+                client.close()
+
+
 CASES = [
     ("one HTTP/2 connection has at most gateway.streams requests", one_http2_connection_has_so_many_requests),
+    ("one client has at most gateway.client_connections connections", one_client_has_so_many_connections),
+    ("TLS and HTTP/2 connections are counted alike", tls_and_http2_are_counted_alike),
+    ("who says nothing is counted, too", who_says_nothing_is_counted_too),
+    ("trusted proxies and Unix sockets have no limit", trusted_proxies_and_unix_sockets_have_no_limit),
+    ("a reload changes the limit for connections to come", a_reload_changes_the_limit_for_those_to_come),
 ]
 
 if __name__ == "__main__":
