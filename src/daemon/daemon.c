@@ -66,6 +66,7 @@ struct daemon {
     struct gateway_view gateway_view;
     struct store *store; /* the keeper's, or the trace in front of it; NULL: the role needs none */
     struct listener_tls tls;
+    struct shortage *shortage;
     struct system system;
     struct metrics *metrics;
     struct http_metrics *http_metrics;
@@ -161,11 +162,15 @@ static int open_store(struct daemon *daemon, struct err *err)
 static int open_metrics(struct daemon *daemon)
 {
     system_init(&daemon->system, daemon->config, daemon->endpoints, daemon->group);
-    int r = metrics_new(worker_group_size(daemon->group), &daemon->metrics);
+    int r = shortage_new(daemon->log, &daemon->shortage);
+    if (r == 0)
+        r = metrics_new(worker_group_size(daemon->group), &daemon->metrics);
     if (r == 0)
         r = process_register_metrics(daemon->metrics);
     if (r == 0)
         r = system_register_metrics(&daemon->system, daemon->metrics);
+    if (r == 0)
+        r = shortage_register_metrics(daemon->shortage, daemon->metrics);
     if (r == 0)
         r = http_metrics_new(daemon->metrics, &daemon->http_metrics);
     return r;
@@ -239,6 +244,7 @@ static int open_gateway(struct daemon *daemon, struct err *err)
         .planner = daemon->planner,
         .curator = daemon->curator,
         .log = daemon->log,
+        .shortage = daemon->shortage,
         .n_workers = worker_group_size(daemon->group),
         .loops = loops,
     };
@@ -334,6 +340,7 @@ static int open_stations(struct daemon *daemon)
         .group = daemon->group,
         .endpoints = daemon->endpoints,
         .metrics = daemon->http_metrics,
+        .shortage = daemon->shortage,
         .part = &part,
         .handler = handler_of,
         .enter = enter,
@@ -342,20 +349,6 @@ static int open_stations(struct daemon *daemon)
     };
     server_options_fill(daemon->config, &daemon->tls, options.servers);
     return stations_new(&options, &daemon->stations);
-}
-
-static double metric_turned_away(void *ctx)
-{
-    return (double)stations_n_turned_away(ctx);
-}
-
-static int open_stations_metric(struct daemon *daemon)
-{
-    const struct metrics_desc desc = {
-        .name = "muster_connections_turned_away_total",
-        .help = "Connections closed at once because there was no descriptor for them.",
-    };
-    return metrics_register_counter_fn(daemon->metrics, &desc, metric_turned_away, daemon->stations);
 }
 
 static void on_signal(void *ctx, int signo)
@@ -413,8 +406,6 @@ static int open_parts(struct daemon *daemon, struct err *err)
         r = signals_open(&daemon->signals, daemon->loop, on_signal, daemon, err);
     if (r == 0)
         r = open_stations(daemon);
-    if (r == 0)
-        r = open_stations_metric(daemon);
     if (r == 0)
         r = open_pidfile(daemon, err);
     return r;
@@ -578,6 +569,7 @@ void daemon_close(struct daemon *daemon)
     fronts_free(daemon->fronts);
     http_metrics_free(daemon->http_metrics);
     metrics_free(daemon->metrics);
+    shortage_free(daemon->shortage);
     listener_tls_deinit(&daemon->tls);
     endpoints_close(daemon->endpoints);
     worker_group_free(daemon->group);

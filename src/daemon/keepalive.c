@@ -5,14 +5,9 @@
 
 static void on_alive(void *ctx)
 {
-    struct keepalive *keepalive = ctx;
-    uint64_t n_turned_away = stations_n_turned_away(keepalive->stations);
+    const struct keepalive *keepalive = ctx;
     if (keepalive->has_watchdog)
         notify_send(keepalive->notify, "WATCHDOG=1");
-    if (n_turned_away > keepalive->n_turned_away)
-        log_warn(keepalive->log, "out of descriptors: new connections were closed at once",
-                 log_int("connections", (int64_t)(n_turned_away - keepalive->n_turned_away)));
-    keepalive->n_turned_away = n_turned_away;
 }
 
 static void on_timer(struct timer *timer)

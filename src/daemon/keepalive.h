@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The slow timer of the main thread: asks the workers for a sign of life and passes it on to the service manager's
- * watchdog, logs when connections had to be turned away, and has the log write the counts of repeats.
+ * watchdog, and has the log write the counts of repeats.
  */
 #pragma once
 
@@ -16,7 +16,6 @@ struct keepalive {
     struct log *log;
     nsec_t interval_ns;
     bool has_watchdog;
-    uint64_t n_turned_away; /* as far as the log knows */
     struct timer timer;
 };
 

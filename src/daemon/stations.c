@@ -77,6 +77,13 @@ static void on_accept(void *ctx, int fd, const struct peer *peer)
         refuse(fd);
 }
 
+static void on_shortage(void *ctx, int error, unsigned n_refused)
+{
+    const struct door *door = ctx;
+    nsec_t now_ns = loop_now(worker_loop(door->station->worker));
+    shortage_of_accept(door->station->all->options.shortage, error, n_refused, now_ns);
+}
+
 static void on_closed(void *ctx, const struct peer *peer)
 {
     const struct hall *hall = ctx;
@@ -105,6 +112,7 @@ static int open_doors(struct station *station)
                              on_accept, door, &door->acceptor);
         if (r < 0)
             return r;
+        acceptor_on_shortage(door->acceptor, on_shortage);
     }
     return 0;
 }
@@ -225,13 +233,6 @@ static void main_deliver_pong(struct mail *mail)
 static void station_deliver_ping(struct mail *mail)
 {
     struct station *station = container_of(mail, struct station, ping_mail);
-    uint64_t n_turned_away = 0;
-    for (unsigned i = 0; i < station->all->options.endpoints->n; i++) {
-        if (station->doors[i].acceptor)
-            n_turned_away += acceptor_n_refused(station->doors[i].acceptor);
-    }
-    if (n_turned_away > station->n_turned_away) /* while draining there are no acceptors to ask */
-        station->n_turned_away = n_turned_away;
     station->ping_mail.deliver = main_deliver_pong;
     loop_post(station->all->options.main_loop, &station->ping_mail);
 }
@@ -248,14 +249,6 @@ bool stations_ping(struct stations *stations, void (*on_alive)(void *ctx), void 
         loop_post(worker_loop(stations->items[i].worker), &stations->items[i].ping_mail);
     }
     return true;
-}
-
-uint64_t stations_n_turned_away(const struct stations *stations)
-{
-    uint64_t n = 0;
-    for (unsigned i = 0; i < stations->n; i++)
-        n += stations->items[i].n_turned_away;
-    return n;
 }
 
 /* New options on their way to a station. */

@@ -10,6 +10,7 @@
 
 #include "daemon/endpoints.h"
 #include "http/server.h"
+#include "io/shortage.h"
 #include "io/worker.h"
 
 struct stations;
@@ -28,6 +29,7 @@ struct stations_options {
     struct worker_group *group; /* not yet started */
     const struct endpoints *endpoints;
     struct http_metrics *metrics;
+    struct shortage *shortage;        /* told of connections for which there is no descriptor */
     const struct stations_part *part; /* NULL: none */
     struct exchange_handler (*handler)(void *ctx, unsigned worker, enum endpoint_kind kind);
     /*
@@ -61,10 +63,7 @@ typedef void (*stations_event_fn)(void *ctx, enum stations_event event);
 void stations_drain(struct stations *stations, stations_event_fn on_event, void *ctx);
 
 /*
- * Calls on_alive when every worker has taken its mail: the proof that none of them hangs. Each worker also reports how
- * many connections it has turned away. False, and nothing else happens, while an earlier ping is under way.
+ * Calls on_alive when every worker has taken its mail: the proof that none of them hangs. False, and nothing else
+ * happens, while an earlier ping is under way.
  */
 bool stations_ping(struct stations *stations, void (*on_alive)(void *ctx), void *ctx);
-
-/* Connections closed at once because there was no descriptor for them, as of the last ping. Any thread. */
-uint64_t stations_n_turned_away(const struct stations *stations);

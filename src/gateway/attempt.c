@@ -114,13 +114,24 @@ static void send_request(struct attempt *attempt, struct client_connection *conn
     relay_keep_within_limits(relay);
 }
 
+/* There is no connection to be had. */
+static void fail_to_connect(struct attempt *attempt, int result)
+{
+    struct gateway_worker *worker = attempt->relay->worker;
+    enum cause cause = cause_of_errno(result, false);
+    if (cause == CAUSE_NO_DESCRIPTOR)
+        shortage_of_connect(gateway_shortage(worker->gateway), result, loop_now(worker->loop));
+    else if (!cause_is_ours(cause))
+        counter_add(&attempt->slot->n_connect_failures, 1);
+    attempt_fail(attempt, cause, result == -ETIMEDOUT);
+}
+
 static void on_connection(struct pool_wait *wait, int result, struct client_connection *connection)
 {
     struct attempt *attempt = container_of(wait, struct attempt, wait);
     struct relay *relay = attempt->relay;
     if (result < 0) {
-        counter_add(&attempt->slot->n_connect_failures, 1);
-        attempt_fail(attempt, cause_of_errno(result, false), result == -ETIMEDOUT);
+        fail_to_connect(attempt, result);
         relay_move(relay);
         return;
     }
@@ -168,7 +179,7 @@ void attempt_start(struct attempt *attempt, const struct pick_result *pick, cons
     else if (r == POOL_WAIT)
         list_attempt(attempt, &attempt->slot->connecting);
     else
-        attempt_fail(attempt, cause_of_errno(r, false), false);
+        fail_to_connect(attempt, r);
 }
 
 void attempt_write(struct attempt *attempt, struct slice bytes)

@@ -43,6 +43,11 @@ struct slice cause_name(enum cause cause)
     return row_of(cause)->name;
 }
 
+bool cause_is_ours(enum cause cause)
+{
+    return cause == CAUSE_INTERNAL || cause == CAUSE_NO_DESCRIPTOR;
+}
+
 static enum cause before_open(int result)
 {
     switch (result) {
@@ -54,9 +59,10 @@ static enum cause before_open(int result)
     case -EACCES:
     case -EPROTO:
         return CAUSE_TLS_FAILED;
-    case -ENOMEM:
     case -EMFILE:
     case -ENFILE:
+        return CAUSE_NO_DESCRIPTOR;
+    case -ENOMEM:
     case -ENOBUFS:
     case -EBUSY:
     case -EADDRNOTAVAIL:

@@ -30,7 +30,8 @@
     X(BAD_RESPONSE, 502, "http_protocol_error", "the instance's answer is not valid HTTP")                             \
     X(INCOMPLETE, 502, "http_response_incomplete", "the instance's answer broke off")                                  \
     X(REMOVED, 503, "destination_unavailable", "the instance was removed while the request waited for it")             \
-    X(INTERNAL, 503, "proxy_internal_error", "the gateway is out of memory or descriptors")                            \
+    X(NO_DESCRIPTOR, 503, "proxy_internal_error", "the gateway has no descriptor left to connect to an instance")      \
+    X(INTERNAL, 503, "proxy_internal_error", "the gateway is out of memory or local ports")                            \
     X(CLIENT_GONE, 0, "", "the client went away")                                                                      \
     X(CLIENT_SLOW, 0, "", "the client sent or read too slowly")                                                        \
     X(STOPPED, 0, "", "the gateway was stopped")
@@ -47,6 +48,9 @@ unsigned cause_status(enum cause cause);
 struct slice cause_error(enum cause cause); /* "connection_refused" */
 struct slice cause_text(enum cause cause);
 struct slice cause_name(enum cause cause); /* "CONNECT_REFUSED", for logs and metrics */
+
+/* It is the gateway that lacks something, which says nothing about the instance. */
+bool cause_is_ours(enum cause cause);
 
 /* What a failed call or connection means. was_open: there was a connection, and TLS was agreed. */
 enum cause cause_of_errno(int result, bool was_open);

@@ -155,6 +155,11 @@ int gateway_open_log(struct gateway *gateway, const struct gateway_settings *set
                : access_log_open(gateway->access_log, settings->access_log_path, err);
 }
 
+struct shortage *gateway_shortage(const struct gateway *gateway)
+{
+    return gateway->options.shortage;
+}
+
 struct throttle *gateway_throttle(const struct gateway *gateway)
 {
     return gateway->throttle;

@@ -9,6 +9,7 @@
 #include "gateway/planner.h"
 #include "gateway/throttle.h"
 #include "http/pool.h"
+#include "io/shortage.h"
 
 struct gateway;
 struct gateway_worker;
@@ -17,6 +18,7 @@ struct gateway_options {
     struct planner *planner;
     struct curator *curator; /* who is told of instances that fail */
     struct log *log;
+    struct shortage *shortage; /* told of connections for which there is no descriptor; NULL: nobody is */
     unsigned n_workers;
     struct loop *const *loops; /* of the workers; read by gateway_new only */
     pool_connect_fn connect;   /* NULL: tcp_connect */
@@ -55,6 +57,7 @@ int gateway_open_log(struct gateway *gateway, const struct gateway_settings *set
 unsigned gateway_n_workers(const struct gateway *gateway);
 /* Which others than its thread read only where that is said to be possible. */
 const struct gateway_worker *gateway_worker_at(const struct gateway *gateway, unsigned worker);
+struct shortage *gateway_shortage(const struct gateway *gateway); /* may be NULL */
 struct throttle *gateway_throttle(const struct gateway *gateway);
 uint64_t gateway_n_refused(const struct gateway *gateway); /* connections beyond client_connections */
 struct access_log *gateway_access_log(const struct gateway *gateway);

@@ -179,8 +179,8 @@ static void clear(struct gateway_worker *worker, struct runtime_slot *slot, stru
 
 void suspicion_of_failure(struct gateway_worker *worker, struct runtime_slot *slot, enum cause cause)
 {
-    if (cause == CAUSE_INTERNAL)
-        return; /* it was us */
+    if (cause_is_ours(cause))
+        return;
     slot->n_failures++;
     if (cause != CAUSE_CONNECT_REFUSED && slot->n_failures < settings_of(worker)->eject_failures)
         return;
@@ -291,7 +291,7 @@ static void after_vain_proof(struct gateway_worker *worker, struct runtime_slot 
     enum cause cause = cause_of_errno(result, false);
     unsigned n = care->n_in_vain++;
     care->prove_ns = now_ns;
-    if (cause == CAUSE_INTERNAL) {
+    if (cause_is_ours(cause)) {
         care->prove_ns += PROOF_NS;
     } else if (cause == CAUSE_CONNECT_REFUSED) {
         atomic_fetch_or_explicit(&runtime->trouble, RUNTIME_EJECTED | RUNTIME_REFUSED, memory_order_relaxed);

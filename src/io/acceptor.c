@@ -22,9 +22,9 @@ struct acceptor {
     struct loop *loop;
     struct timer pause; /* armed: off the loop */
     accept_fn on_accept;
+    accept_shortage_fn on_shortage; /* NULL: nobody wants to know */
     void *ctx;
     int spare_fd; /* given up to refuse a connection when there is no other; -1 while there is none */
-    uint64_t n_refused;
 };
 
 static void open_spare(struct acceptor *acceptor)
@@ -52,21 +52,31 @@ static void end_pause(struct timer *timer)
         loop_arm(acceptor->loop, &acceptor->pause, loop_now(acceptor->loop) + pause_ns);
 }
 
-/* Closes the connections that wait, with the spare descriptor. */
-static void refuse_waiting(struct acceptor *acceptor)
+/* Closes the connections that wait, with the spare descriptor. Gives their number. */
+static unsigned refuse_waiting(struct acceptor *acceptor)
 {
+    unsigned n_refused = 0;
     for (int i = 0; i < ACCEPTS_PER_TURN && acceptor->spare_fd >= 0; i++) {
         (void)close(acceptor->spare_fd);
         acceptor->spare_fd = -1;
         int fd = accept4(acceptor->source.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            acceptor->n_refused++;
+            n_refused++;
             (void)close(fd);
         }
         open_spare(acceptor);
         if (fd < 0)
-            return;
+            break;
     }
+    return n_refused;
+}
+
+static void on_no_descriptor(struct acceptor *acceptor, int error)
+{
+    unsigned n_refused = refuse_waiting(acceptor);
+    pause_accepting(acceptor);
+    if (acceptor->on_shortage)
+        acceptor->on_shortage(acceptor->ctx, error, n_refused);
 }
 
 static void on_ready(struct loop_source *source, uint32_t events)
@@ -87,8 +97,7 @@ static void on_ready(struct loop_source *source, uint32_t events)
             return;
         case EMFILE:
         case ENFILE:
-            refuse_waiting(acceptor);
-            pause_accepting(acceptor);
+            on_no_descriptor(acceptor, -errno);
             return;
         case ENOBUFS:
         case ENOMEM:
@@ -138,7 +147,7 @@ void acceptor_free(struct acceptor *acceptor)
     free(acceptor);
 }
 
-uint64_t acceptor_n_refused(const struct acceptor *acceptor)
+void acceptor_on_shortage(struct acceptor *acceptor, accept_shortage_fn fn)
 {
-    return acceptor->n_refused;
+    acceptor->on_shortage = fn;
 }

@@ -15,11 +15,17 @@ struct acceptor;
 
 /*
  * At most a bounded number of connections are taken per turn. When the process or the system runs out of descriptors, a
- * spare one is used to accept and close (the client sees a closed connection instead of silence), accepting pauses for
- * a short time, and n_refused counts; other connections are unharmed.
+ * spare one is used to accept and close (the client sees a closed connection instead of silence), and accepting pauses
+ * for a short time; other connections are unharmed.
  *
  * The listening socket stays the caller's. 0, -ENOMEM, or the -errno of open or epoll_ctl.
  */
 int acceptor_new(struct loop *loop, int listen_fd, accept_fn on_accept, void *ctx, struct acceptor **ret_acceptor);
 void acceptor_free(struct acceptor *acceptor); /* not from inside on_accept; accepts NULL */
-uint64_t acceptor_n_refused(const struct acceptor *acceptor);
+
+/*
+ * Has fn told, with the acceptor's ctx, whenever descriptors have run out: the error (-EMFILE, -ENFILE) and how many
+ * connections were closed for that.
+ */
+typedef void (*accept_shortage_fn)(void *ctx, int error, unsigned n_refused);
+void acceptor_on_shortage(struct acceptor *acceptor, accept_shortage_fn fn);

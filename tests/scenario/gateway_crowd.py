@@ -3,10 +3,12 @@
 # variants: release asan tsan
 """Too many of something at the gateway: requests on one connection, connections of one client, open descriptors."""
 
+import resource
 import signal
 import ssl
 import sys
 import threading
+import time
 
 import raw_h2
 from gateway_lib import OK, Gateway, Instance
@@ -87,6 +89,7 @@ def tls_and_http2_are_counted_alike():
 def who_says_nothing_is_counted_too():
     with Gateway("--set", "gateway.client_connections=1") as gateway:
         with gateway.connect("gateway"):
+            gateway.wait_for_metric("muster_http_connections_open", 2)  # and the one that asks for it
             tap.expect(may_come(gateway), False)
         wait_for(lambda: may_come(gateway), True)
 
@@ -130,12 +133,55 @@ def a_reload_changes_the_limit_for_those_to_come():
                 client.close()
 
 
+def set_descriptors(gateway, n):
+    _, hard = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (n, hard))
+
+
+def n_vain_accepts(registry):
+    page = ask(registry, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").body.decode()
+    return float(page.split('muster_descriptor_shortages_total{for="accept"} ')[1].split()[0])
+
+
+def without_descriptors_it_says_so_and_recovers():
+    words = ["--workers", "2", "--set", "gateway.park=0s", "--set", "gateway.eject_failures=1"]
+    with (Gateway(*words) as gateway, Instance(gateway) as instance,
+          gateway.dial() as client, gateway.connect() as registry):
+        request = f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n"
+        tap.expect(n_vain_accepts(registry), 0)
+        client.send(REQUEST)  # nothing is open to the instance
+        tap.expect(client.answer().status, 404)
+        was = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)[0]
+        began = time.monotonic()
+        set_descriptors(gateway, 3)  # what is open stays
+        for _ in range(20):
+            client.send(request)
+            answer = client.answer()
+            tap.expect((answer.status, b"no descriptor left" in answer.body), (503, True))
+        gateway.wait_for_log("out of descriptors: raise this process's limit (LimitNOFILE=")
+        with gateway.connect("gateway") as waits:  # it cannot be accepted
+            wait_for(lambda: n_vain_accepts(registry) >= 4, True)
+            n_rests = (time.monotonic() - began) / 0.05
+            tap.expect(n_vain_accepts(registry) <= n_rests + 2, True)  # it looks now and then, and does not spin
+            set_descriptors(gateway, was)
+            tap.expect(is_taken(waits), True)
+        client.send(request)  # nobody was ejected
+        tap.expect(client.answer().status, 200)
+        told = [line for line in gateway.log().splitlines() if "out of descriptors" in line]
+        tap.expect(len(told) <= 4, True)
+        tap.expect(gateway.metric('muster_descriptor_shortages_total{for="connect"}') >= 20, True)
+        tap.expect(gateway.metric(f'muster_gateway_ejections_total{{service="{instance.service}"}}'), 0)
+        line = f'muster_gateway_failed_total{{service="{instance.service}",cause="NO_DESCRIPTOR"}}'
+        tap.expect(gateway.metric(line), 20)
+
+
 CASES = [
     ("one HTTP/2 connection has at most gateway.streams requests", one_http2_connection_has_so_many_requests),
     ("one client has at most gateway.client_connections connections", one_client_has_so_many_connections),
     ("TLS and HTTP/2 connections are counted alike", tls_and_http2_are_counted_alike),
     ("who says nothing is counted, too", who_says_nothing_is_counted_too),
     ("trusted proxies and Unix sockets have no limit", trusted_proxies_and_unix_sockets_have_no_limit),
+    ("without descriptors it says so, rests and recovers by itself", without_descriptors_it_says_so_and_recovers),
     ("a reload changes the limit for connections to come", a_reload_changes_the_limit_for_those_to_come),
 ]
 

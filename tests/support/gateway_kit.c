@@ -299,6 +299,8 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     struct kit_instance *instance = instance_at(addr);
     struct sim_options network = instance->kit->network;
     (void)loop, (void)deadline_ns;
+    if (instance->door == KIT_EXHAUSTED)
+        return -EMFILE;
     network.connect_ns = NSEC_PER_MSEC / 10;
     if (instance->door == KIT_REFUSES)
         network.connect_error = -ECONNREFUSED;

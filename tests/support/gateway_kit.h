@@ -45,7 +45,12 @@ enum kit_how {
     KIT_HOWS_,
 };
 
-enum kit_door { KIT_OPEN, KIT_REFUSES, KIT_SILENT /* the handshake never ends */ };
+enum kit_door {
+    KIT_OPEN,
+    KIT_REFUSES,
+    KIT_SILENT,   /* the handshake never ends */
+    KIT_EXHAUSTED /* it is us who have no descriptor to go there */
+};
 
 struct kit_instance {
     struct gateway_kit *kit;

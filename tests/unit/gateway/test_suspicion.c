@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who fails is ejected, the catalogue hears of it, and who is back is found. */
+#include "gateway/tally.h"
 #include "support/gateway_kit.h"
 #include "support/test.h"
 
@@ -40,6 +41,33 @@ static unsigned ask_until_ejected(struct gateway_kit *kit, const struct kit_inst
         (void)ask(kit, "POST", first + n);
     expect_true(is_ejected(instance));
     return n;
+}
+
+/* More often than any number of failures that would eject it. */
+static void our_lack_of_descriptors_is_not_held_against_instances(void)
+{
+    struct gateway_kit kit;
+    gateway_kit_init(&kit, 2);
+    kit.instances[0].door = kit.instances[1].door = KIT_EXHAUSTED;
+    for (unsigned i = 1; i <= 20; i++) {
+        struct kit_client *client = kit_client_open(&kit);
+        kit_client_ask(client, i % 2 ? "POST" : "GET", i, 0);
+        gateway_kit_run_for(&kit, 2 * S);
+        expect_int(kit_client_status(client), 503);
+        expect_true(strstr(kit_client_hear(client), "error=proxy_internal_error"));
+        expect_true(strstr(kit_client_hear(client), "no descriptor left"));
+        kit_client_close(client);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct runtime_sum sum;
+        expect_false(is_ejected(&kit.instances[i]));
+        expect_false(is_suspect(&kit, kit.instances[i].id));
+        runtime_sum(runtime_of(&kit.instances[i]), &sum);
+        expect_int(sum.n_connect_failures, 0);
+    }
+    kit.instances[0].door = kit.instances[1].door = KIT_OPEN;
+    expect_int(ask(&kit, "POST", 21), 200);
+    gateway_kit_deinit(&kit);
 }
 
 static void who_refuses_is_ejected_at_once_and_found_when_it_is_back(void)
@@ -188,6 +216,7 @@ static void the_life_of_idle_connections_is_learned(void)
 static const struct test_case cases[] = {
     {"who refuses is ejected at once, and found when it is back",
      who_refuses_is_ejected_at_once_and_found_when_it_is_back},
+    {"our lack of descriptors is not held against instances", our_lack_of_descriptors_is_not_held_against_instances},
     {"who fails again and again is ejected for longer", who_fails_again_and_again_is_ejected_for_longer},
     {"without proofs one request is the trial", without_proofs_one_request_is_the_trial},
     {"the last instance is used though it is ejected", the_last_instance_is_used_though_it_is_ejected},

@@ -22,6 +22,8 @@ struct server {
     int fds[N_MAX];
     int n;
     struct peer last;
+    unsigned n_shortages, n_refused;
+    int error;
 };
 
 static void keep(void *ctx, int fd, const struct peer *peer)
@@ -31,6 +33,14 @@ static void keep(void *ctx, int fd, const struct peer *peer)
     server->last = *peer;
 }
 
+static void note_shortage(void *ctx, int error, unsigned n_refused)
+{
+    struct server *server = ctx;
+    server->n_shortages++;
+    server->n_refused += n_refused;
+    server->error = error;
+}
+
 static void server_start(struct server *server)
 {
     *server = (struct server){.listen_fd = -1};
@@ -38,6 +48,7 @@ static void server_start(struct server *server)
     server->listen_fd = listen_on_loopback(N_MAX, &server->addr);
     expect_int(fcntl(server->listen_fd, F_SETFL, O_NONBLOCK), 0);
     expect_int(acceptor_new(server->loop, server->listen_fd, keep, server, &server->acceptor), 0);
+    acceptor_on_shortage(server->acceptor, note_shortage);
 }
 
 static void server_stop(struct server *server)
@@ -96,7 +107,8 @@ static void without_descriptors_clients_are_closed_not_ignored(void)
 
     loop_turn(server.loop, NSEC_NEVER); /* room for one */
     expect_int(server.n, 1);
-    expect_int(acceptor_n_refused(server.acceptor), 2);
+    expect_int(server.n_refused, 2);
+    expect_int(server.error, -EMFILE);
     char c;
     expect_true(read(second, &c, 1) <= 0);
     expect_true(read(third, &c, 1) <= 0);
@@ -108,7 +120,8 @@ static void without_descriptors_clients_are_closed_not_ignored(void)
     int fourth = connect_to(&server.addr);
     while (server.n < 2)
         loop_turn(server.loop, NSEC_NEVER);
-    expect_int(acceptor_n_refused(server.acceptor), 2);
+    expect_int(server.n_refused, 2);
+    expect_int(server.n_shortages, 1);
     close(first);
     close(second);
     close(third);
@@ -126,8 +139,30 @@ static void may_be_freed_in_its_pause(void)
     expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);
     loop_turn(server.loop, NSEC_NEVER);
     expect_int(server.n, 0);
-    expect_int(acceptor_n_refused(server.acceptor), 0); /* not even the spare may be used */
+    expect_int(server.n_shortages, 1);
+    expect_int(server.n_refused, 0); /* not even the spare may be used */
     expect_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+    close(client);
+    server_stop(&server);
+}
+
+/* While there are none it looks now and then, and does not spin. */
+static void rests_while_there_are_no_descriptors(void)
+{
+    struct server server;
+    server_start(&server);
+    int client = connect_to(&server.addr);
+    struct rlimit before;
+    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);
+    unsigned n_turns = 0;
+    for (; server.n_shortages < 4; n_turns++)
+        loop_turn(server.loop, NSEC_NEVER);
+    expect_int(server.n, 0);
+    expect_true(n_turns < 100); /* a look, a pause, a look …; who spins has made thousands */
+    expect_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+    while (server.n < 1)
+        loop_turn(server.loop, NSEC_NEVER);
     close(client);
     server_stop(&server);
 }
@@ -159,6 +194,7 @@ static const struct test_case cases[] = {
     {"a burst of connections is taken in bounded turns", a_burst_is_taken_in_bounded_turns},
     {"without descriptors clients are closed, and accepting goes on later",
      without_descriptors_clients_are_closed_not_ignored},
+    {"it rests while there are no descriptors", rests_while_there_are_no_descriptors},
     {"an acceptor may be freed in its pause", may_be_freed_in_its_pause},
     {"out of memory is reported and leaks nothing", survives_failing_allocations},
 };
