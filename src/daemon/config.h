@@ -91,6 +91,7 @@ struct config {
         nsec_t head_timeout, body_timeout, idle_timeout, answer_timeout, send_timeout, linger;
         size_t body_drain_bytes;
         size_t send_buffer_bytes;
+        size_t unsent_bytes;
         unsigned streams;
         unsigned worker_connections;
     } http;

@@ -186,6 +186,8 @@ const struct config_key config_keys[] = {
      .help = "how much of an unwanted request body is read before the connection is closed instead"},
     {"http.send_buffer_bytes", CONFIG_BYTES, RELOADS, AT(http.send_buffer_bytes), "256k", 4 * KB, 64 * MB,
      .help = "most bytes that wait for one slow peer before its answers are held back"},
+    {"http.unsent_bytes", CONFIG_BYTES, RELOADS, AT(http.unsent_bytes), "64M", 256 * KB, 64 * GB,
+     .help = "most memory of one worker for what slow peers do not take, together; beyond: 16k for each of them"},
     {"http.streams", CONFIG_NUMBER, RELOADS, AT(http.streams), "10000", 1, 65536,
      .help = "most concurrent streams of an HTTP/2 connection to a registry listener; a watch that waits on one costs "
              "about 2 kB"},

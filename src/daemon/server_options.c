@@ -94,6 +94,7 @@ void server_options_fill(const struct config *config, const struct listener_tls 
     plain.body_drain_bytes = config->http.body_drain_bytes;
     plain.send_high_bytes = config->http.send_buffer_bytes;
     plain.send_low_bytes = config->http.send_buffer_bytes / 4;
+    plain.unsent_bytes = config->http.unsent_bytes;
     plain.h2_max_streams = config->http.streams;
     plain.n_connections_max = config->http.worker_connections;
     plain.tls = NULL;

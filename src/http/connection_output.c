@@ -138,6 +138,20 @@ size_t http_connection_unsent(const struct http_connection *connection)
     return outq_size(&connection->queue);
 }
 
+bool http_connection_is_full(const struct http_connection *connection)
+{
+    const struct http_server *server = connection->server;
+    size_t n_unsent = http_connection_unsent(connection);
+    return n_unsent > 0 && n_unsent > backlog_mark(loop_backlog(server->loop), server->options.send_high_bytes);
+}
+
+bool http_connection_has_room(const struct http_connection *connection)
+{
+    const struct http_server *server = connection->server;
+    return http_connection_unsent(connection) <=
+           backlog_mark(loop_backlog(server->loop), server->options.send_low_bytes);
+}
+
 bool http_connection_is_broken(const struct http_connection *connection)
 {
     return connection->broken;

@@ -311,7 +311,8 @@ static void flush(struct h1_client *client)
         return;
     client->progressed = true;
     h1_client_note_sent(client);
-    if (client->writer_waits && outq_size(&client->queue) <= client->room->options.send_low_bytes) {
+    size_t low_bytes = backlog_mark(loop_backlog(client->room->loop), client->room->options.send_low_bytes);
+    if (client->writer_waits && outq_size(&client->queue) <= low_bytes) {
         client->writer_waits = false;
         if (client->call->events->on_drain)
             client->call->events->on_drain(client->call);
@@ -425,7 +426,7 @@ static void h1_close(struct client_connection *connection)
     deadline_cancel(client->room->loop, &client->deadline);
     loop_undefer(&client->task);
     outq_deinit(&client->queue);
-    input_free_held(&client->held);
+    input_free_held(client->room->loop, &client->held);
     stream_close(client->stream);
     free(client);
 }

@@ -283,7 +283,9 @@ int h1_client_write(struct client_call *call, struct slice bytes)
     gathered(client);
     if (client->result < 0)
         return client->result;
-    client->writer_waits = outq_size(&client->queue) > client->room->options.send_high_bytes;
+    size_t n_unsent = outq_size(&client->queue);
+    size_t high_bytes = client->room->options.send_high_bytes;
+    client->writer_waits = n_unsent > 0 && n_unsent > backlog_mark(loop_backlog(client->room->loop), high_bytes);
     return client->writer_waits ? EXCHANGE_FULL : 0;
 }
 

@@ -245,7 +245,7 @@ static void h1_inform(struct exchange *exchange, unsigned status, const struct h
     bool is_awaited = status == 100 && h1->expecting;
     if (h1->is_http10)
         return;
-    if (!is_awaited && http_connection_unsent(connection) > http_connection_options(connection)->send_high_bytes)
+    if (!is_awaited && http_connection_is_full(connection))
         return;
     if (status == 100)
         h1->expecting = false;
@@ -302,7 +302,7 @@ static int h1_write(struct exchange *exchange, struct slice bytes)
     if (http_connection_unsent(connection) == 0 && !h1->in_tick)
         h1_move_deadline(h1);
     h1->progressed = true;
-    h1->writer_waits = http_connection_unsent(connection) > http_connection_options(connection)->send_high_bytes;
+    h1->writer_waits = http_connection_is_full(connection);
     return h1->writer_waits ? EXCHANGE_FULL : 0;
 }
 

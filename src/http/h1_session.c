@@ -185,7 +185,7 @@ static bool step_head(struct h1_session *h1, struct input *in)
 static bool step_body(struct h1_session *h1, struct input *in)
 {
     struct http_connection *connection = h1->session.connection;
-    if (h1->paused || http_connection_unsent(connection) > http_connection_options(connection)->send_high_bytes)
+    if (h1->paused || http_connection_is_full(connection))
         return false;
     const struct exchange_app *app = h1->exchange.app;
     struct http1_fault fault;
@@ -342,7 +342,7 @@ static bool may_write_on(const struct h1_session *h1)
         return false;
     if (h1->pipe_waits && !(http_connection_stream(connection)->bits & STREAM_WRITABLE))
         return false;
-    return http_connection_unsent(connection) <= http_connection_options(connection)->send_low_bytes;
+    return http_connection_has_room(connection);
 }
 
 /* Sends; then lets a writer go on that waited for that, once per tick. */
@@ -420,7 +420,7 @@ static void h1_free(struct session *session, enum exchange_end end)
     struct h1_session *h1 = h1_of(session);
     end_exchange(h1, end);
     h1_tunnel_free(h1->tunnel);
-    input_free_held(&h1->held);
+    input_free_held(http_connection_loop(session->connection), &h1->held);
     slab_free(http_connection_sessions(session->connection), h1);
 }
 

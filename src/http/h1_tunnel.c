@@ -100,7 +100,7 @@ int h1_tunnel_take(struct h1_tunnel *tunnel, struct slice bytes)
 static int move_piece(struct way *way)
 {
     char *room = loop_read_buffer(way->from->loop);
-    ssize_t n = stream_recv(way->from, room, PIECE_BYTES);
+    ssize_t n = stream_recv(way->from, room, backlog_mark(loop_backlog(way->from->loop), PIECE_BYTES));
     way->is_bulk = n == PIECE_BYTES;
     if (n == -EAGAIN)
         return H1_TUNNEL_STILL;

@@ -20,26 +20,34 @@ size_t h2_answer_queued(const struct h2_stream *stream)
 
 static bool is_overdrawn(const struct h2_session *session)
 {
-    return session->n_queued >= H2_QUEUED_BYTES_MAX;
+    return session->n_queued >= backlog_mark(h2_session_backlog(session), H2_QUEUED_BYTES_MAX);
 }
 
 bool h2_answer_is_low(const struct h2_stream *stream)
 {
     const struct h2_session *session = stream->session;
-    return h2_answer_queued(stream) <= (is_overdrawn(session) ? 0 : h2_session_options(session)->send_low_bytes);
+    size_t low_bytes = backlog_mark(h2_session_backlog(session), h2_session_options(session)->send_low_bytes);
+    return h2_answer_queued(stream) <= (is_overdrawn(session) ? 0 : low_bytes);
 }
 
 static bool is_high(const struct h2_stream *stream)
 {
     const struct h2_session *session = stream->session;
-    return h2_answer_queued(stream) >= (is_overdrawn(session) ? 1 : h2_session_options(session)->send_high_bytes);
+    size_t high_bytes = backlog_mark(h2_session_backlog(session), h2_session_options(session)->send_high_bytes);
+    return h2_answer_queued(stream) >= (is_overdrawn(session) ? 1 : high_bytes);
+}
+
+static void give_back_out(struct h2_stream *stream)
+{
+    backlog_note(h2_session_backlog(stream->session), stream->out.cap, 0);
+    buf_deinit(&stream->out);
 }
 
 void h2_answer_drop(struct h2_stream *stream)
 {
     stream->session->n_queued -= h2_answer_queued(stream);
     list_remove(&stream->writer_link);
-    buf_deinit(&stream->out);
+    give_back_out(stream);
     buf_deinit(&stream->trailers);
     stream->out_framed = 0;
 }
@@ -140,7 +148,7 @@ static void note_framed(struct h2_stream *stream, size_t n)
         stream->out_framed = 0;
         buf_reset(&stream->out);
         if (stream->out.cap > OUT_KEPT_BYTES)
-            buf_deinit(&stream->out);
+            give_back_out(stream);
     }
     if (stream->is_full && h2_answer_is_low(stream))
         h2_stream_note(stream);
@@ -240,7 +248,9 @@ static int enqueue(struct h2_stream *stream, struct slice bytes)
         buf_consume(out, stream->out_framed);
         stream->out_framed = 0;
     }
+    size_t cap = out->cap;
     int r = buf_append(out, bytes);
+    backlog_note(h2_session_backlog(stream->session), cap, out->cap);
     if (r < 0)
         return r;
     stream->session->n_queued += bytes.len;

@@ -4,7 +4,8 @@
  *
  * Everything there is to say at one time is gathered in `out` and leaves in one send. While the peer does not take what
  * was sent, no more body is framed, so that what waits is bounded. A peer that does not read is not read from either,
- * once answers to it pile up.
+ * once answers to it pile up. Under pressure (io/backlog.h) nor is one whose bodies wait for those who take them: these
+ * go on by themselves, and then so does the reading.
  */
 #include "http/h2_session.h"
 
@@ -32,12 +33,17 @@ void h2_io_feed(struct h2_session *session, struct slice bytes)
     session->received_ns = h2_session_now(session);
 }
 
+static bool holds_much(const struct h2_session *session)
+{
+    return session->n_held > BACKLOG_LITTLE_BYTES && backlog_is_pressed(h2_session_backlog(session));
+}
+
 static bool may_receive(const struct h2_session *session)
 {
     const struct http_connection *connection = session->session.connection;
     return session->error == 0 && !session->is_terminated &&
            (http_connection_stream(connection)->bits & STREAM_READABLE) &&
-           (http_connection_unsent(connection) == 0 || session->out.len < WAITING_BYTES_MAX);
+           (http_connection_unsent(connection) == 0 || session->out.len < WAITING_BYTES_MAX) && !holds_much(session);
 }
 
 bool h2_io_receive(struct h2_session *session)
@@ -46,7 +52,7 @@ bool h2_io_receive(struct h2_session *session)
     char *room = loop_read_buffer(stream->loop);
     size_t n_read = 0;
     while (n_read < READ_BYTES_MAX && may_receive(session)) {
-        ssize_t n = stream_recv(stream, room, LOOP_READ_BUFFER_BYTES);
+        ssize_t n = stream_recv(stream, room, backlog_mark(h2_session_backlog(session), LOOP_READ_BUFFER_BYTES));
         if (n == 0)
             return true;
         if (n > 0)

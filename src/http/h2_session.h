@@ -61,6 +61,7 @@ struct h2_session {
     struct hpack_table fields;
     struct h2_window window;
     int32_t last_id; /* the highest stream that the peer has begun */
+    size_t n_held;   /* bytes of bodies that came while their exchanges are paused */
     uint8_t n_preface;
     uint8_t n_padding; /* of `data`, still to come */
 
@@ -121,6 +122,11 @@ static inline const struct http_server_options *h2_session_options(const struct 
 static inline struct loop *h2_session_loop(const struct h2_session *session)
 {
     return http_connection_loop(session->session.connection);
+}
+
+static inline struct backlog *h2_session_backlog(const struct h2_session *session)
+{
+    return loop_backlog(h2_session_loop(session));
 }
 
 static inline nsec_t h2_session_now(const struct h2_session *session)

@@ -172,6 +172,25 @@ int h2_stream_new(struct h2_session *session, int32_t id, struct h2_stream **ret
     return 0;
 }
 
+/* Keeps a piece of body that nobody takes now. 0 or -ENOMEM. */
+static int hold(struct h2_stream *stream, struct slice bytes)
+{
+    size_t cap = stream->held.cap;
+    int r = buf_append(&stream->held, bytes);
+    backlog_note(h2_session_backlog(stream->session), cap, stream->held.cap);
+    if (r == 0)
+        stream->session->n_held += bytes.len;
+    return r;
+}
+
+/* `held` is, or was, a stream's. */
+static void give_back_held(struct h2_session *session, struct buf *held)
+{
+    backlog_note(h2_session_backlog(session), held->cap, 0);
+    session->n_held -= held->len;
+    buf_deinit(held);
+}
+
 /* The last that a front end hears. */
 static void close_exchange(struct h2_stream *stream, enum exchange_end end)
 {
@@ -190,7 +209,7 @@ void h2_stream_free(struct h2_stream *stream, enum exchange_end end)
     close_exchange(stream, end);
     deadline_cancel(h2_session_loop(session), &stream->deadline);
     h2_answer_drop(stream);
-    buf_deinit(&stream->held);
+    give_back_held(session, &stream->held);
     buf_deinit(&stream->got_trailers);
     list_remove(&stream->news_link);
     h2_session_unlink(session, stream);
@@ -218,7 +237,7 @@ static void deliver_held(struct h2_stream *stream)
     struct buf held = stream->held; /* on_body may pause again, and more be held */
     stream->held = (struct buf){0};
     deliver(stream, buf_slice(&held));
-    buf_deinit(&held);
+    give_back_held(stream->session, &held);
 }
 
 static void deliver_trailers(struct h2_stream *stream)
@@ -328,10 +347,10 @@ void h2_stream_on_body(struct h2_stream *stream, struct slice bytes)
         drop_unwanted(stream, bytes.len);
         return;
     }
-    bool hold = is_listening(stream) && (stream->is_paused || stream->held.len > 0);
-    if (!hold)
+    bool must_wait = is_listening(stream) && (stream->is_paused || stream->held.len > 0);
+    if (!must_wait)
         deliver(stream, bytes);
-    else if (buf_append(&stream->held, bytes) < 0)
+    else if (hold(stream, bytes) < 0)
         h2_stream_reset(stream, H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
     h2_stream_touch(stream);
 }

@@ -39,6 +39,7 @@ int input_fill(struct input *in, uint64_t wanted)
     ASSERT(n_room > INPUT_AHEAD_BYTES);
     if (wanted < n_room - INPUT_AHEAD_BYTES)
         n_room = (size_t)wanted + INPUT_AHEAD_BYTES;
+    n_room = backlog_mark(loop_backlog(in->stream->loop), n_room);
 
     ssize_t n = stream_recv(in->stream, room + in->bytes.len, n_room);
     if (n < 0)
@@ -49,18 +50,26 @@ int input_fill(struct input *in, uint64_t wanted)
 
 int input_hold(const struct input *in, struct buf **held)
 {
+    struct loop *loop = in->stream->loop;
     if (in->bytes.len == 0) {
-        input_free_held(held);
+        input_free_held(loop, held);
         return 0;
     }
     if (!*held)
         *held = calloc(1, sizeof(**held));
-    return *held ? buf_append(*held, in->bytes) : -ENOMEM;
+    if (!*held)
+        return -ENOMEM;
+    size_t cap = (*held)->cap;
+    int r = buf_append(*held, in->bytes);
+    backlog_note(loop_backlog(loop), cap, (*held)->cap);
+    return r;
 }
 
-void input_free_held(struct buf **held)
+void input_free_held(struct loop *loop, struct buf **held)
 {
-    if (*held)
-        buf_deinit(*held);
+    if (!*held)
+        return;
+    backlog_note(loop_backlog(loop), (*held)->cap, 0);
+    buf_deinit(*held);
     free(TAKE(*held));
 }

@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "io/stream.h"
 
-/* Read beyond what is surely wanted, at most: so much may have to be held. */
+/* Read beyond what is surely wanted, at most: so much may have to be held, and less under pressure (io/backlog.h). */
 #define INPUT_AHEAD_BYTES ((size_t)32 * 1024)
 
 struct input {
@@ -44,6 +44,6 @@ enum input_outcome {
 };
 int input_fill(struct input *in, uint64_t wanted);
 
-/* Holds what is unread in *held, which is made or freed as needed. 0 or -ENOMEM. */
+/* Holds what is unread in *held, which is made or freed as needed, and counts in the loop's backlog. 0 or -ENOMEM. */
 int input_hold(const struct input *in, struct buf **held);
-void input_free_held(struct buf **held);
+void input_free_held(struct loop *loop, struct buf **held);

@@ -27,6 +27,7 @@ void http_server_options_init(struct http_server_options *options)
         .body_drain_bytes = 256 * 1024,
         .send_high_bytes = 256 * 1024,
         .send_low_bytes = 64 * 1024,
+        .unsent_bytes = 64 * 1024 * 1024,
         .h2_max_streams = 10000,
         .n_connections_max = 100000,
         .plain_allowed = true,
@@ -77,6 +78,7 @@ int http_server_new(struct loop *loop, const struct http_server_options *options
         return -ENOMEM;
     server->loop = loop;
     server->options = *options;
+    loop_backlog(loop)->n_bytes_max = options->unsent_bytes;
     if (options->tls)
         (void)tls_config_ref(options->tls);
     server->handler = *handler;
@@ -132,6 +134,7 @@ void http_server_set_options(struct http_server *server, const struct http_serve
 {
     struct tls_config *old = server->options.tls;
     server->options = *options;
+    loop_backlog(server->loop)->n_bytes_max = options->unsent_bytes;
     if (options->tls)
         (void)tls_config_ref(options->tls);
     (void)tls_config_unref(old);

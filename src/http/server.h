@@ -26,6 +26,7 @@ struct http_server_options {
     size_t body_drain_bytes; /* how much of an unwanted body is read before the connection is closed instead */
     size_t send_high_bytes;  /* a session above this stops reading and tells writers to wait */
     size_t send_low_bytes;
+    size_t unsent_bytes; /* of the loop, for slow peers of all its servers and clients: io/backlog.h */
     unsigned h2_max_streams;
     unsigned n_connections_max; /* per worker; beyond: accepted, answered 503 (without TLS) and closed, counted */
     struct tls_config *tls;     /* NULL: plain only */

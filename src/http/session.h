@@ -80,8 +80,11 @@ int http_connection_flush(struct http_connection *connection);
 int http_connection_send(struct http_connection *connection, struct slice bytes);
 /* The same for what is in a pipe, as far as the peer takes it. Bytes sent, -EAGAIN or another -errno. */
 ssize_t http_connection_send_pipe(struct http_connection *connection, struct pipe *pipe);
-/* Bytes that wait because the peer does not take them: above options->send_high_bytes writers are told to wait. */
+/* Bytes that wait because the peer does not take them. */
 size_t http_connection_unsent(const struct http_connection *connection);
+/* So many of them that writers are told to wait; so few that they may go on. Under pressure (io/backlog.h) fewer. */
+bool http_connection_is_full(const struct http_connection *connection);
+bool http_connection_has_room(const struct http_connection *connection);
 bool http_connection_is_broken(const struct http_connection *connection);
 
 /* The bytes that wait, for a session that has nothing to put any more and passes on what others say (h1_tunnel.c). */

@@ -35,6 +35,7 @@ struct loop {
     struct mailbox mailbox;
     struct list tasks;
     struct slab streams;
+    struct backlog backlog;
     size_t n_sources;
     nsec_t date_until_ns; /* when `date` is old */
     char date[HTTP_DATE_BYTES + 1];
@@ -64,6 +65,7 @@ int loop_new_on(const struct loop_system *system, void *ctx, struct rcu_domain *
     loop->system = system;
     loop->system_ctx = ctx;
     loop->read_memory = read_memory;
+    loop->backlog.n_bytes_max = SIZE_MAX;
     loop->now_ns = system->now(ctx);
     loop->date_until_ns = loop->now_ns;
     mailbox_init(&loop->mailbox);
@@ -82,7 +84,7 @@ void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
-    ASSERT(loop->n_sources == 0);
+    ASSERT(loop->n_sources == 0 && loop->backlog.n_bytes == 0);
     ASSERT(loop->wheel.n_armed == 0);
     ASSERT(list_is_empty(&loop->tasks));
     ASSERT(mailbox_sleep(&loop->mailbox)); /* no mail is left */
@@ -117,6 +119,11 @@ char *loop_read_buffer(struct loop *loop)
 struct slab *loop_stream_slab(struct loop *loop)
 {
     return &loop->streams;
+}
+
+struct backlog *loop_backlog(struct loop *loop)
+{
+    return &loop->backlog;
 }
 
 /* By hand, since strftime would follow the locale. */

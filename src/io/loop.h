@@ -21,6 +21,7 @@
 #include "base/slab.h"
 #include "base/slice.h"
 #include "base/time.h"
+#include "io/backlog.h"
 #include "io/mailbox.h"
 #include "io/wheel.h"
 
@@ -96,6 +97,9 @@ char *loop_read_buffer(struct loop *loop);
 /* The pool for the kernel's streams of this loop (tcp.h): an idle connection costs this much and no more. */
 #define LOOP_STREAM_BYTES 64
 struct slab *loop_stream_slab(struct loop *loop);
+
+/* What its connections keep in memory for slow peers; without a bound until somebody sets one. */
+struct backlog *loop_backlog(struct loop *loop);
 
 /* 0, or the -errno of epoll_ctl. */
 int loop_add(struct loop *loop, struct loop_source *source, uint32_t events);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Chunks in a list, filled at the end and sent from the front. A chunk has room for more than what made it, so that
- * many small messages (events to a slow watcher) share one. A chunk that is sent is freed at once.
+ * many small messages (events to a slow watcher) share one. A chunk that is sent is freed at once. The loop's backlog
+ * counts chunks as long as they live, however much of them was sent.
  *
  * Invariants: no chunk is empty; n_bytes is the sum of their lengths.
  */
@@ -18,6 +19,7 @@ enum { CHUNK_BYTES = 4096 - 16, IOV_PER_FLUSH = 16 };
 
 struct outq_chunk {
     struct outq_chunk *next;
+    struct backlog *backlog;
     size_t begin, end, cap;
     char bytes[];
 };
@@ -27,23 +29,31 @@ void outq_init(struct outq *queue)
     *queue = (struct outq){0};
 }
 
+static void chunk_free(struct outq_chunk *chunk)
+{
+    backlog_note(chunk->backlog, sizeof(*chunk) + chunk->cap, 0);
+    free(chunk);
+}
+
 void outq_deinit(struct outq *queue)
 {
     for (struct outq_chunk *chunk = queue->first, *next; chunk; chunk = next) {
         next = chunk->next;
-        free(chunk);
+        chunk_free(chunk);
     }
     outq_init(queue);
 }
 
-static struct outq_chunk *chunk_new(size_t n_bytes)
+static struct outq_chunk *chunk_new(struct backlog *backlog, size_t n_bytes)
 {
     size_t size = max_size(CHUNK_BYTES, sizeof(struct outq_chunk) + n_bytes);
     struct outq_chunk *chunk = malloc(size);
     if (chunk) {
         chunk->next = NULL;
+        chunk->backlog = backlog;
         chunk->begin = chunk->end = 0;
         chunk->cap = size - sizeof(*chunk);
+        backlog_note(backlog, 0, size);
     }
     return chunk;
 }
@@ -70,13 +80,13 @@ static size_t iov_size(const struct iovec *iov, int n_iov)
 }
 
 /* Keeps the pieces but for their first n_skip bytes: all, or with -ENOMEM nothing. */
-static int keep(struct outq *queue, const struct iovec *iov, int n_iov, size_t n_skip)
+static int keep(struct outq *queue, struct backlog *backlog, const struct iovec *iov, int n_iov, size_t n_skip)
 {
     size_t n_bytes = iov_size(iov, n_iov) - n_skip;
     size_t n_room = queue->last ? queue->last->cap - queue->last->end : 0;
     struct outq_chunk *chunk = NULL;
     if (n_bytes > n_room) {
-        chunk = chunk_new(n_bytes - n_room);
+        chunk = chunk_new(backlog, n_bytes - n_room);
         if (!chunk)
             return -ENOMEM;
     }
@@ -111,7 +121,7 @@ int outq_sendv(struct outq *queue, struct stream *stream, const struct iovec *io
             return (int)n;
         n_sent = n > 0 ? (size_t)n : 0;
     }
-    return n_sent == iov_size(iov, n_iov) ? 0 : keep(queue, iov, n_iov, n_sent);
+    return n_sent == iov_size(iov, n_iov) ? 0 : keep(queue, loop_backlog(stream->loop), iov, n_iov, n_sent);
 }
 
 int outq_send(struct outq *queue, struct stream *stream, struct slice bytes)
@@ -136,7 +146,7 @@ static void drop_sent(struct outq *queue, size_t n)
         queue->first = first->next;
         if (!queue->first)
             queue->last = NULL;
-        free(first);
+        chunk_free(first);
     }
 }
 

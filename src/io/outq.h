@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What could not be sent yet: a bounded queue of bytes in front of one stream.
+ * What could not be sent yet: a bounded queue of bytes in front of one stream, which counts in its loop's backlog.
  *
  * Sending tries the system first; only the rest is copied and kept. An empty queue owns no memory. The bound is the
  * writer's to respect, with two marks so that it does not stop and start at every byte: it stops when outq_is_full

@@ -307,6 +307,31 @@ static void a_writer_waits_for_a_slow_server(void)
     sim_client_free(peer);
 }
 
+static void under_pressure_a_writer_waits_sooner(void)
+{
+    static char piece[4000];
+    struct sim_client *peer = sim_client_new(NULL, &(struct sim_options){.to_b.window_bytes = 500});
+    struct backlog *backlog = loop_backlog(peer->loop);
+    size_t n = 0;
+    backlog->n_bytes_max = 1; /* whatever is kept is too much */
+    client_call_start(peer->connection, &peer->call,
+                      &(struct client_request){
+                          .method = SLICE_LIT("PUT"),
+                          .target = SLICE_LIT("/"),
+                          .authority = SLICE_LIT("h"),
+                          .streamed = true,
+                          .content_length = 1000000,
+                      });
+    while (client_call_write(&peer->call, slice_from(piece, sizeof(piece))) == 0)
+        n += sizeof(piece);
+    expect_true(n < BACKLOG_LITTLE_BYTES + 5000 && backlog->n_bytes < 2 * BACKLOG_LITTLE_BYTES);
+    sim_run_for(peer->sim, 0);
+    (void)sim_client_hear(peer);
+    expect_str(sim_client_told(peer), "drain now\n");
+    expect_int(backlog->n_bytes, 0);
+    sim_client_free(peer);
+}
+
 static void a_cancelled_call_is_not_heard_of_again(void)
 {
     struct sim_client *peer = sim_client_new(NULL, NULL);
@@ -411,6 +436,7 @@ static const struct test_case cases[] = {
     {"deadlines end a call", deadlines_end_a_call},
     {"a paused body has no deadline", a_paused_body_has_no_deadline},
     {"a writer waits for a slow server", a_writer_waits_for_a_slow_server},
+    {"under pressure a writer waits sooner", under_pressure_a_writer_waits_sooner},
     {"a cancelled call is not heard of again", a_cancelled_call_is_not_heard_of_again},
     {"an idle connection is watched", an_idle_connection_is_watched},
     {"bytes may come one by one", bytes_may_come_one_by_one},

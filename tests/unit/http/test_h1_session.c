@@ -304,6 +304,63 @@ static void a_writer_waits_for_a_slow_reader(void)
     sim_http_free(http);
 }
 
+/* How much may be written before the writer is told to wait, when the client takes nothing. */
+static size_t n_taken_of_writer(struct sim_http *http)
+{
+    static char piece[4000];
+    size_t n = 0;
+    sim_http_say(http, GET("/later"));
+    expect_int(exchange_begin(http->exchange, 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    while (exchange_write(http->exchange, slice_from(piece, sizeof(piece))) == 0) {
+        exchange_flush(http->exchange);
+        n += sizeof(piece);
+    }
+    return n;
+}
+
+static void under_pressure_a_writer_waits_sooner(void)
+{
+    struct http_server_options options;
+    http_server_options_init(&options);
+    struct sim_http *http = sim_http_new(&options, &(struct sim_options){.to_a.window_bytes = 500});
+    expect_true(n_taken_of_writer(http) > options.send_high_bytes - 5000);
+    sim_http_free(http);
+
+    options.unsent_bytes = 1; /* whatever is kept is too much */
+    http = sim_http_new(&options, &(struct sim_options){.to_a.window_bytes = 500});
+    expect_true(n_taken_of_writer(http) < BACKLOG_LITTLE_BYTES + 5000);
+    expect_true(loop_backlog(http->loop)->n_bytes < 2 * BACKLOG_LITTLE_BYTES);
+    (void)sim_http_calls(http);
+    sim_http_wait(http, 0);
+    (void)sim_http_hear(http);
+    expect_str(sim_http_calls(http), "drain\n"); /* who reads is served as before */
+    expect_int(loop_backlog(http->loop)->n_bytes, 0);
+    sim_http_free(http);
+}
+
+/* Little of a body is read for an answer that the client does not take; when it does, all goes through. */
+static void under_pressure_little_is_read(void)
+{
+    static char body[300000];
+    struct http_server_options options;
+    http_server_options_init(&options);
+    options.unsent_bytes = 1;
+    struct sim_http *http = sim_http_new(&options, &(struct sim_options){.to_a.window_bytes = 500});
+    struct backlog *backlog = loop_backlog(http->loop);
+    backlog_note(backlog, 0, 2); /* somebody else's */
+    sim_http_say(http, "POST /pipe HTTP/1.1\r\nhost: x\r\ncontent-length: 300000\r\n\r\n");
+    size_t n_sent = 0;
+    while (http->heard.len < sizeof(body)) {
+        n_sent += sim_http_send(http, slice_from(body, sizeof(body) - n_sent));
+        expect_true(backlog->n_bytes < 4 * BACKLOG_LITTLE_BYTES);
+        (void)sim_http_hear(http);
+    }
+    expect_int(n_sent, sizeof(body));
+    backlog_note(backlog, 2, 0);
+    expect_int(backlog->n_bytes, 0);
+    sim_http_free(http);
+}
+
 static void an_aborted_answer_is_not_completed(void)
 {
     struct sim_http *http = sim_http_new(NULL, NULL);
@@ -403,6 +460,8 @@ static const struct test_case cases[] = {
     {"one that waits for an answer without end is gone", a_half_closed_client_of_an_endless_answer_is_gone},
     {"a paused body waits", a_paused_body_waits},
     {"a writer waits for a slow reader", a_writer_waits_for_a_slow_reader},
+    {"under pressure a writer waits sooner", under_pressure_a_writer_waits_sooner},
+    {"under pressure little is read", under_pressure_little_is_read},
     {"an aborted answer is not completed", an_aborted_answer_is_not_completed},
     {"a header's value cannot end its line", a_value_cannot_end_its_line},
     {"a head may be long", a_head_may_be_long},

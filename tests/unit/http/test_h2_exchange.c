@@ -260,6 +260,58 @@ static void pauses_its_client(void)
     kit_free(kit);
 }
 
+static struct kit *make_pressed_kit(void)
+{
+    struct http_server_options options;
+    struct kit *kit;
+    http_server_options_init(&options);
+    options.unsent_bytes = 1; /* whatever is kept is too much */
+    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit_run(kit);
+    return kit;
+}
+
+static void under_pressure_little_is_held(void)
+{
+    static char bytes[200 * 1024];
+    struct kit *kit = make_pressed_kit();
+    int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+    kit_data(kit, id, slice_from(bytes, 10000), false);
+    kit_data(kit, id, slice_from(bytes, sizeof(bytes) - 10000), true);
+    expect_true(loop_backlog(kit->loop)->n_bytes < 4 * BACKLOG_LITTLE_BYTES);
+    expect_trace(kit, "request");
+    exchange_pause(kit->held[0], false);
+    kit_run(kit);
+    exchange_respond_text(kit->held[0], 200, "taken\n");
+    kit_run(kit);
+    expect_str(kit_answer(kit, id)->body, "taken\n");
+    expect_int(loop_backlog(kit->loop)->n_bytes, 0);
+    kit_free(kit);
+}
+
+static void under_pressure_writers_are_held_back_sooner(void)
+{
+    static char piece[4000];
+    struct kit *kit = make_pressed_kit();
+    int32_t id = kit_get(kit, "/hold");
+    size_t n = sizeof(piece);
+    kit_run(kit);
+    kit->is_stingy = true;
+    expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+    for (; exchange_write(kit->held[0], slice_from(piece, sizeof(piece))) == 0; n += sizeof(piece))
+        kit_run(kit);
+    expect_true(n < 65535 + BACKLOG_LITTLE_BYTES + 5000);
+    expect_true(loop_backlog(kit->loop)->n_bytes < 3 * BACKLOG_LITTLE_BYTES);
+    kit->is_stingy = false;
+    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, id, 1000000), 0);
+    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, 0, 1000000), 0);
+    kit_run(kit);
+    expect_trace(kit, "request end drain");
+    expect_int(kit_answer(kit, id)->n_body, n);
+    expect_int(loop_backlog(kit->loop)->n_bytes, 0);
+    kit_free(kit);
+}
+
 static void a_paused_exchange_gets_no_more_than_its_window(void)
 {
     static char bytes[300 * 1024];
@@ -441,6 +493,8 @@ static const struct test_case cases[] = {
     {"an answer may come later and in pieces, sent once a turn", answers_later_at_any_time},
     {"a flush sends within the turn", flushes_within_a_turn},
     {"a paused exchange holds its body back", pauses_its_client},
+    {"under pressure little of a paused exchange's body is held", under_pressure_little_is_held},
+    {"under pressure writers are held back sooner", under_pressure_writers_are_held_back_sooner},
     {"a paused exchange is sent no more than its window", a_paused_exchange_gets_no_more_than_its_window},
     {"a writer is held back by the client's window and told when there is room", holds_writers_back},
     {"a large answer goes by the client's windows", large_answers_go_by_windows},

@@ -99,6 +99,32 @@ static void marks_tell_when_to_stop_and_go_on(void)
     world_deinit(&world);
 }
 
+/* A piece costs all of its memory until its last byte is sent. */
+static void memory_counts_until_it_is_given_back(void)
+{
+    static char bytes[100000], text[100000];
+    struct world world;
+    expect_int(world_init(&world, 1000), 0);
+    const struct backlog *backlog = loop_backlog(world.loop);
+    expect_int(outq_send(&world.queue, world.stream, slice_from(bytes, 1000)), 0);
+    expect_int(backlog->n_bytes, 0);
+    expect_int(outq_send(&world.queue, world.stream, slice_from(bytes, sizeof(bytes))), 0);
+    size_t n_kept = backlog->n_bytes;
+    expect_true(n_kept >= sizeof(bytes) && n_kept < sizeof(bytes) + 1000);
+    while (outq_size(&world.queue) > 1000) {
+        expect_int(backlog->n_bytes, n_kept);
+        (void)receive(&world, text, sizeof(text));
+        expect_int(outq_flush(&world.queue, world.stream), 0);
+    }
+    (void)receive(&world, text, sizeof(text));
+    expect_int(outq_flush(&world.queue, world.stream), 0);
+    expect_int(backlog->n_bytes, 0);
+    expect_int(outq_send(&world.queue, world.stream, slice_from(bytes, sizeof(bytes))), 0);
+    outq_deinit(&world.queue);
+    expect_int(backlog->n_bytes, 0);
+    world_deinit(&world);
+}
+
 static void waits_for_a_stream_that_opens(void)
 {
     struct world world;
@@ -186,6 +212,7 @@ static const struct test_case cases[] = {
     {"what the stream takes is not copied, and an empty queue owns nothing", sends_at_once_and_owns_nothing},
     {"what the stream does not take is kept and sent later, in order", keeps_what_is_not_taken},
     {"the marks tell when to stop and when to go on", marks_tell_when_to_stop_and_go_on},
+    {"memory counts in the backlog until it is given back", memory_counts_until_it_is_given_back},
     {"what is sent before the stream is open waits", waits_for_a_stream_that_opens},
     {"the stream's failure is told", tells_the_streams_failure},
     {"random messages arrive whole and in order", random_messages_arrive_whole_and_in_order},
