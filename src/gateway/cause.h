@@ -30,6 +30,7 @@
     X(BAD_RESPONSE, 502, "http_protocol_error", "the instance's answer is not valid HTTP")                             \
     X(INCOMPLETE, 502, "http_response_incomplete", "the instance's answer broke off")                                  \
     X(REMOVED, 503, "destination_unavailable", "the instance was removed while the request waited for it")             \
+    X(TUNNEL_CUT, 0, "", "the instance was removed, which ended the tunnel to it")                                     \
     X(NO_DESCRIPTOR, 503, "proxy_internal_error", "the gateway has no descriptor left to connect to an instance")      \
     X(INTERNAL, 503, "proxy_internal_error", "the gateway is out of memory or local ports")                            \
     X(CLIENT_GONE, 0, "", "the client went away")                                                                      \

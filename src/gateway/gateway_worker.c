@@ -55,6 +55,14 @@ struct runtime_slot *gateway_worker_open(struct gateway_worker *worker, struct r
     return open_place(worker, slot, settings) < 0 ? NULL : slot;
 }
 
+bool gateway_worker_is_removed(const struct gateway_worker *worker, const struct runtime *runtime)
+{
+    const struct plan_cell *cell = plan_find(planner_plan(gateway_planner(worker->gateway)), runtime->service);
+    const struct plan_service *service = cell ? rcu_read(&cell->current) : NULL;
+    const struct target *target = service ? plan_find_target(service, runtime->id) : NULL;
+    return !target || target->runtime->incarnation != runtime->incarnation;
+}
+
 void gateway_worker_close_place(struct runtime_slot *slot)
 {
     suspicion_forget(slot);

@@ -94,6 +94,12 @@ void gateway_worker_move(struct list *line);
 struct runtime_slot *gateway_worker_open(struct gateway_worker *worker, struct runtime *runtime,
                                          const struct gateway_settings *settings);
 
+/*
+ * Of an instance that is RUNTIME_GONE: whether its incarnation has left the catalogue. Else it is the same program,
+ * which is to be reached elsewhere now.
+ */
+bool gateway_worker_is_removed(const struct gateway_worker *worker, const struct runtime *runtime);
+
 /* Of an instance that is gone: what is idle is closed, what is in use when it is over. Nobody waits to connect. */
 void gateway_worker_close_place(struct runtime_slot *slot);
 /* The end of it, when nothing is under way there and no request remembers it. False: not yet. */

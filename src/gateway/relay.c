@@ -179,6 +179,15 @@ void relay_fail(struct relay *relay, enum cause cause)
     relay_hold_client(relay);
 }
 
+void relay_cut(struct relay *relay)
+{
+    if (relay->state != RELAY_TUNNEL)
+        return;
+    set_over(relay);
+    relay->cause = CAUSE_TUNNEL_CUT;
+    exchange_end(relay->exchange, NULL, 0);
+}
+
 /* It may be picked again. */
 static void forget_tried(struct relay *relay, unsigned i)
 {

@@ -22,6 +22,7 @@
  *     SEEK -> ASK -> SEEK      an attempt, and another one if it failed and may be repeated
  *     ASK -> ANSWER -> OVER    an instance answers
  *     ASK -> TUNNEL            it switches to another protocol
+ *     TUNNEL -> OVER           its instance was removed
  *     any -> OVER              the gateway answers by itself, or the client has gone
  */
 enum relay_state {
@@ -153,6 +154,9 @@ void relay_move(struct relay *relay);
 
 /* The gateway answers by itself, if no answer has begun; else the answer breaks off. */
 void relay_fail(struct relay *relay, enum cause cause);
+
+/* Its instance was removed: if it is a tunnel, it is ended. */
+void relay_cut(struct relay *relay);
 
 /* What is known of an attempt, for retry.h. */
 struct retry_facts relay_facts(const struct relay *relay, const struct attempt *attempt);

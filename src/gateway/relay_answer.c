@@ -168,6 +168,14 @@ static void on_switch(struct client_call *call, const struct http_response *resp
 {
     struct attempt *attempt = attempt_of(call);
     struct relay *relay = attempt->relay;
+    const struct runtime *runtime = attempt->slot->runtime;
+    /* Nobody would look after this tunnel any more. */
+    if (runtime_has(runtime, RUNTIME_GONE) && gateway_worker_is_removed(relay->worker, runtime)) {
+        stream_close(stream);
+        attempt_abandon(attempt, CAUSE_REMOVED, false);
+        relay_move(relay);
+        return;
+    }
     const struct plan *plan = planner_plan(gateway_planner(relay->worker->gateway));
     const struct tunnel tunnel = {stream, early, plan->settings.tunnel_timeout_ns, &relay->tunnelled};
     struct forward forward;

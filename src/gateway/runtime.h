@@ -76,7 +76,7 @@ struct runtime_slot {
 
 /* Why an instance is passed over although the plan offers it. Set and cleared by any worker, at once. */
 enum runtime_trouble {
-    RUNTIME_GONE = 1 << 0,    /* its incarnation is not in the catalogue any more; final */
+    RUNTIME_GONE = 1 << 0,    /* its incarnation is not in the catalogue any more, or elsewhere now; final */
     RUNTIME_STALLED = 1 << 1, /* its oldest request waits far too long */
     RUNTIME_EJECTED = 1 << 2, /* too many failures, until `ejected_until_ns` */
     RUNTIME_REFUSED = 1 << 3, /* with EJECTED: nobody was there */

@@ -139,6 +139,15 @@ static void leave_connecting(struct runtime_slot *slot)
     }
 }
 
+/* They have no end of their own, unlike answers. One that is reached elsewhere now keeps them until it is removed. */
+static void cut_tunnels(const struct gateway_worker *worker, struct runtime_slot *slot)
+{
+    if (list_is_empty(&slot->answering) || !gateway_worker_is_removed(worker, slot->runtime))
+        return;
+    list_for_each (node, &slot->answering)
+        relay_cut(attempt_at(node)->relay);
+}
+
 static void close_gone(struct gateway_worker *worker)
 {
     bool has_news = worker->has_news;
@@ -154,6 +163,7 @@ static void close_gone(struct gateway_worker *worker)
             continue;
         leave_connecting(slot);
         (void)hedge_all(&slot->waiting);
+        cut_tunnels(worker, slot);
         gateway_worker_close_place(slot);
         if (!gateway_worker_close(slot)) {
             list_remove(node);

@@ -139,7 +139,9 @@ struct tunnel {
 /*
  * Answers 101 with these fields, Upgrade among them (`connection: upgrade` is added), and passes bytes on between
  * client and tunnel->other, both ways, from then on. What the client has sent behind its request goes first. The end of
- * one side is passed on to the other one; at last, on_close says how it was: EXCHANGE_DONE when both had ended.
+ * one side is passed on to the other one; at last, on_close says how it was: EXCHANGE_DONE when both had ended. Until
+ * then exchange_end, without trailers, ends both: what has come by then still goes to the client, and to the other side
+ * as far as that takes it at once.
  *
  * Only for a request that asked for it (request->upgrade). 0, -ENOTSUP over HTTP/2, -ENOMEM; on failure the stream is
  * closed and the exchange is still to be answered.

@@ -399,6 +399,7 @@ static int h1_switch_over(struct exchange *exchange, const struct header_carry *
     if (r < 0)
         return r;
     h1->answer = H1_ANSWER_CLOSE;
+    h1->keep_alive = false;
     h1_set_answer_timeout(h1, tunnel->idle_timeout_ns);
     h1->progressed = true;
     http_connection_count(connection, 101);

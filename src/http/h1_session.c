@@ -265,7 +265,7 @@ static bool has_left(const struct h1_session *h1)
     return h1->answer_timeout_ms == UINT32_MAX && stream->bits & STREAM_PEER_DONE;
 }
 
-/* What the client sent behind its request goes first. */
+/* What the client sent behind its request goes first. What is there when the front end ends it still goes. */
 static bool step_tunnel(struct h1_session *h1, struct input *in)
 {
     h1->state = H1_TUNNEL;
@@ -280,6 +280,10 @@ static bool step_tunnel(struct h1_session *h1, struct input *in)
     h1->progressed |= r == H1_TUNNEL_MOVED;
     if (r < 0 || r == H1_TUNNEL_OVER)
         break_off(h1, r < 0 ? EXCHANGE_ABORTED : EXCHANGE_DONE);
+    if (h1->is_running && h1->answer == H1_ANSWER_DONE) {
+        h1_tunnel_end(h1->tunnel);
+        finish_exchange(h1);
+    }
     return false;
 }
 
@@ -291,12 +295,12 @@ static bool step(struct h1_session *h1, struct input *in)
         break_off(h1, EXCHANGE_ABORTED);
         return false;
     }
+    if (h1->tunnel)
+        return step_tunnel(h1, in);
     if (h1->is_running && h1->answer == H1_ANSWER_DONE) {
         finish_exchange(h1);
         return true;
     }
-    if (h1->tunnel)
-        return step_tunnel(h1, in);
     switch ((enum h1_state)h1->state) {
     case H1_HEAD:
         return step_head(h1, in);

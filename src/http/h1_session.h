@@ -87,6 +87,8 @@ enum h1_tunnel_outcome {
     H1_TUNNEL_OVER, /* both sides have ended, and it was passed on */
 };
 int h1_tunnel_move(struct h1_tunnel *tunnel);
+/* Nothing more comes: tells the other side, unless something still waits for it. */
+void h1_tunnel_end(struct h1_tunnel *tunnel);
 
 /* A short answer in plain text that closes the connection, for what is refused. */
 void h1_put_refusal(struct http_connection *connection, unsigned status, const char *text);

@@ -158,6 +158,12 @@ static int pass_end_on(struct way *way)
     return r == -EAGAIN ? 0 : r;
 }
 
+void h1_tunnel_end(struct h1_tunnel *tunnel)
+{
+    tunnel->to_other.ended = true;
+    (void)pass_end_on(&tunnel->to_other);
+}
+
 static int move_way(struct way *way, struct http_connection *connection)
 {
     struct pipes *pipes = http_connection_pipes(connection);

@@ -224,29 +224,6 @@ static void time_is_over_in_every_state(void)
     gateway_kit_deinit(&kit);
 }
 
-static void a_tunnel_lasts_when_its_instance_is_removed(void)
-{
-    struct gateway_kit kit;
-    gateway_kit_init(&kit, 1);
-    kit.instances[0].how = KIT_SWITCH;
-    struct kit_client *client = kit_client_open(&kit);
-    kit_client_say(client, SLICE_LIT("GET /web/1 HTTP/1.1\r\nhost: x\r\nx-n: 1\r\nconnection: upgrade\r\n"
-                                     "upgrade: echo\r\n\r\n"));
-    gateway_kit_run_for(&kit, 10 * MS);
-    expect_true(strstr(kit_client_hear(client), "HTTP/1.1 101 "));
-    kit_instance_remove(&kit.instances[0]);
-    gateway_kit_run_for(&kit, 100 * MS);
-    buf_reset(&client->heard);
-    kit_client_say(client, SLICE_LIT("still there?"));
-    gateway_kit_run_for(&kit, 10 * MS);
-    expect_str(kit_client_hear(client), "still there?");
-    kit_client_close(client);
-    gateway_kit_run_for(&kit, 100 * MS);
-    expect_int(kit_instance_n_connections(&kit.instances[0]), 0);
-    expect_true(list_is_empty(&kit.worker->gone));
-    gateway_kit_deinit(&kit);
-}
-
 static void idle_connections_to_who_is_gone_are_closed_at_once(void)
 {
     struct gateway_kit kit;
@@ -399,7 +376,6 @@ static const struct test_case cases[] = {
      requests_wait_for_a_new_instance_and_go_with_its_publication},
     {"a full service queues, and then refuses", a_full_service_queues_and_then_refuses},
     {"the time of a request is over in every state", time_is_over_in_every_state},
-    {"a tunnel lasts when its instance is removed", a_tunnel_lasts_when_its_instance_is_removed},
     {"idle connections to who is gone are closed at once", idle_connections_to_who_is_gone_are_closed_at_once},
     {"what waits at one that is removed is hedged, or waits on",
      what_waits_at_one_that_is_removed_is_hedged_or_waits_on},

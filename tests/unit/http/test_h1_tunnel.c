@@ -210,6 +210,77 @@ static void a_side_that_breaks_ends_it(void)
     kit_free(kit);
 }
 
+/* A client that reads slowly gets all that had been taken for him; then both sides end. */
+static void it_may_be_ended_from_within(void)
+{
+    enum { BYTES = 30000 };
+    static const char zeros[BYTES];
+    const struct sim_options network = {.to_a.window_bytes = 1000, .to_b.window_bytes = 1000};
+    struct kit *kit = kit_new(&network, NULL);
+    sim_http_say(kit->http, "good");
+    expect_int(stream_send(kit->far, slice_from(zeros, BYTES)), BYTES);
+    sim_http_wait(kit->http, 0);
+    expect_counts(kit, BYTES, 4);
+    exchange_end(kit->http->exchange, NULL, 0);
+    sim_http_wait(kit->http, 0);
+    expect_str(sim_http_calls(kit->http), "close done\n");
+    expect_str(hear(kit), "good");
+    expect_int(stream_recv(kit->far, kit->heard, 1), 0);
+    while (!kit->http->ended) {
+        (void)sim_http_hear(kit->http);
+        sim_http_wait(kit->http, 0);
+    }
+    expect_int(kit->http->heard.len, BYTES);
+    sim_http_end(kit->http);
+    sim_http_wait(kit->http, 0);
+    expect_int(http_server_n_connections(kit->http->server), 0);
+    kit_free(kit);
+}
+
+static void it_may_be_ended_as_soon_as_it_began(void)
+{
+    struct kit *kit = calloc(1, sizeof(*kit));
+    const struct header upgrade = {SLICE_LIT("upgrade"), SLICE_LIT("chat")};
+    struct tunnel tunnel = {.early = SLICE_LIT("behind the answer"), .idle_timeout_ns = NSEC_PER_SEC};
+    expect_true(kit != NULL);
+    tunnel.result = &kit->result;
+    kit->http = sim_http_new(NULL, NULL);
+    sim_http_say(kit->http, ASK "behind the request");
+    expect_int(sim_pair(kit->http->sim, NULL, &tunnel.other, &kit->far), 0);
+    expect_int(exchange_switch(kit->http->exchange, NULL, &upgrade, 1, &tunnel), 0);
+    exchange_end(kit->http->exchange, NULL, 0);
+    sim_http_wait(kit->http, 0);
+    expect_str(sim_http_hear(kit->http), ANSWER "behind the answer");
+    expect_true(kit->http->ended);
+    expect_str(hear(kit), "behind the request");
+    expect_int(stream_recv(kit->far, kit->heard, 1), 0);
+    kit_free(kit);
+}
+
+/* Neither side reads: what does not fit any more is lost, and nobody is waited for. */
+static void ending_it_waits_for_nobody(void)
+{
+    static const char zeros[16 * 1024];
+    struct kit *kit = kit_new(NULL, NULL);
+    for (int i = 0; i < 100; i++) {
+        (void)stream_send(kit->far, slice_from(zeros, sizeof(zeros)));
+        (void)stream_send(kit->http->client, slice_from(zeros, sizeof(zeros)));
+        sim_run_for(kit->http->sim, 0);
+    }
+    exchange_end(kit->http->exchange, NULL, 0);
+    sim_http_wait(kit->http, 0);
+    expect_str(sim_http_calls(kit->http), "close done\n");
+    ssize_t n;
+    do {
+        n = stream_recv(kit->far, kit->heard, sizeof(kit->heard));
+        sim_run_for(kit->http->sim, 0);
+    } while (n > 0);
+    expect_true(n != -EAGAIN);
+    sim_http_wait(kit->http, 60 * NSEC_PER_SEC); /* a client that does not even read that */
+    expect_int(http_server_n_connections(kit->http->server), 0);
+    kit_free(kit);
+}
+
 static void count_drained(void *ctx)
 {
     ++*(int *)ctx;
@@ -305,6 +376,9 @@ static const struct test_case cases[] = {
     {"who does not read holds the other side back", who_does_not_read_holds_the_other_side_back},
     {"silence ends it", silence_ends_it},
     {"a side that breaks ends it", a_side_that_breaks_ends_it},
+    {"it may be ended from within", it_may_be_ended_from_within},
+    {"it may be ended as soon as it began", it_may_be_ended_as_soon_as_it_began},
+    {"ending it waits for nobody", ending_it_waits_for_nobody},
     {"a drain waits for it", a_drain_waits_for_it},
     {"what goes in comes out", what_goes_in_comes_out},
 };
