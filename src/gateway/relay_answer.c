@@ -205,10 +205,13 @@ const struct client_events relay_answer_events = {
 static struct slice proxy_status(const struct relay *relay, enum cause cause, char *room, size_t size)
 {
     struct slice name = relay->worker->name, error = cause_error(cause);
+    if (!relay->has_failed) { /* then nothing of `failed` is set */
+        int n = snprintf(room, size, "%.*s; error=%.*s", SLICE_ARG(name), SLICE_ARG(error));
+        return slice_from(room, n < 0 ? 0 : min_size((size_t)n, size - 1));
+    }
     const char *sent = relay->failed.was_sent_whole ? "full" : relay->failed.was_sent ? "partial" : "none";
-    int n = relay->has_failed ? snprintf(room, size, "%.*s; error=%.*s; next-hop=\"%s\"; details=\"sent=%s\"",
-                                         SLICE_ARG(name), SLICE_ARG(error), relay->failed.id, sent)
-                              : snprintf(room, size, "%.*s; error=%.*s", SLICE_ARG(name), SLICE_ARG(error));
+    int n = snprintf(room, size, "%.*s; error=%.*s; next-hop=\"%s\"; details=\"sent=%s\"", SLICE_ARG(name),
+                     SLICE_ARG(error), relay->failed.id, sent);
     return slice_from(room, n < 0 ? 0 : min_size((size_t)n, size - 1));
 }
 
