@@ -105,6 +105,9 @@ static void *worker_main(void *arg)
 {
     struct worker *worker = arg;
     struct worker_group *group = worker->group;
+    char name[16];
+    (void)snprintf(name, sizeof(name), "worker-%u", worker->index % 1000);
+    (void)pthread_setname_np(pthread_self(), name); /* which the hook may change */
     run_hook(worker, start_hook);
     enum phase phase = await_phase(group, PHASE_STARTING);
     if (phase == PHASE_RUNNING) {
@@ -192,12 +195,7 @@ static int create_threads(struct worker_group *group)
     while (r == 0 && group->n_threads < group->n_workers) {
         struct worker *worker = &group->workers[group->n_threads];
         r = -pthread_create(&worker->thread, NULL, worker_main, worker);
-        if (r == 0) {
-            char name[16];
-            (void)snprintf(name, sizeof(name), "worker-%u", worker->index % 1000);
-            (void)pthread_setname_np(worker->thread, name);
-            group->n_threads++;
-        }
+        group->n_threads += r == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;

@@ -50,6 +50,35 @@ static void count_stop(void *ctx, struct worker *worker)
     record->n_stopped++;
 }
 
+static int take_name(void *ctx, struct worker *worker)
+{
+    (void)ctx, (void)worker;
+    return -pthread_setname_np(pthread_self(), "planet");
+}
+
+static void expect_name(void *ctx, struct worker *worker)
+{
+    char name[16];
+    (void)worker;
+    expect_int(pthread_getname_np(pthread_self(), name, sizeof(name)), 0);
+    expect_str(name, "planet");
+    ++*(atomic_int *)ctx;
+}
+
+/* Hundreds of times, since who starts a thread and the thread itself run side by side. */
+static void a_name_that_the_hook_gives_stays(void)
+{
+    atomic_int n_seen = 0;
+    struct worker_group *group = group_of(2, NULL);
+    const struct worker_hooks hooks = {take_name, expect_name, &n_seen};
+    for (int round = 1; round <= 300; round++) {
+        expect_int(worker_group_start(group, &hooks, NULL), 0);
+        worker_group_stop(group);
+        expect_int(n_seen, 2 * round);
+    }
+    worker_group_free(group);
+}
+
 static void starts_and_stops_on_their_threads(void)
 {
     struct record record = {.main_thread = pthread_self(), .fail_at = -1};
@@ -272,6 +301,7 @@ static void survives_failing_allocations(void)
 
 static const struct test_case cases[] = {
     {"hooks run on the workers' threads, each once per start and stop", starts_and_stops_on_their_threads},
+    {"a name that the hook gives stays", a_name_that_the_hook_gives_stays},
     {"one worker that cannot start stops all", one_that_cannot_start_stops_all},
     {"workers take no signals", workers_take_no_signals},
     {"sleeping workers hold up no grace period", sleeping_workers_hold_up_no_grace_period},
