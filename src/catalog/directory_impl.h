@@ -23,6 +23,7 @@ struct directory {
     size_t n_slots_used; /* by cells and marks */
     struct list changed; /* cells with a draft */
     struct list empty;   /* cells without one whose service has no instance, those emptied last behind */
+    size_t n_empty;
     uint64_t generation; /* the last one given */
 };
 

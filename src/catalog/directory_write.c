@@ -102,6 +102,7 @@ static int draft_begin(struct directory *directory, struct directory_cell *cell)
     cell->draft = service_draft(cell);
     if (!cell->draft)
         return -ENOMEM;
+    directory->n_empty -= list_is_linked(&cell->link);
     list_remove(&cell->link);
     list_push_back(&directory->changed, &cell->link);
     return 0;
@@ -425,8 +426,10 @@ void directory_publish(struct directory *directory)
     for (struct list *link; (link = list_pop_front(&directory->changed));) {
         struct directory_cell *cell = container_of(link, struct directory_cell, link);
         struct directory_service *old = atomic_load_explicit(&cell->current, memory_order_relaxed);
-        if (cell->draft->n_instances == 0)
+        if (cell->draft->n_instances == 0) {
             list_push_back(&directory->empty, &cell->link);
+            directory->n_empty++;
+        }
         cell->draft->generation = ++directory->generation;
         rcu_publish(&cell->current, TAKE(cell->draft));
         if (old)
@@ -443,6 +446,7 @@ static void forget(struct directory *directory, struct directory_cell *cell)
     rcu_publish(&table->slots[i], &directory->forgotten);
     atomic_fetch_sub_explicit(&directory->n_services, 1, memory_order_relaxed);
     list_remove(&cell->link);
+    directory->n_empty--;
     rcu_retire(directory->rcu, &cell->retired, cell_retired);
 }
 
@@ -450,7 +454,8 @@ void directory_forget(struct directory *directory, int64_t before_ms)
 {
     while (!list_is_empty(&directory->empty)) {
         struct directory_cell *cell = container_of(directory->empty.next, struct directory_cell, link);
-        if (atomic_load_explicit(&cell->current, memory_order_relaxed)->emptied_ms >= before_ms)
+        if (directory->n_empty <= DIRECTORY_EMPTY_MAX &&
+            atomic_load_explicit(&cell->current, memory_order_relaxed)->emptied_ms >= before_ms)
             return;
         forget(directory, cell);
     }

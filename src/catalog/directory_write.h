@@ -34,8 +34,11 @@ int directory_remove(struct directory *directory, const struct instance *instanc
 /* Readers see all changes so far. */
 void directory_publish(struct directory *directory);
 
+/* Services without an instance that are known at the same time: who makes up names does not fill our memory. */
+#define DIRECTORY_EMPTY_MAX 10000
+
 /*
- * Forgets the published services that have no instance and had offered none since before that time (wall clock). Looks
- * at no others.
+ * Forgets the published services that have no instance and had offered none since before that time (wall clock), and of
+ * those beyond DIRECTORY_EMPTY_MAX the ones that were emptied first. Looks at no others.
  */
 void directory_forget(struct directory *directory, int64_t before_ms);

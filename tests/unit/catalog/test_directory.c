@@ -285,6 +285,36 @@ static void empty_services_are_forgotten(void)
     model_deinit(&model);
 }
 
+static void only_so_many_empty_services_are_known(void)
+{
+    struct rcu_domain rcu;
+    struct directory *directory;
+    struct directory_counts counts;
+    struct directory_stamp stamp = {1, 1};
+    rcu_init(&rcu);
+    expect_int(directory_new(&rcu, &directory), 0);
+    for (unsigned s = 0; s < DIRECTORY_EMPTY_MAX + 10; s++) {
+        struct instance *instance = new_instance(s, 1, 0);
+        expect_int(directory_put(directory, instance, &stamp), 0);
+        directory_publish(directory);
+        expect_int(directory_remove(directory, instance, &stamp), 0);
+        directory_publish(directory);
+        instance_unref(instance);
+    }
+    struct instance *back = new_instance(5, 1, 0), *first = new_instance(0, 1, 0);
+    expect_int(directory_put(directory, back, &stamp), 0);
+    directory_publish(directory);
+    directory_forget(directory, 0);
+    directory_count(directory, &counts);
+    expect_int(counts.n_services, DIRECTORY_EMPTY_MAX + 1);
+    expect_true(directory_find(directory, back->service) != NULL);
+    expect_true(directory_find(directory, first->service) == NULL);
+    instance_unref(back);
+    instance_unref(first);
+    directory_free(directory);
+    rcu_deinit(&rcu);
+}
+
 /* Services by the thousand come and go; the hash stays as small as what is there. */
 static void names_come_and_go(void)
 {
@@ -361,6 +391,7 @@ static const struct test_case cases[] = {
     {"a burst of changes to neighbours copies one chunk", a_change_copies_one_chunk},
     {"what is not published is seen by the writer alone", drafts_are_seen_by_the_writer_alone},
     {"services without instances are forgotten after a while", empty_services_are_forgotten},
+    {"only so many services without instances are known", only_so_many_empty_services_are_known},
     {"service names come and go by the thousand", names_come_and_go},
     {"running out of memory changes nothing", out_of_memory_changes_nothing},
 };
