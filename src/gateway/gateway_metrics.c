@@ -141,6 +141,20 @@ static void put_instances(struct metrics_page *metrics, const struct traffic *tr
     }
 }
 
+static void put_planner(struct metrics_page *metrics, const struct planner *planner)
+{
+    const struct planner_counts counts = planner_counts(planner);
+    metrics_page_family(metrics, PREFIX "planner_changes_total", METRICS_COUNTER,
+                        "Changes of the catalogue that the gateway heard of.");
+    metrics_page_sample(metrics, NULL, 0, counts.n_changes);
+    metrics_page_family(metrics, PREFIX "planner_services_total", METRICS_COUNTER,
+                        "Versions of services that the gateway began to use; several changes may make one.");
+    metrics_page_sample(metrics, NULL, 0, counts.n_services);
+    metrics_page_family(metrics, PREFIX "planner_plans_total", METRICS_COUNTER,
+                        "Plans that it began to use, when routes or settings had changed.");
+    metrics_page_sample(metrics, NULL, 0, counts.n_plans);
+}
+
 static void put_whole(struct metrics_page *metrics, const struct traffic *traffic, const struct gateway *gateway)
 {
     uint64_t unrouted[CAUSES_] = {0}, n_idle_closed = 0;
@@ -179,6 +193,7 @@ static void collect(void *ctx, struct metrics_page *metrics)
     put_services(metrics, &traffic);
     put_instances(metrics, &traffic);
     put_whole(metrics, &traffic, gateway);
+    put_planner(metrics, gateway_planner(gateway));
     traffic_deinit(&traffic);
 }
 

@@ -142,6 +142,7 @@ static int on_change(struct pursuit *pursuit, const struct catalog_change *chang
     int r = entry_get(planner, either->service, &entry);
     if (r < 0)
         return r;
+    counter_add(&planner->n_changes, 1);
     entry_touch(entry);
     return 0;
 }
@@ -238,6 +239,8 @@ static void init(struct planner *planner, const struct planner_options *options)
     planner->load_mail.deliver = load;
     list_init(&planner->empty);
     list_init(&planner->leaving);
+    list_init(&planner->routed);
+    list_init(&planner->sayers);
     list_init(&planner->listeners);
     timer_init(&planner->sweep, on_sweep);
     timer_init(&planner->again, on_again);
@@ -389,4 +392,13 @@ void planner_free(struct planner *planner)
 const struct plan *planner_plan(const struct planner *planner)
 {
     return rcu_read(&planner->plan);
+}
+
+struct planner_counts planner_counts(const struct planner *planner)
+{
+    return (struct planner_counts){
+        .n_changes = atomic_load_explicit(&planner->n_changes, memory_order_relaxed),
+        .n_services = atomic_load_explicit(&planner->n_services, memory_order_relaxed),
+        .n_plans = atomic_load_explicit(&planner->plan_number, memory_order_relaxed),
+    };
 }

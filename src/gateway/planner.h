@@ -34,6 +34,14 @@ int planner_set_settings(struct planner *planner, const struct gateway_settings 
 /* Workers: valid until the end of the turn. Never NULL. */
 const struct plan *planner_plan(const struct planner *planner);
 
+/* What it has done since the start. Any thread. */
+struct planner_counts {
+    uint64_t n_changes;  /* of the catalogue, that it heard of */
+    uint64_t n_services; /* versions of services that it published: one may be of several changes */
+    uint64_t n_plans;    /* that it published, with all their routes */
+};
+struct planner_counts planner_counts(const struct planner *planner);
+
 /*
  * Somebody who waits for a plan that is newer than what he has seen: on_news is called on his loop after each
  * publication that changed a service, while n_waiting is not 0. He alone writes it, on his thread: he adds to it by

@@ -24,8 +24,10 @@ struct entry {
     struct htab_node node; /* by name; not while it leaves */
     struct planner *planner;
     struct plan_cell *cell;
-    struct list link;   /* among the empty ones or those that leave */
-    struct timer timer; /* armed: it will be made anew */
+    struct list link;        /* among the empty ones or those that leave */
+    struct list routed_link; /* among those that a route may name */
+    struct list sayer_link;  /* among those whose voice says routes */
+    struct timer timer;      /* armed: it will be made anew */
     nsec_t not_before_ns;
     bool is_forced;
     uint64_t routed_in, hashed_in; /* the number of the last plan in which a route names it; is balanced by hash */
@@ -41,7 +43,9 @@ struct planner {
     struct log *log;
     unsigned n_workers;
     struct plan *_Atomic plan;
-    struct worker_group *group; /* of one; NULL: the loop is the caller's */
+    _Atomic uint64_t plan_number;           /* of the present one, from 1 */
+    _Atomic uint64_t n_changes, n_services; /* planner_counts */
+    struct worker_group *group;             /* of one; NULL: the loop is the caller's */
     struct loop *loop;
     struct resolver *resolver;
     bool owns_resolver;
@@ -54,10 +58,11 @@ struct planner {
     struct htab entries;
     struct list empty;         /* whose service has no instance: the directory may forget them silently */
     struct list leaving;       /* that are in no plan any more */
+    struct list routed;        /* of which a plan was made, or was to be made, with a route to them */
+    struct list sayers;        /* whose voice says routes */
     struct plan_cells *cells;  /* of the next plan; those of the present one, unless they were full */
     struct timer sweep, again; /* again: for the task */
     struct loop_task task;     /* what ends a turn in which something changed */
-    uint64_t plan_number;      /* of the present one */
     nsec_t plan_not_before_ns;
     bool is_stale;   /* another plan is due: routes, settings or the table of cells have changed */
     bool has_news;   /* a service was replaced */

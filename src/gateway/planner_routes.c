@@ -5,6 +5,8 @@
  *
  * A service that is routed to has an entry even if the catalogue does not know it; entries keep the number of the last
  * plan that refers to them. Those that no route names any more are let go after the plan without them is published.
+ *
+ * What a plan costs depends on its routes, not on the number of services: those that matter to it are in two lists.
  */
 #include "gateway/planner_priv.h"
 
@@ -56,8 +58,16 @@ int planner_check_routes(const struct gateway_settings *settings, struct err *er
 
 /* ------------------------------------------------------------------------------------------------ collecting */
 
+/* Until a plan without a route to it is published. */
+static void keep(struct entry *entry)
+{
+    if (!list_is_linked(&entry->routed_link))
+        list_push_back(&entry->planner->routed, &entry->routed_link);
+}
+
 static int add_route(struct collection *all, const struct route *route, struct entry *entry)
 {
+    keep(entry);
     if (all->n == PLANNER_ROUTES_MAX) {
         all->has_passed_over = true;
         return 0;
@@ -146,17 +156,14 @@ static int compare_entries(const void *a, const void *b)
 
 static int add_all_said(struct collection *all)
 {
-    struct planner *planner = all->planner;
-    struct slice texts[VOICE_ROUTES_MAX];
-    struct entry **sayers = malloc((planner->entries.len + 1) * sizeof(struct entry *));
+    size_t n_all = 0, n = 0;
+    list_for_each (link, &all->planner->sayers)
+        n_all++;
+    struct entry **sayers = malloc((n_all + 1) * sizeof(struct entry *));
     if (!sayers)
         return -ENOMEM;
-    size_t n = 0;
-    htab_for_each (node, &planner->entries) {
-        struct entry *entry = container_of(node, struct entry, node);
-        if (voice_routes(entry->voice, texts) > 0)
-            sayers[n++] = entry;
-    }
+    list_for_each (link, &all->planner->sayers)
+        sayers[n++] = container_of(link, struct entry, sayer_link);
     qsort(sayers, n, sizeof(struct entry *), compare_entries);
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++)
@@ -180,6 +187,7 @@ static int make_plan(struct collection *all, struct plan **ret_plan)
         struct entry *entry;
         r = entry_get(planner, plan->settings.default_service, &entry);
         if (r == 0) {
+            keep(entry);
             entry->routed_in = planner->plan_number + 1;
             plan->default_cell = entry->cell;
         }
@@ -201,8 +209,13 @@ static int make_plan(struct collection *all, struct plan **ret_plan)
 
 static void let_go(struct planner *planner)
 {
-    htab_for_each (node, &planner->entries)
-        entry_leave_if_idle(container_of(node, struct entry, node));
+    list_for_each (link, &planner->routed) {
+        struct entry *entry = container_of(link, struct entry, routed_link);
+        if (entry_is_routed(entry))
+            continue;
+        list_remove(link);
+        entry_leave_if_idle(entry);
+    }
 }
 
 int planner_publish(struct planner *planner)
@@ -218,7 +231,7 @@ int planner_publish(struct planner *planner)
         if (old_cells && old_cells != plan->cells)
             cells_retire(old_cells, planner->rcu);
         planner->is_stale = false;
-        planner->plan_number++;
+        counter_add(&planner->plan_number, 1);
         let_go(planner);
     }
     if (all.has_passed_over)

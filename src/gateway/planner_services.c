@@ -52,6 +52,8 @@ static int entry_new(struct planner *planner, struct slice name, struct entry **
         return -ENOMEM;
     entry->planner = planner;
     list_init(&entry->link);
+    list_init(&entry->routed_link);
+    list_init(&entry->sayer_link);
     timer_init(&entry->timer, on_time);
     int r = cell_new(&planner->key, name, planner->n_workers, &entry->cell);
     if (r == 0)
@@ -109,8 +111,13 @@ static void set_voice(struct entry *entry, const struct instance *voice)
 {
     if (voice == entry->voice)
         return;
-    if (!voice_same_routes(voice, entry->voice))
+    if (!voice_same_routes(voice, entry->voice)) {
+        struct slice texts[VOICE_ROUTES_MAX];
         entry->planner->is_stale = true;
+        list_remove(&entry->sayer_link);
+        if (voice_routes(voice, texts) > 0)
+            list_push_back(&entry->planner->sayers, &entry->sayer_link);
+    }
     instance_unref(entry->voice);
     entry->voice = voice ? instance_ref(voice) : NULL;
 }
@@ -128,6 +135,7 @@ static void publish(struct entry *entry, struct plan_service *service)
     entry->is_forced = false;
     set_voice(entry, service ? service->voice : NULL);
     planner->has_news = true;
+    counter_add(&planner->n_services, 1);
     loop_defer(planner->loop, &planner->task);
 }
 
@@ -200,6 +208,8 @@ static void entry_free(struct entry *entry)
 {
     loop_cancel(entry->planner->loop, &entry->timer);
     list_remove(&entry->link);
+    list_remove(&entry->routed_link);
+    list_remove(&entry->sayer_link);
     instance_unref(entry->voice);
     cell_free(entry->cell);
     free(entry);

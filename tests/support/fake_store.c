@@ -227,6 +227,8 @@ int fake_store_new(struct loop *loop, struct rcu_domain *rcu, struct store **ret
     list_init(&fake->subscribers);
     fake->last_held = &fake->first_held;
     local_options_init(&fake->local.options);
+    /* So that the memory of what is over is bounded soon. */
+    fake->local.options.notes_bytes = fake->local.options.timeline_bytes = 65536;
     fake->local.rcu = rcu;
     if (local_parts_new(&fake->local, loop_now(loop)) < 0) {
         fake_store_free(&fake->store);

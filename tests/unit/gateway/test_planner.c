@@ -621,6 +621,75 @@ static void memory_is_flat_over_many_publications(void)
     bench_free(bench);
 }
 
+/* A route to a name that nobody has comes, and takes the place of the one before. */
+static void reroute(struct bench *bench, unsigned number)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "/to%u/ service=to%u", number, number);
+    const struct slice route = slice_from_str(text);
+    bench->settings.routes = &route;
+    bench->settings.n_routes = 1;
+    expect_int(planner_set_settings(bench->planner, &bench->settings, NULL), 0);
+    settle(bench);
+    bench->settings.n_routes = 0;
+}
+
+/* A service of a new name comes with a route, changes and goes. */
+static void come_and_go(struct bench *bench, unsigned number)
+{
+    char name[32];
+    (void)snprintf(name, sizeof(name), "new%u", number);
+    if (number % 200 == 0)
+        reroute(bench, number);
+    put(bench, name, "a", SAYS("gateway.route", "/"));
+    put(bench, name, "b", "");
+    sim_run_for(bench->sim, 3 * MS);
+    put(bench, name, "b", "\"weight\": 3");
+    sim_run_for(bench->sim, 3 * MS);
+    put(bench, name, "a", SAYS("gateway.balance", "hash"));
+    sim_run_for(bench->sim, 3 * MS);
+    drop(bench, name, "a");
+    drop(bench, name, "b");
+    (void)fake_store_compact(bench->store, fake_store_put(bench->store, "other", "key"));
+    sim_run_for(bench->sim, 3 * MS);
+}
+
+/* All that was there of services is forgotten; what is left is the same after any number of them. */
+static size_t allocated_at_rest(struct bench *bench)
+{
+    sim_run_for(bench->sim, 2 * 3600 * S);
+    put(bench, "web", "a", ""); /* the catalogue forgets when it is stepped */
+    sim_run_for(bench->sim, 5 * S);
+    expect_int(bench->planner->entries.len, 2); /* one of them is routed to */
+    expect_true(list_is_empty(&bench->planner->leaving));
+    expect_true(list_is_empty(&bench->planner->sayers));
+    while (rcu_reclaim(&bench->rcu))
+        continue;
+    return allocated();
+}
+
+static void memory_is_flat_while_services_and_routes_come_and_go(void)
+{
+    struct bench *bench = bench_new();
+    const unsigned n_rounds = test_rounds(5600); /* the catalogue's last changes are full before */
+    unsigned number = 1;
+    begin(bench);
+    for (unsigned i = 0; i < n_rounds; i++)
+        come_and_go(bench, number++);
+    size_t before = allocated_at_rest(bench);
+    const struct planner_counts then = planner_counts(bench->planner);
+    for (unsigned i = 0; i < n_rounds; i++)
+        come_and_go(bench, number++);
+    size_t after = allocated_at_rest(bench);
+    const struct planner_counts now = planner_counts(bench->planner);
+    expect_true(now.n_services - then.n_services >= 4 * n_rounds);
+    expect_true(now.n_plans - then.n_plans >= n_rounds);
+    expect_true(now.n_changes - then.n_changes >= 6 * n_rounds);
+    if (after > before + 131072)
+        test_fail(__FILE__, __LINE__, "%zu bytes more after %u services", after - before, n_rounds);
+    bench_free(bench);
+}
+
 /* ------------------------------------------------------------------------------------------------ threads */
 
 struct reader {
@@ -752,6 +821,7 @@ static const struct test_case cases[] = {
     {"each allocation may fail at the start", each_allocation_may_fail_at_the_start},
     {"without memory it catches up later", without_memory_it_catches_up_later},
     {"memory is flat over many publications", memory_is_flat_over_many_publications},
+    {"memory is flat while services and routes come and go", memory_is_flat_while_services_and_routes_come_and_go},
     {"readers and planner run side by side", readers_and_planner_run_side_by_side},
 };
 
