@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.request
 
 from lib import LOAD_CORE, Server, free_port, load, need
 
@@ -120,6 +121,11 @@ class Filled(Server):
         self.fill(self)
         wait_for_answer(self)
         return self
+
+    def metric(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.registry}/metrics", timeout=10) as page:
+            return next(float(line.split()[1]) for line in page.read().decode().splitlines()
+                        if line.startswith(f"{name} "))
 
 
 def wait_for_answer(server):

@@ -5,6 +5,8 @@
  *     get PATH            asks
  *     post PATH           posts, each request with a number of its own in the field x-id
  *     churn SERVICE PORT  by REST: each connection registers and deregisters an instance of its own, again and again
+ *     publish NAME PORT   by REST: each connection takes a service, a new one or now and then its own, and changes all
+ *                         there is about it, from the first instance to the last that goes; NAME is part of new names
  *     fill N M PORT...    by REST: registers N services of M instances each, once; SECONDS is the most it may take
  *
  * RATE is the requests per second of all together, sent when they are due; a request that had to wait for a free
@@ -27,7 +29,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS_PER_TURN = 256, HEAD_BYTES = 4096, REQUEST_BYTES = 1024, N_CAUSES = 32, CAUSE_BYTES = 96 };
+enum {
+    EVENTS_PER_TURN = 256,
+    HEAD_BYTES = 4096,
+    REQUEST_BYTES = 1024,
+    N_CAUSES = 32,
+    CAUSE_BYTES = 96,
+    PUBLISH_STEPS = 6
+};
 
 /* Those that have no answer so long after the last was sent get none. */
 static const int64_t patience_ns = 10000000000;
@@ -61,6 +70,7 @@ struct load {
     int64_t start_ns, end_ns;
     struct client *clients, *idle;
     uint64_t n_sent, n_ok, n_waiting, n_wanted; /* n_wanted: no more than so many; 0: any number */
+    unsigned n_together;                        /* so many requests of a client are made all, or none */
     uint32_t *taken_us;
     size_t n_taken, size_taken;
     struct cause causes[N_CAUSES];
@@ -94,14 +104,21 @@ static size_t write_post(struct load *load, struct client *client, char *text)
                             load->words[0], (unsigned long long)load->n_sent);
 }
 
-static size_t write_registration(char *text, const char *service, const char *id, const char *address)
+/* `more`: further members of the record, each with a comma in front. */
+static size_t write_registration(char *text, const char *service, const char *id, const char *address, const char *more)
 {
     char body[256];
-    int n = snprintf(body, sizeof(body), "{\"address\":\"http@%s\"}", address);
+    int n = snprintf(body, sizeof(body), "{\"address\":\"http@%s\"%s}", address, more);
     return (size_t)snprintf(text, REQUEST_BYTES,
                             "PUT /api/v1/services/%s/instances/%s HTTP/1.1\r\nHost: bench\r\n"
                             "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
                             service, id, n, body);
+}
+
+static size_t write_removal(char *text, const char *service, const char *id)
+{
+    return (size_t)snprintf(text, REQUEST_BYTES,
+                            "DELETE /api/v1/services/%s/instances/%s HTTP/1.1\r\nHost: bench\r\n\r\n", service, id);
 }
 
 static size_t write_churn(struct load *load, struct client *client, char *text)
@@ -110,10 +127,33 @@ static size_t write_churn(struct load *load, struct client *client, char *text)
     snprintf(id, sizeof(id), "churn%u", client->index);
     snprintf(address, sizeof(address), "127.3.%u.%u:%s", client->index / 250, client->index % 250 + 1, load->words[1]);
     if (client->n_asked % 2 == 0)
-        return write_registration(text, load->words[0], id, address);
-    return (size_t)snprintf(text, REQUEST_BYTES,
-                            "DELETE /api/v1/services/%s/instances/%s HTTP/1.1\r\nHost: bench\r\n\r\n", load->words[0],
-                            id);
+        return write_registration(text, load->words[0], id, address, "");
+    return write_removal(text, load->words[0], id);
+}
+
+/* An instance with a route comes, another one comes and gets more weight, the first wants other things, both go. */
+static size_t write_publish(struct load *load, struct client *client, char *text)
+{
+    static const struct {
+        const char *id;
+        unsigned weight; /* 0: it goes */
+        const char *path, *balance;
+    } steps[PUBLISH_STEPS] = {{"a", 1, "", "p2c"},    {"b", 1, NULL, NULL}, {"b", 3, NULL, NULL},
+                              {"a", 1, "x/", "hash"}, {"a", 0, NULL, NULL}, {"b", 0, NULL, NULL}};
+    char service[64], address[64], more[160];
+    uint64_t visit = client->n_asked / PUBLISH_STEPS, step = client->n_asked % PUBLISH_STEPS;
+    int n = snprintf(service, sizeof(service), "own%u", client->index);
+    if (visit % 4)
+        snprintf(service + n, sizeof(service) - (size_t)n, "-%s-%llu", load->words[0], (unsigned long long)visit);
+    if (steps[step].weight == 0)
+        return write_removal(text, service, steps[step].id);
+    snprintf(address, sizeof(address), "127.4.%u.%u:%s", client->index / 250, client->index % 250 + 1, load->words[1]);
+    n = snprintf(more, sizeof(more), ",\"weight\":%u", steps[step].weight);
+    if (steps[step].path)
+        snprintf(more + n, sizeof(more) - (size_t)n,
+                 ",\"metadata\":{\"gateway.route\":\"/%s/%s\",\"gateway.balance\":\"%s\"}", service, steps[step].path,
+                 steps[step].balance);
+    return write_registration(text, service, steps[step].id, address, more);
 }
 
 /* Each at an address of its own, since all of 127/8 leads here. */
@@ -126,7 +166,7 @@ static size_t write_fill(struct load *load, struct client *client, char *text)
     snprintf(id, sizeof(id), "i%llu", (unsigned long long)(n % n_each));
     snprintf(address, sizeof(address), "127.%u.%u.%u:%s", (unsigned)(16 + n / 62500), (unsigned)(n / 250 % 250),
              (unsigned)(n % 250 + 1), load->words[2 + n % (uint64_t)(load->n_words - 2)]);
-    return write_registration(text, service, id, address);
+    return write_registration(text, service, id, address, "");
 }
 
 /* -- outcomes -- */
@@ -229,15 +269,16 @@ static int64_t send_due(struct load *load)
 {
     for (;;) {
         int64_t now = now_ns(), due = now;
-        if (now >= load->end_ns || (load->n_wanted && load->n_sent >= load->n_wanted))
+        bool is_over = now >= load->end_ns || (load->n_wanted && load->n_sent >= load->n_wanted);
+        while (is_over && load->idle && load->idle->n_asked % load->n_together == 0)
+            load->idle = load->idle->next_idle;
+        struct client *client = load->idle;
+        if (!client)
             return -1;
         if (load->rate > 0)
             due = load->start_ns + (int64_t)((double)load->n_sent * 1e9 / load->rate);
         if (due > now)
             return due - now;
-        struct client *client = load->idle;
-        if (!client)
-            return -1;
         load->idle = client->next_idle;
         send_request(load, client, due);
     }
@@ -337,7 +378,12 @@ static const struct kind {
     const char *name;
     int n_words_min;
     size_t (*write)(struct load *load, struct client *client, char *text);
-} kinds[] = {{"get", 1, write_get}, {"post", 1, write_post}, {"churn", 2, write_churn}, {"fill", 3, write_fill}};
+    unsigned n_together;
+} kinds[] = {{"get", 1, write_get, 1},
+             {"post", 1, write_post, 1},
+             {"churn", 2, write_churn, 2},
+             {"publish", 2, write_publish, PUBLISH_STEPS},
+             {"fill", 3, write_fill, 1}};
 
 static void read_arguments(struct load *load, int argc, char **argv)
 {
@@ -346,13 +392,14 @@ static void read_arguments(struct load *load, int argc, char **argv)
         if (strcmp(kinds[i].name, argv[5]) == 0)
             kind = &kinds[i];
     if (!kind || argc - 6 < kind->n_words_min)
-        errx(2, "usage: gateway_load PORT CONNECTIONS SECONDS RATE get|post|churn|fill ARGS");
+        errx(2, "usage: gateway_load PORT CONNECTIONS SECONDS RATE get|post|churn|publish|fill ARGS");
     load->server = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10))};
     load->server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     load->n_clients = (unsigned)strtoul(argv[2], NULL, 10);
     load->end_ns = (int64_t)(strtod(argv[3], NULL) * 1e9);
     load->rate = strtod(argv[4], NULL);
     load->write = kind->write;
+    load->n_together = kind->n_together;
     load->words = argv + 6;
     load->n_words = argc - 6;
     if (kind->write == write_fill)
