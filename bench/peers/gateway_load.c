@@ -7,7 +7,7 @@
  *     churn SERVICE PORT  by REST: each connection registers and deregisters an instance of its own, again and again
  *     publish NAME PORT   by REST: each connection takes a service, a new one or now and then its own, and changes all
  *                         there is about it, from the first instance to the last that goes; NAME is part of new names
- *     fill N M PORT...    by REST: registers N services of M instances each, once; SECONDS is the most it may take
+ *     fill N M PORT...    by REST: registers N services of M instances each, for ever; SECONDS is the most it may take
  *
  * RATE is the requests per second of all together, sent when they are due; a request that had to wait for a free
  * connection counts from when it was due (no co-ordinated omission). 0: each connection asks again at once.
@@ -166,7 +166,7 @@ static size_t write_fill(struct load *load, struct client *client, char *text)
     snprintf(id, sizeof(id), "i%llu", (unsigned long long)(n % n_each));
     snprintf(address, sizeof(address), "127.%u.%u.%u:%s", (unsigned)(16 + n / 62500), (unsigned)(n / 250 % 250),
              (unsigned)(n % 250 + 1), load->words[2 + n % (uint64_t)(load->n_words - 2)]);
-    return write_registration(text, service, id, address, "");
+    return write_registration(text, service, id, address, ",\"ttl_ms\":0");
 }
 
 /* -- outcomes -- */
