@@ -53,9 +53,11 @@ static bool may_move(unsigned from, enum connection_state to)
     case CONNECTION_HANDSHAKE:
         return from == CONNECTION_SNIFF;
     case CONNECTION_SESSION:
-        return from == CONNECTION_SNIFF || from == CONNECTION_HANDSHAKE;
+        return from == CONNECTION_SNIFF || from == CONNECTION_HANDSHAKE || from == CONNECTION_REST;
+    case CONNECTION_REST:
+        return from == CONNECTION_SESSION;
     case CONNECTION_FLUSH:
-        return from == CONNECTION_SNIFF || from == CONNECTION_SESSION;
+        return from == CONNECTION_SNIFF || from == CONNECTION_SESSION || from == CONNECTION_REST;
     case CONNECTION_LINGER:
         return from == CONNECTION_FLUSH;
     case CONNECTION_CLOSED:
@@ -167,19 +169,49 @@ static void refuse(struct http_connection *connection, unsigned status, const ch
 
 typedef int (*session_new_fn)(struct http_connection *connection, struct slice early, struct session **ret_session);
 
-static void begin_session(struct http_connection *connection, enum http_protocol protocol, struct slice early)
+/* After each call of a session: most connections of HTTP/1 do nothing most of the time, and cost no session then. */
+static void rest(struct http_connection *connection)
 {
-    struct http_server *server = connection->server;
-    session_new_fn session_new = protocol == HTTP_PROTOCOL_2 ? h2_session_new : h1_session_new;
+    struct session *session = connection->session;
+    if (connection->session_over || !session->ops->is_resting || !session->ops->is_resting(session))
+        return;
+    if (connection->stream->bits & STREAM_READABLE || http_connection_unsent(connection) > 0 ||
+        connection->server->gatherer == connection)
+        return;
+    free_session(connection, EXCHANGE_DONE);
+    move(connection, CONNECTION_REST);
+}
+
+static void new_session(struct http_connection *connection, struct slice early)
+{
+    session_new_fn session_new = connection->protocol == HTTP_PROTOCOL_2 ? h2_session_new : h1_session_new;
     move(connection, CONNECTION_SESSION);
-    connection->protocol = (uint8_t)protocol;
-    if (server->metrics)
-        http_metrics_recognised(server->metrics, server->slot, protocol);
     connection->in_session = true;
     int r = session_new(connection, early, &connection->session);
     connection->in_session = false;
     if (r < 0)
         connection_close(connection);
+    else
+        rest(connection);
+}
+
+static void begin_session(struct http_connection *connection, enum http_protocol protocol, struct slice early)
+{
+    struct http_server *server = connection->server;
+    connection->protocol = (uint8_t)protocol;
+    if (server->metrics)
+        http_metrics_recognised(server->metrics, server->slot, protocol);
+    new_session(connection, early);
+}
+
+/* Something comes: a request, or the end. */
+static void resume(struct http_connection *connection)
+{
+    const struct stream *stream = connection->stream;
+    if (stream->bits & STREAM_FAILED)
+        connection_close(connection);
+    else if (stream->bits & STREAM_READABLE)
+        new_session(connection, (struct slice){0});
 }
 
 static void continue_handshake(struct http_connection *connection)
@@ -261,6 +293,7 @@ static void call_session(struct http_connection *connection, unsigned new_bits)
     connection->in_session = true;
     session->ops->on_event(session, new_bits);
     connection->in_session = false;
+    rest(connection);
 }
 
 static void on_event(struct stream *stream, unsigned new_bits)
@@ -275,6 +308,9 @@ static void on_event(struct stream *stream, unsigned new_bits)
         break;
     case CONNECTION_SESSION:
         call_session(connection, new_bits);
+        break;
+    case CONNECTION_REST:
+        resume(connection);
         break;
     case CONNECTION_FLUSH:
     case CONNECTION_LINGER:
@@ -313,6 +349,8 @@ void connection_run_woken(struct http_connection *connection)
     list_push_back(&connection->server->open, &connection->link);
     if (connection->state == CONNECTION_SESSION)
         call_session(connection, 0);
+    else if (connection->state == CONNECTION_REST)
+        resume(connection);
     else
         wind_up(connection);
 }
@@ -348,6 +386,10 @@ void connection_drain(struct http_connection *connection)
     case CONNECTION_SESSION:
         if (!connection->session_over)
             connection->session->ops->drain(connection->session);
+        break;
+    case CONNECTION_REST:
+        move(connection, CONNECTION_FLUSH);
+        wind_up(connection);
         break;
     default:
         break; /* it ends by itself */

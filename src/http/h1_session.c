@@ -414,6 +414,12 @@ static void h1_on_deadline(struct session *session)
         over(h1, h1->state == H1_DRAIN ? HTTP_CLOSE_LINGER : HTTP_CLOSE_NOW);
 }
 
+static bool h1_is_resting(struct session *session)
+{
+    const struct h1_session *h1 = h1_of(session);
+    return h1->state == H1_HEAD && !h1->is_running && !h1->held;
+}
+
 static void h1_drain(struct session *session)
 {
     http_connection_wake(session->connection); /* an idle one ends in its tick, a busy one after its answer */
@@ -432,6 +438,7 @@ static const struct session_ops h1_session_ops = {
     .name = "h1",
     .on_event = h1_on_event,
     .on_deadline = h1_on_deadline,
+    .is_resting = h1_is_resting,
     .drain = h1_drain,
     .free = h1_free,
 };

@@ -15,13 +15,15 @@
  *
  *     SNIFF -> HANDSHAKE -> SNIFF       the first byte is TLS's; without ALPN the first bytes inside decide again
  *     SNIFF, HANDSHAKE -> SESSION       HTTP/1 or HTTP/2 is known
- *     SNIFF, SESSION -> FLUSH -> LINGER all was said
+ *     SESSION -> REST -> SESSION        between the requests of HTTP/1
+ *     SNIFF, SESSION, REST -> FLUSH -> LINGER all was said
  *     any -> CLOSED
  */
 enum connection_state {
     CONNECTION_SNIFF,     /* nothing is known yet */
     CONNECTION_HANDSHAKE, /* of TLS */
     CONNECTION_SESSION,   /* a session speaks */
+    CONNECTION_REST,      /* nothing is under way, and nothing is kept for it */
     CONNECTION_FLUSH,     /* the last bytes leave */
     CONNECTION_LINGER,    /* our side has ended; what the peer still sends is thrown away */
     CONNECTION_CLOSED,    /* about to be freed */

@@ -27,6 +27,8 @@ struct session_ops {
     void (*on_event)(struct session *session, unsigned new_bits);
     /* What http_connection_set_deadline set has passed. NULL for a session with timers of its own. */
     void (*on_deadline)(struct session *session);
+    /* Nothing is under way, and a new session could take over. NULL: never. Asked after a call of the session. */
+    bool (*is_resting)(struct session *session);
     /* No new requests; call http_connection_done when the last exchange has ended. May do so at once. */
     void (*drain)(struct session *session);
     /* Aborts what runs (on_close of each exchange with `end`) and frees the session; the stream is the connection's. */
