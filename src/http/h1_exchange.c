@@ -12,6 +12,9 @@
 
 #include <errno.h>
 
+/* A copy of so much costs less than a send in two pieces. */
+enum { COPIED_MAX = 2048 };
+
 static const struct slice crlf = SLICE_LIT("\r\n");
 
 /* The session as its owners know it, also where the front end may only look at the exchange. */
@@ -272,6 +275,18 @@ static void put_chunk(struct http_connection *connection, struct slice bytes)
     http_connection_put(connection, crlf);
 }
 
+/* Of a promised length. Behind the last of it nothing is gathered, so it leaves uncopied, unless it is short. */
+static void put_promised(struct h1_session *h1, struct slice bytes)
+{
+    struct http_connection *connection = h1->session.connection;
+    ASSERT(bytes.len <= h1->answer_left);
+    h1->answer_left -= bytes.len;
+    if (h1->answer_left == 0 && bytes.len > COPIED_MAX)
+        (void)http_connection_send(connection, bytes); /* a failure is seen by the tick */
+    else
+        http_connection_put(connection, bytes);
+}
+
 static int h1_write(struct exchange *exchange, struct slice bytes)
 {
     struct h1_session *h1 = h1_of(exchange);
@@ -281,9 +296,7 @@ static int h1_write(struct exchange *exchange, struct slice bytes)
         return broken(h1);
     switch ((enum h1_answer)h1->answer) {
     case H1_ANSWER_LENGTH:
-        ASSERT(bytes.len <= h1->answer_left);
-        h1->answer_left -= bytes.len;
-        http_connection_put(connection, bytes);
+        put_promised(h1, bytes);
         break;
     case H1_ANSWER_CHUNKED:
         put_chunk(connection, bytes);
