@@ -90,6 +90,7 @@ struct config {
         unsigned fields;
         nsec_t head_timeout, body_timeout, idle_timeout, answer_timeout, send_timeout, linger;
         size_t body_drain_bytes;
+        size_t rate_min;
         size_t send_buffer_bytes;
         size_t unsent_bytes;
         unsigned streams;

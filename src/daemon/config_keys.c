@@ -180,6 +180,8 @@ const struct config_key config_keys[] = {
      .help = "longest time without progress on an answer; watches and streams set their own"},
     {"http.send_timeout", CONFIG_DURATION, RELOADS, AT(http.send_timeout), "30s", 10 * MS, H,
      .help = "longest time in which a peer takes nothing of what waits for it"},
+    {"http.rate_min", CONFIG_BYTES, RELOADS, AT(http.rate_min), "100", 0, 1 * MB,
+     .help = "fewest bytes per second that a client must send of a body, or take of what waits for it; 0: any"},
     {"http.linger", CONFIG_DURATION, RELOADS, AT(http.linger), "2s", 0, 60 * S,
      .help = "time for the peer to read the last answer before its connection is closed"},
     {"http.body_drain_bytes", CONFIG_BYTES, RELOADS, AT(http.body_drain_bytes), "256k", 0, 16 * MB,

@@ -90,6 +90,7 @@ void server_options_fill(const struct config *config, const struct listener_tls 
     plain.idle_timeout_ns = config->http.idle_timeout;
     plain.answer_timeout_ns = config->http.answer_timeout;
     plain.send_timeout_ns = config->http.send_timeout;
+    plain.rate_min_bytes = config->http.rate_min;
     plain.linger_ns = config->http.linger;
     plain.body_drain_bytes = config->http.body_drain_bytes;
     plain.send_high_bytes = config->http.send_buffer_bytes;

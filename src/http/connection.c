@@ -138,8 +138,8 @@ static void wind_up(struct http_connection *connection)
             return;
         }
         if (http_connection_unsent(connection) > 0) {
-            if (http_connection_unsent(connection) < n_unsent)
-                set_deadline_in(connection, connection->server->options.send_timeout_ns);
+            size_t n_taken = n_unsent - min_size(n_unsent, http_connection_unsent(connection));
+            http_connection_earn_deadline(connection, connection->server->options.send_timeout_ns, n_taken);
             return;
         }
         move(connection, CONNECTION_LINGER);
@@ -495,6 +495,12 @@ bool http_connection_is_draining(const struct http_connection *connection)
 void http_connection_set_deadline(struct http_connection *connection, nsec_t deadline_ns)
 {
     deadline_set(connection->server->loop, &connection->deadline, deadline_ns);
+}
+
+void http_connection_earn_deadline(struct http_connection *connection, nsec_t timeout_ns, size_t n_bytes)
+{
+    struct http_server *server = connection->server;
+    deadline_earn(server->loop, &connection->deadline, timeout_ns, n_bytes, server->options.rate_min_bytes);
 }
 
 void connection_count_talk(const struct http_connection *connection, unsigned n_requests, size_t n_bytes)

@@ -21,6 +21,15 @@ void deadline_set(struct loop *loop, struct deadline *deadline, nsec_t at_ns);
 /* The same, so much after now; NSEC_NEVER: none. */
 void deadline_set_in(struct loop *loop, struct deadline *deadline, nsec_t timeout_ns);
 
+/*
+ * Somebody who is waited for has moved n_bytes, and rate_min are due per second: each byte buys its part of a second,
+ * up to timeout_ns from now. So a few bytes now and then do not put the deadline off for ever, and who was held up for
+ * a while and then is quick has all of the time again. rate_min 0: any byte buys all of it.
+ */
+void deadline_earn(struct loop *loop, struct deadline *deadline, nsec_t timeout_ns, size_t n_bytes, size_t rate_min);
+/* The same for a moment, which is moved towards `latest_ns`. */
+nsec_t deadline_earned(nsec_t at_ns, nsec_t latest_ns, size_t n_bytes, size_t rate_min);
+
 void deadline_cancel(struct loop *loop, struct deadline *deadline);
 
 /* False when the timer fired early; it is then armed again. When true, no deadline is set any more. */

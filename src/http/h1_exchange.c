@@ -336,6 +336,7 @@ static ssize_t h1_pour(struct exchange *exchange, struct pipe *pipe)
     ssize_t n = http_connection_send_pipe(h1->session.connection, pipe);
     if (n > 0) {
         h1->answer_left -= (uint64_t)n;
+        h1_earn(h1, H1_PACE_TAKES, (size_t)n);
         h1->progressed = true;
         if (!h1->in_tick)
             h1_move_deadline(h1);

@@ -121,6 +121,7 @@ static void begin_exchange(struct h1_session *h1, struct http_request *request)
     h1_set_answer_timeout(h1, http_connection_options(h1->session.connection)->answer_timeout_ns);
     h1->state = H1_BODY;
     h1->answer = H1_ANSWER_NONE;
+    h1->pace = H1_PACE_NONE;
     h1->is_running = true;
     h1->is_head = request->method == HTTP_METHOD_HEAD;
     h1->is_http10 = request->version_minor == 0;
@@ -197,6 +198,7 @@ static bool step_body(struct h1_session *h1, struct input *in)
     switch (step) {
     case HTTP1_BODY_DATA:
         h1->progressed = true;
+        h1_earn(h1, H1_PACE_SENDS, data.len);
         h1->expecting = false; /* it waits no longer */
         if (app->on_body)
             app->on_body(&h1->exchange, data);
@@ -321,6 +323,18 @@ static bool step(struct h1_session *h1, struct input *in)
 
 /* -- the tick -- */
 
+/*
+ * Only who is alone to blame is measured: not where the front end takes nothing now, nor where it has begun to answer
+ * or has no time-out, since a client may then speak when it has something to say.
+ */
+static enum h1_pace find_pace(const struct h1_session *h1)
+{
+    if (h1->blocked && !h1->tunnel)
+        return H1_PACE_TAKES;
+    bool is_due = h1->state == H1_BODY && !h1->paused && h1->answer == H1_ANSWER_NONE;
+    return is_due && h1->answer_timeout_ms != UINT32_MAX ? H1_PACE_SENDS : H1_PACE_NONE;
+}
+
 void h1_move_deadline(struct h1_session *h1)
 {
     struct http_connection *connection = h1->session.connection;
@@ -334,9 +348,35 @@ void h1_move_deadline(struct h1_session *h1)
         timeout_ns = options->body_timeout_ns;
     else
         timeout_ns = h1->answer_timeout_ms == UINT32_MAX ? NSEC_NEVER : h1->answer_timeout_ms * NSEC_PER_MSEC;
+    enum h1_pace pace = find_pace(h1);
+    if (pace != H1_PACE_NONE && pace == h1->pace)
+        return; /* h1_earn moves it */
+    h1->pace = pace;
     bool never = timeout_ns == NSEC_NEVER;
     nsec_t now_ns = loop_now(http_connection_loop(connection));
     http_connection_set_deadline(connection, never ? NSEC_NEVER : now_ns + timeout_ns);
+}
+
+void h1_earn(struct h1_session *h1, enum h1_pace pace, size_t n)
+{
+    struct http_connection *connection = h1->session.connection;
+    const struct http_server_options *options = http_connection_options(connection);
+    if (h1->pace == pace)
+        http_connection_earn_deadline(connection,
+                                      pace == H1_PACE_TAKES ? options->send_timeout_ns : options->body_timeout_ns, n);
+}
+
+/* Sends; what the client took of the bytes that waited counts. */
+static void flush(struct h1_session *h1)
+{
+    struct http_connection *connection = h1->session.connection;
+    size_t n_unsent = http_connection_unsent(connection);
+    (void)http_connection_flush(connection); /* a failure is seen by the next step */
+    size_t n_left = http_connection_unsent(connection);
+    if (n_left < n_unsent)
+        h1_earn(h1, H1_PACE_TAKES, n_unsent - n_left);
+    if (n_left == 0 && n_unsent > 0)
+        h1->pace = H1_PACE_NONE; /* it has caught up: what waits next is another matter */
 }
 
 static bool may_write_on(const struct h1_session *h1)
@@ -353,7 +393,7 @@ static bool may_write_on(const struct h1_session *h1)
 static void send_out(struct h1_session *h1, size_t n_unsent_before)
 {
     struct http_connection *connection = h1->session.connection;
-    (void)http_connection_flush(connection); /* a failure is seen by the next step */
+    flush(h1);
     if (may_write_on(h1)) {
         h1->writer_waits = h1->pipe_waits = false;
         if (h1->exchange.app->on_drain)
@@ -375,7 +415,7 @@ static void tick(struct h1_session *h1, struct slice early)
     h1->in_tick = true;
     size_t n_unsent = http_connection_unsent(connection);
     if (n_unsent > 0)
-        (void)http_connection_flush(connection);
+        flush(h1);
     input_begin(&in, http_connection_stream(connection), early, h1->held, h1->searched);
     while (step(h1, &in))
         continue;

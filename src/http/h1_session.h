@@ -37,6 +37,13 @@ enum h1_answer {
     H1_ANSWER_DONE,
 };
 
+/* What the client is to do, no slower than options->rate_min_bytes. */
+enum h1_pace {
+    H1_PACE_NONE,  /* nothing */
+    H1_PACE_TAKES, /* take what is unsent */
+    H1_PACE_SENDS, /* send the rest of its body */
+};
+
 struct h1_session {
     struct session session;
     struct exchange exchange; /* the running one, while is_running */
@@ -45,7 +52,8 @@ struct h1_session {
     struct buf *held;         /* input that waits: an incomplete head, or requests behind the running one; else NULL */
     uint64_t answer_left;     /* see h1_answer; in H1_DRAIN: how much may still be thrown away */
     uint32_t answer_timeout_ms; /* UINT32_MAX: never */
-    uint8_t state;              /* enum h1_state */
+    uint8_t state : 4;          /* enum h1_state */
+    uint8_t pace : 4;           /* enum h1_pace that the deadline is set for */
     uint8_t answer;             /* enum h1_answer */
     bool is_running : 1;        /* from on_request to on_close */
     bool is_head : 1;           /* the request is HEAD */
@@ -69,8 +77,10 @@ extern const struct exchange_ops h1_exchange_ops;
 /* Rounded up to milliseconds. */
 void h1_set_answer_timeout(struct h1_session *h1, nsec_t timeout_ns);
 
-/* Moves the deadline to where it belongs in the present state. */
+/* Moves the deadline to where it belongs in the present state; a client that goes on with what it does earns it. */
 void h1_move_deadline(struct h1_session *h1);
+/* The client has moved n bytes of what it is to do, if that is it. */
+void h1_earn(struct h1_session *h1, enum h1_pace pace, size_t n);
 
 /* h1_tunnel.c: takes options->other over. 0 or -ENOMEM. */
 int h1_tunnel_new(struct h1_session *h1, const struct tunnel *options, struct h1_tunnel **ret_tunnel);

@@ -143,6 +143,7 @@ static void write_end(struct h2_stream *stream)
 static void note_framed(struct h2_stream *stream, size_t n)
 {
     stream->out_framed += n;
+    h2_stream_on_taken(stream, n);
     stream->session->n_queued -= n;
     if (h2_answer_queued(stream) == 0) {
         stream->out_framed = 0;

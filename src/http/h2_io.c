@@ -7,6 +7,7 @@
  * once answers to it pile up. Under pressure (io/backlog.h) nor is one whose bodies wait for those who take them: these
  * go on by themselves, and then so does the reading.
  */
+#include "http/deadline.h"
 #include "http/h2_session.h"
 
 #include <errno.h>
@@ -70,10 +71,13 @@ bool h2_io_receive(struct h2_session *session)
 static void note_progress(struct h2_session *session)
 {
     size_t n_unsent = http_connection_unsent(session->session.connection);
+    size_t n_taken = session->n_unsent - min_size(session->n_unsent, n_unsent);
+    nsec_t now_ns = h2_session_now(session);
     if (n_unsent == 0)
         session->blocked_ns = NSEC_NEVER;
-    else if (n_unsent != session->n_unsent)
-        session->blocked_ns = h2_session_now(session);
+    else
+        session->blocked_ns =
+            deadline_earned(session->blocked_ns, now_ns, n_taken, h2_session_options(session)->rate_min_bytes);
     session->n_unsent = n_unsent;
 }
 

@@ -34,6 +34,31 @@ static nsec_t find_timeout(const struct h2_stream *stream)
     return options->answer_timeout_ns;
 }
 
+/* As in h1_session.c: a peer whose turn it is earns its deadline by what it sends or takes. */
+static void set_deadline(struct h2_stream *stream)
+{
+    bool may_be_slow = stream->is_answered || stream->idle_timeout_ns == NSEC_NEVER;
+    bool takes = !may_be_slow && h2_answer_queued(stream) > 0;
+    bool sends = !may_be_slow && !takes && !stream->is_received && !stream->is_paused && stream->status == 0;
+    bool goes_on = (takes && stream->takes) || (sends && stream->sends);
+    stream->takes = takes;
+    stream->sends = sends;
+    if (!goes_on)
+        deadline_set_in(h2_session_loop(stream->session), &stream->deadline, find_timeout(stream));
+}
+
+static void earn(struct h2_stream *stream, size_t n)
+{
+    size_t rate_min = h2_session_options(stream->session)->rate_min_bytes;
+    deadline_earn(h2_session_loop(stream->session), &stream->deadline, find_timeout(stream), n, rate_min);
+}
+
+void h2_stream_on_taken(struct h2_stream *stream, size_t n)
+{
+    if (stream->takes)
+        earn(stream, n);
+}
+
 /* Most streams are over before the turn is: their deadline is never set. */
 void h2_stream_touch(struct h2_stream *stream)
 {
@@ -86,6 +111,7 @@ static void op_set_idle_timeout(struct exchange *exchange, nsec_t timeout_ns)
     struct h2_stream *stream = h2_stream_of(exchange);
     ASSERT(timeout_ns > 0);
     stream->idle_timeout_ns = timeout_ns;
+    stream->sends = stream->takes = false; /* the deadline is set anew */
     h2_stream_touch(stream);
 }
 
@@ -347,6 +373,8 @@ void h2_stream_on_body(struct h2_stream *stream, struct slice bytes)
         drop_unwanted(stream, bytes.len);
         return;
     }
+    if (stream->sends)
+        earn(stream, bytes.len);
     bool must_wait = is_listening(stream) && (stream->is_paused || stream->held.len > 0);
     if (!must_wait)
         deliver(stream, bytes);
@@ -418,6 +446,6 @@ void h2_stream_settle(struct h2_stream *stream)
         h2_stream_free(stream, stream->end);
     } else if (stream->is_touched) {
         stream->is_touched = false;
-        deadline_set_in(h2_session_loop(stream->session), &stream->deadline, find_timeout(stream));
+        set_deadline(stream);
     }
 }

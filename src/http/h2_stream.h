@@ -42,6 +42,8 @@ struct h2_stream {
     bool has_answer : 1;     /* the front end has given all of its answer */
     bool is_answered : 1;    /* the last frame of the answer is written */
     bool is_full : 1;        /* a writer waits for on_drain */
+    bool sends : 1;          /* the deadline is set for the rest of the request's body … */
+    bool takes : 1;          /* … or for what waits of the answer, and is earned */
     bool is_touched : 1;     /* the deadline is to be set when news is settled */
     bool is_over : 1;        /* the exchange is: no front end is called any more */
     bool is_reset : 1;       /* by us */
@@ -74,6 +76,9 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t code, enum exchange_end 
 
 /* Progress, or a new reason to wait: the deadline counts from now. */
 void h2_stream_touch(struct h2_stream *stream);
+
+/* The peer has taken n bytes of what waits. */
+void h2_stream_on_taken(struct h2_stream *stream, size_t n);
 
 /* The peer takes `step` more bytes. */
 void h2_stream_on_window(struct h2_stream *stream, int32_t step);

@@ -23,6 +23,7 @@ void http_server_options_init(struct http_server_options *options)
         .idle_timeout_ns = 75 * NSEC_PER_SEC,
         .answer_timeout_ns = 75 * NSEC_PER_SEC,
         .send_timeout_ns = 30 * NSEC_PER_SEC,
+        .rate_min_bytes = 100,
         .linger_ns = 2 * NSEC_PER_SEC,
         .body_drain_bytes = 256 * 1024,
         .send_high_bytes = 256 * 1024,

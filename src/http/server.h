@@ -22,7 +22,8 @@ struct http_server_options {
     nsec_t
         answer_timeout_ns;  /* longest time a front end may keep a request without progress, unless it says otherwise */
     nsec_t send_timeout_ns; /* longest time a peer may take nothing while we have something for it */
-    nsec_t linger_ns;       /* after the last answer, for the peer to read it before the connection is closed */
+    size_t rate_min_bytes; /* per second, of a body that we wait for or an answer that waits: http/deadline.h; 0: any */
+    nsec_t linger_ns;      /* after the last answer, for the peer to read it before the connection is closed */
     size_t body_drain_bytes; /* how much of an unwanted body is read before the connection is closed instead */
     size_t send_high_bytes;  /* a session above this stops reading and tells writers to wait */
     size_t send_low_bytes;

@@ -99,6 +99,9 @@ void http_connection_wake(struct http_connection *connection);
 /* The one deadline of the connection; NSEC_NEVER: none. Moving it to later costs one store. */
 void http_connection_set_deadline(struct http_connection *connection, nsec_t deadline_ns);
 
+/* Moves it for what the peer has moved (http/deadline.h), which may be nothing. */
+void http_connection_earn_deadline(struct http_connection *connection, nsec_t timeout_ns, size_t n_bytes);
+
 /* Counts an answer in the metrics; and a request that was refused as malformed. */
 void http_connection_count(struct http_connection *connection, unsigned status);
 void http_connection_count_malformed(struct http_connection *connection);

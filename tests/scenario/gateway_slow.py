@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 # variants: release asan tsan
-"""Clients and instances that are slow on purpose: what is kept for them is bounded, all of them together."""
+"""Clients and instances that are slow on purpose: what is kept for all of them is bounded, and clients that do not keep
+the least rate are ended."""
 
 import queue
 import socket
@@ -17,6 +18,8 @@ UNSENT = 1 << 20
 LITTLE = 64 << 10  # for each, both sides of it; without the bound it would be 256 KB and more
 HELD = (24 << 20 if SANITIZED else 2 << 20) + UNSENT + CLIENTS * LITTLE
 SETTINGS = ("--workers", "1", "--set", f"http.unsent_bytes={UNSENT}")
+QUICK = ("http.body_timeout=300ms", "http.rate_min=10k", "gateway.timeout=300ms", "gateway.body_timeout=300ms")
+RATES = ("--workers", "1", *(word for setting in QUICK for word in ("--set", setting)))
 STILL = 0.3  # who is held back is so for good; who is only slow would go on within this time
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -120,12 +123,74 @@ def bodies_are_held_back():
         done.set()
 
 
+def expect_slow(gateway, instance):
+    line = f'muster_gateway_failed_total{{service="{instance.service}",cause="CLIENT_SLOW"}}'
+    gateway.wait_for_metric(line, 1)
+
+
+def a_body_that_drips_ends(head, drop):
+    """Each byte comes in time, but they are too few."""
+    def case():
+        with Gateway(*RATES) as gateway, Instance(gateway, is_whole=False, answer=b"") as instance:
+            with gateway.dial() as client:
+                client.connection.settimeout(0.01)
+                client.send(f"PUT {instance.path} HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n")
+                while True:
+                    client.send(drop)
+                    try:
+                        tap.expect(client.connection.recv(4096).startswith(b"HTTP/1.1 408 "), True)
+                        break
+                    except TimeoutError:
+                        pass
+            expect_slow(gateway, instance)
+
+    return case
+
+
+def ends_on_h2(client, stream, drop):
+    """Sends that again and again until the stream is reset."""
+    client.sock.settimeout(0.01)
+    while True:
+        client.sock.sendall(drop)
+        try:
+            first = client.take(1)  # of a frame
+            client.taken = first + client.taken
+            client.sock.settimeout(SECONDS)
+            if client.receive()[:3:2] == (raw_h2.RST_STREAM, stream):
+                return
+            client.sock.settimeout(0.01)
+        except TimeoutError:
+            pass
+
+
+def a_body_that_drips_ends_on_h2():
+    with Gateway(*RATES) as gateway, Instance(gateway, is_whole=False, answer=b"") as instance:
+        with raw_h2.Connection(gateway.connect("gateway")) as client:
+            stream = client.call(instance.path)
+            ends_on_h2(client, stream, raw_h2.frame(raw_h2.DATA, 0, stream, b"x"))
+            expect_slow(gateway, instance)
+
+
+def an_answer_that_is_sipped_ends_on_h2():
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100000
+    with Gateway(*RATES) as gateway, Instance(gateway, answer=answer) as instance:
+        with raw_h2.Connection(gateway.connect("gateway"), window=1) as client:
+            stream = client.call(instance.path)
+            client.send(stream, b"", end=True)
+            ends_on_h2(client, stream, raw_h2.frame(raw_h2.WINDOW_UPDATE, 0, stream, b"\0\0\0\1"))
+            expect_slow(gateway, instance)
+
+
 CASES = [
     ("who does not read an answer in chunks", readers_are_held_back(CHUNKED, LARGE_CHUNK)),
     ("in very small ones", readers_are_held_back(CHUNKED, SMALL_CHUNKS)),
     ("one that ends with the connection", readers_are_held_back(TO_THE_END, BYTES)),
     ("many of them on one connection of HTTP/2", readers_of_h2_are_held_back),
     ("bodies that an instance does not take", bodies_are_held_back),
+    ("a body that drips in", a_body_that_drips_ends("Content-Length: 100000", "x")),
+    ("in chunks", a_body_that_drips_ends("Transfer-Encoding: chunked", "1\r\nx\r\n")),
+    ("over HTTP/2", a_body_that_drips_ends_on_h2),
+    ("an answer that is taken byte by byte, over HTTP/2", an_answer_that_is_sipped_ends_on_h2),
 ]
 
 if __name__ == "__main__":

@@ -112,6 +112,7 @@ static void defaults_are_those_of_the_server(void)
     expect_int(ours[0].body_drain_bytes, theirs.body_drain_bytes);
     expect_int(ours[0].send_high_bytes, theirs.send_high_bytes);
     expect_int(ours[0].send_low_bytes, theirs.send_low_bytes);
+    expect_int(ours[0].rate_min_bytes, theirs.rate_min_bytes);
     expect_int(ours[0].unsent_bytes, theirs.unsent_bytes);
     expect_int(ours[0].h2_max_streams, theirs.h2_max_streams);
     expect_int(ours[0].n_connections_max, theirs.n_connections_max);

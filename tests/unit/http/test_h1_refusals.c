@@ -183,6 +183,7 @@ static void a_slow_body_is_answered_with_408(void)
 {
     struct http_server_options options;
     http_server_options_init(&options);
+    options.rate_min_bytes = 0; /* each byte puts it off */
     struct sim_http *http = sim_http_new(&options, NULL);
     sim_http_say(http, POST "content-length: 5\r\n\r\na");
     sim_http_wait(http, options.body_timeout_ns - NSEC_PER_MSEC);
@@ -231,6 +232,7 @@ static void a_peer_that_never_reads_is_cut_off(void)
 {
     struct http_server_options options;
     http_server_options_init(&options);
+    options.rate_min_bytes = 0; /* each byte puts it off */
     struct sim_http *http = sim_http_new(&options, &(struct sim_options){.to_a.window_bytes = 100});
     int n_sent = 0;
     while (n_sent < 5000 && stream_send(http->client, SLICE_LIT(GET("/hello"))) == sizeof(GET("/hello")) - 1) {
@@ -264,6 +266,86 @@ static void a_peer_that_never_reads_is_cut_off(void)
     sim_http_free(http);
 }
 
+/* Says so many bytes of a body each second; for how many seconds it was listened to. */
+static unsigned drip(struct sim_http *http, size_t n_bytes, unsigned n_seconds)
+{
+    static char piece[1000];
+    unsigned n = 0;
+    for (; n < n_seconds && http_server_n_connections(http->server) > 0 && !http->ended; n++) {
+        (void)sim_http_send(http, slice_from(piece, n_bytes));
+        sim_http_wait(http, NSEC_PER_SEC);
+        (void)sim_http_hear(http);
+    }
+    return n;
+}
+
+static void a_body_that_drips_ends(void)
+{
+    static const char *const heads[] = {POST "content-length: 1000000\r\n\r\n",
+                                        POST "transfer-encoding: chunked\r\n\r\nfffff\r\n"};
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        sim_http_reconnect(http, NULL);
+        sim_http_say(http, heads[i]);
+        unsigned n_seconds = drip(http, 1, 300);
+        expect_true(n_seconds >= 29 && n_seconds <= 32);
+        expect_true(strstr(sim_http_hear(http), "HTTP/1.1 408 Request Timeout\r\n"));
+        expect_true(strstr(sim_http_calls(http), "close timeout\n"));
+        sim_http_forget(http);
+
+        sim_http_reconnect(http, NULL);
+        sim_http_say(http, heads[i]);
+        expect_int(drip(http, 120, 300), 300); /* above the least rate it may take as long as it wants */
+        (void)sim_http_calls(http);
+
+        sim_http_reconnect(http, NULL);
+        sim_http_say(http, heads[i]);
+        expect_int(exchange_begin(http->exchange, 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+        expect_int(drip(http, 1, 300), 300); /* a conversation has no rate */
+        (void)sim_http_calls(http);
+    }
+    sim_http_free(http);
+}
+
+/* Takes so many bytes of an answer each second; for how many seconds it was sent. */
+static unsigned sip(struct sim_http *http, size_t n_bytes, unsigned n_seconds)
+{
+    char piece[1000];
+    unsigned n = 0;
+    for (; n < n_seconds && http_server_n_connections(http->server) > 0; n++) {
+        (void)stream_recv(http->client, piece, n_bytes);
+        sim_http_wait(http, NSEC_PER_SEC);
+    }
+    return n;
+}
+
+static void an_answer_that_is_sipped_ends(void)
+{
+    static const nsec_t idle[] = {10 * NSEC_PER_SEC, NSEC_NEVER};
+    static char answer[100000];
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    for (size_t i = 0; i < 2 * ARRAY_LEN(idle); i++) {
+        bool is_slow = i % 2 == 0;
+        sim_http_reconnect(http, &(struct sim_options){.to_a.window_bytes = 500});
+        sim_http_say(http, GET("/later"));
+        exchange_set_idle_timeout(http->exchange, idle[i / 2]);
+        expect_int(exchange_begin(http->exchange, 200, NULL, 0, sizeof(answer)), 0);
+        expect_int(exchange_write(http->exchange, slice_from(answer, sizeof(answer))), 0);
+        sim_http_wait(http, 0);
+        unsigned n_seconds = sip(http, is_slow ? 10 : 120, 300);
+        expect_true(is_slow ? n_seconds >= 29 && n_seconds <= 35 : n_seconds == 300);
+        expect_int(strstr(sim_http_calls(http), "close timeout\n") != NULL, is_slow);
+    }
+    /* The last bytes, when the exchange is over. */
+    sim_http_reconnect(http, &(struct sim_options){.to_a.window_bytes = 500});
+    sim_http_say(http, "GET /later HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    exchange_respond(http->exchange, 200, NULL, 0, slice_from(answer, sizeof(answer)));
+    sim_http_wait(http, 0);
+    unsigned n_seconds = sip(http, 10, 300);
+    expect_true(n_seconds >= 29 && n_seconds <= 35);
+    sim_http_free(http);
+}
+
 static void lingering_ends(void)
 {
     struct http_server_options options;
@@ -291,6 +373,8 @@ static const struct test_case cases[] = {
     {"a slow body is answered with 408", a_slow_body_is_answered_with_408},
     {"a front end has its time to answer", a_front_end_has_its_time},
     {"a peer that never reads is cut off", a_peer_that_never_reads_is_cut_off},
+    {"a body that drips in ends, unless the answer has begun", a_body_that_drips_ends},
+    {"an answer that is taken a few bytes at a time ends", an_answer_that_is_sipped_ends},
     {"lingering ends", lingering_ends},
 };
 

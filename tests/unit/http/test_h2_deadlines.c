@@ -61,11 +61,12 @@ static void a_body_must_go_on(void)
 {
     struct kit *kit = make_kit(NULL);
     int32_t id = kit_request(kit, "POST", "/hold", true, NULL);
+    static char piece[4000];
     for (int i = 0; i < 3; i++) {
-        kit_data(kit, id, SLICE_LIT("x"), false);
+        kit_data(kit, id, slice_from(piece, sizeof(piece)), false);
         kit_run_for(kit, defaults().body_timeout_ns - NSEC_PER_SEC);
     }
-    expect_trace(kit, "request body:1 body:1 body:1");
+    expect_trace(kit, "request body:4000 body:4000 body:4000");
     kit_run_for(kit, 2 * NSEC_PER_SEC);
     expect_trace(kit, "close:timeout");
     expect_int(kit_answer(kit, id)->code, NGHTTP2_CANCEL);
@@ -87,6 +88,43 @@ static void an_answer_must_be_taken(void)
     kit_run_for(kit, 2 * NSEC_PER_SEC);
     expect_trace(kit, "close:timeout");
     kit_free(kit);
+}
+
+static void a_body_that_drips_ends(void)
+{
+    struct kit *kit = make_kit(NULL);
+    int32_t id = kit_request(kit, "POST", "/hold", true, NULL);
+    int n = 0;
+    for (; n < 100 && !kit_answer(kit, id)->is_closed; n++) {
+        kit_data(kit, id, SLICE_LIT("x"), false);
+        kit_run_for(kit, NSEC_PER_SEC);
+    }
+    expect_true(n >= 29 && n <= 32);
+    expect_int(kit_answer(kit, id)->code, NGHTTP2_CANCEL);
+    kit_free(kit);
+}
+
+static void an_answer_that_is_sipped_ends(void)
+{
+    static char bytes[100000];
+    for (unsigned i = 0; i < 2; i++) {
+        struct kit *kit = make_kit(NULL);
+        kit->is_stingy = true;
+        int32_t id = kit_get(kit, "/hold");
+        kit_run(kit);
+        if (i > 0)
+            exchange_set_idle_timeout(kit->held[0], NSEC_NEVER); /* a watch may wait */
+        expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
+        expect_int(exchange_write(kit->held[0], slice_from(bytes, sizeof(bytes))), 0);
+        int n = 0;
+        for (; n < 100 && !kit_answer(kit, id)->is_closed; n++) {
+            expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, id, 1), 0);
+            expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, 0, 1), 0);
+            kit_run_for(kit, NSEC_PER_SEC);
+        }
+        expect_true(i == 0 ? n >= 29 && n <= 32 : n == 100);
+        kit_free(kit);
+    }
 }
 
 static void a_front_end_must_answer_unless_it_says_otherwise(void)
@@ -240,6 +278,8 @@ static const struct test_case cases[] = {
     {"a header block must end in time", a_header_block_must_end_in_time},
     {"a body must go on", a_body_must_go_on},
     {"an answer must be taken", an_answer_must_be_taken},
+    {"a body that drips in ends", a_body_that_drips_ends},
+    {"an answer that is taken byte by byte ends, unless it is a watch's", an_answer_that_is_sipped_ends},
     {"a front end must answer in time unless it says otherwise", a_front_end_must_answer_unless_it_says_otherwise},
     {"a silent peer is asked whether it lives, and then dropped", a_silent_peer_is_asked_and_then_dropped},
     {"a drain serves what is on its way", drains_in_two_steps},
