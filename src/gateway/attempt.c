@@ -89,6 +89,7 @@ static void send_request(struct attempt *attempt, struct client_connection *conn
 {
     struct relay *relay = attempt->relay;
     struct slice body = buf_slice(&relay->kept);
+    const struct retry_facts facts = relay_facts(relay, attempt);
     bool is_chunked = relay->framing != HTTP_BODY_LENGTH && relay->framing != HTTP_BODY_NONE;
     bool is_one_piece = !is_chunked && body.len == relay->content_length;
     const struct client_request request = {
@@ -98,6 +99,7 @@ static void send_request(struct attempt *attempt, struct client_connection *conn
         .streamed = !is_one_piece && relay->framing != HTTP_BODY_NONE,
         .content_length = is_chunked ? EXCHANGE_LENGTH_UNKNOWN : relay->content_length,
         .may_switch = relay->may_switch,
+        .is_repeatable = retry_may_repeat(&facts),
     };
     relay->wants_fresh = false;
     attempt->state = ATTEMPT_WAIT;

@@ -78,6 +78,8 @@ struct client_request {
     unsigned n_headers;
     struct slice lines; /* behind those: fields as lines, CRLF included, by who makes them of what was checked only */
     bool is_checked;    /* method, target and authority are as a head had them that was parsed */
+    /* It may be sent again, so that it may leave at the end of the turn: `sent` is said of it before it has. */
+    bool is_repeatable;
     /* A 101 is allowed: `connection: upgrade` is added, and an Upgrade among the carried fields stays. */
     bool may_switch;
     /*

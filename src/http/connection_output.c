@@ -37,7 +37,7 @@ static void send_out(struct http_connection *connection, struct slice bytes)
     connection_count_talk(connection, 0, iov[0].iov_len + (n_iov > 1 ? iov[1].iov_len : 0));
 
     bool had_unsent = http_connection_unsent(connection) > 0;
-    if (outq_sendv(&connection->queue, connection->stream, iov, n_iov) < 0)
+    if (outq_postv(&connection->queue, connection->stream, iov, n_iov) < 0)
         send_failed(connection);
     else if (!had_unsent && http_connection_unsent(connection) > 0 && connection->state == CONNECTION_SESSION)
         http_connection_wake(connection); /* from now on the send deadline counts */

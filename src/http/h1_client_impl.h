@@ -39,6 +39,7 @@ struct h1_client {
     bool switched : 1;   /* … which has come: the end of the tick hands the stream over */
     bool paused : 1;
     bool writer_waits : 1;
+    bool is_repeatable : 1; /* the request is */
     bool cancelled : 1;
     bool in_tick : 1;
     bool searched : 1; /* what is held is an incomplete head */

@@ -48,7 +48,8 @@ static void send_out(struct h1_client *client, struct slice bytes)
     h1_client_drop_gathered(client);
     if (n_iov == 0 || client->result < 0)
         return;
-    int r = outq_sendv(&client->queue, client->stream, iov, n_iov);
+    int r = client->is_repeatable ? outq_postv(&client->queue, client->stream, iov, n_iov)
+                                  : outq_sendv(&client->queue, client->stream, iov, n_iov);
     if (r < 0)
         fail(client, r);
     else if (outq_size(&client->queue) < n_bytes)
@@ -242,6 +243,7 @@ void h1_client_start(struct client_connection *connection, struct client_call *c
     client->request_left = client->chunked || !request->streamed ? 0 : request->content_length;
     client->keep_alive = client->paused = client->writer_waits = false;
     client->may_switch = request->may_switch;
+    client->is_repeatable = request->is_repeatable;
     client->asked_to_close = asks_to_close(request);
 
     if (request->written.len > 0 && request->body.len == 0 && !request->streamed) {

@@ -23,6 +23,9 @@
 /* Per turn: enough to make the system call cheap, few enough to keep each connection's wait short. */
 enum { EVENTS_PER_TURN = 256, TIMERS_PER_TURN = 1024 };
 
+/* From so many events on, what is sent in a turn waits for its end. */
+enum { EVENTS_OF_BUSY_TURN = 4 };
+
 #define HTTP_DATE_BYTES (sizeof("Sun, 06 Nov 1994 08:49:37 GMT") - 1)
 
 struct loop {
@@ -31,6 +34,7 @@ struct loop {
     nsec_t now_ns;
     _Atomic nsec_t read_until_ns;
     bool has_rcu, is_stopping;
+    bool is_busy; /* the turn is */
     struct rcu_reader reader;
     struct mailbox mailbox;
     struct list tasks;
@@ -40,6 +44,7 @@ struct loop {
     nsec_t date_until_ns; /* when `date` is old */
     char date[HTTP_DATE_BYTES + 1];
     char *read_memory;
+    struct outbox *outbox;
     int i_event, n_events;
     struct epoll_event events[EVENTS_PER_TURN];
     struct wheel wheel;
@@ -56,7 +61,9 @@ int loop_new_on(const struct loop_system *system, void *ctx, struct rcu_domain *
 {
     struct loop *loop = calloc(1, sizeof(*loop));
     char *read_memory = malloc(LOOP_READ_HEADROOM_BYTES + LOOP_READ_BUFFER_BYTES);
-    if (!loop || !read_memory) {
+    struct outbox *outbox = malloc(sizeof(*outbox)); /* no memory but its first page, until a turn is busy */
+    if (!loop || !read_memory || !outbox) {
+        free(outbox);
         free(read_memory);
         free(loop);
         system->free(ctx);
@@ -65,6 +72,8 @@ int loop_new_on(const struct loop_system *system, void *ctx, struct rcu_domain *
     loop->system = system;
     loop->system_ctx = ctx;
     loop->read_memory = read_memory;
+    loop->outbox = outbox;
+    outbox_init(outbox);
     loop->backlog.n_bytes_max = SIZE_MAX;
     loop->now_ns = system->now(ctx);
     loop->date_until_ns = loop->now_ns;
@@ -92,6 +101,7 @@ void loop_free(struct loop *loop)
         rcu_unregister(&loop->reader);
     slab_deinit(&loop->streams);
     loop->system->free(loop->system_ctx);
+    free(loop->outbox);
     free(loop->read_memory);
     free(loop);
 }
@@ -114,6 +124,11 @@ nsec_t loop_read_until(const struct loop *loop)
 char *loop_read_buffer(struct loop *loop)
 {
     return loop->read_memory + LOOP_READ_HEADROOM_BYTES;
+}
+
+struct outbox *loop_outbox(struct loop *loop)
+{
+    return loop->is_busy ? loop->outbox : NULL;
 }
 
 struct slab *loop_stream_slab(struct loop *loop)
@@ -245,6 +260,8 @@ static void finish_work(struct loop *loop)
 {
     (void)mailbox_deliver(&loop->mailbox);
     run_tasks(loop);
+    outbox_send(loop->outbox);
+    loop->is_busy = false;
     if (loop->has_rcu)
         rcu_offline(&loop->reader);
 }
@@ -257,6 +274,7 @@ int loop_turn(struct loop *loop, nsec_t max_wait_ns)
     if (n < 0)
         return n;
     loop->n_events = n;
+    loop->is_busy = n >= EVENTS_OF_BUSY_TURN;
     begin_work(loop);
     dispatch_events(loop);
     (void)wheel_advance(&loop->wheel, loop->now_ns, TIMERS_PER_TURN);

@@ -3,7 +3,8 @@
  * The event loop of one thread: descriptors, timers, tasks for the end of the turn, and mail from other threads.
  *
  * One turn: wait for events (not past the next timer) -> call on_ready of each ready source -> fire due timers ->
- * deliver mail -> run deferred tasks. Everything that lives on a loop is touched only by its thread, but for loop_post.
+ * deliver mail -> run deferred tasks -> send what is in the outbox. Everything that lives on a loop is touched only by
+ * its thread, but for loop_post.
  *
  * Descriptors are registered once, edge-triggered, for IN, OUT and RDHUP; readiness is remembered by the source (see
  * stream.h), so no epoll_ctl is paid per request.
@@ -23,6 +24,7 @@
 #include "base/time.h"
 #include "io/backlog.h"
 #include "io/mailbox.h"
+#include "io/outbox.h"
 #include "io/wheel.h"
 
 #include <stdbool.h>
@@ -97,6 +99,9 @@ char *loop_read_buffer(struct loop *loop);
 /* The pool for the kernel's streams of this loop (tcp.h): an idle connection costs this much and no more. */
 #define LOOP_STREAM_BYTES 64
 struct slab *loop_stream_slab(struct loop *loop);
+
+/* What leaves at the end of this turn; NULL: the turn has so few events that whatever is sent is sent at once. */
+struct outbox *loop_outbox(struct loop *loop);
 
 /* What its connections keep in memory for slow peers; without a bound until somebody sets one. */
 struct backlog *loop_backlog(struct loop *loop);

@@ -112,16 +112,28 @@ static int keep(struct outq *queue, struct backlog *backlog, const struct iovec 
     return 0;
 }
 
-int outq_sendv(struct outq *queue, struct stream *stream, const struct iovec *iov, int n_iov)
+typedef ssize_t (*send_fn)(struct stream *stream, const struct iovec *iov, int n_iov);
+
+static int send_by(send_fn send, struct outq *queue, struct stream *stream, const struct iovec *iov, int n_iov)
 {
     size_t n_sent = 0;
     if (outq_is_empty(queue)) {
-        ssize_t n = stream_sendv(stream, iov, n_iov);
+        ssize_t n = send(stream, iov, n_iov);
         if (n < 0 && n != -EAGAIN)
             return (int)n;
         n_sent = n > 0 ? (size_t)n : 0;
     }
     return n_sent == iov_size(iov, n_iov) ? 0 : keep(queue, loop_backlog(stream->loop), iov, n_iov, n_sent);
+}
+
+int outq_sendv(struct outq *queue, struct stream *stream, const struct iovec *iov, int n_iov)
+{
+    return send_by(stream_sendv, queue, stream, iov, n_iov);
+}
+
+int outq_postv(struct outq *queue, struct stream *stream, const struct iovec *iov, int n_iov)
+{
+    return send_by(stream_postv, queue, stream, iov, n_iov);
 }
 
 int outq_send(struct outq *queue, struct stream *stream, struct slice bytes)

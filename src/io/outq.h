@@ -54,6 +54,8 @@ static inline bool outq_has_room(const struct outq *queue, const struct outq_mar
  */
 int outq_sendv(struct outq *queue, struct stream *stream, const struct iovec *iov, int n_iov);
 int outq_send(struct outq *queue, struct stream *stream, struct slice bytes);
+/* The same by stream_postv. */
+int outq_postv(struct outq *queue, struct stream *stream, const struct iovec *iov, int n_iov);
 
 /* Sends what waits. 0 (perhaps with bytes left), or the stream's -errno. */
 int outq_flush(struct outq *queue, struct stream *stream);

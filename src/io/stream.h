@@ -36,6 +36,7 @@ struct stream_ops {
     const char *name; /* "tcp" (Unix sockets too), "tls", "sim" */
     ssize_t (*recv)(struct stream *stream, void *ret_bytes, size_t len);
     ssize_t (*sendv)(struct stream *stream, const struct iovec *iov, int n_iov);
+    ssize_t (*postv)(struct stream *stream, const struct iovec *iov, int n_iov); /* NULL: as sendv */
     int (*shutdown)(struct stream *stream);
     void (*close)(struct stream *stream);
 };
@@ -47,6 +48,7 @@ struct stream {
     void *owner;         /* the owner's to use */
     unsigned short bits; /* enum stream_bits */
     short error;         /* negative errno once STREAM_FAILED */
+    unsigned n_letters;  /* tcp.c's */
 };
 
 /*
@@ -68,6 +70,15 @@ static inline ssize_t stream_sendv(struct stream *stream, const struct iovec *io
 }
 
 ssize_t stream_send(struct stream *stream, struct slice bytes);
+
+/*
+ * As stream_sendv, but what is taken may leave at the end of the turn only (outbox.h). When it cannot, STREAM_FAILED
+ * comes: not for what must be known to have been sent, or not.
+ */
+static inline ssize_t stream_postv(struct stream *stream, const struct iovec *iov, int n_iov)
+{
+    return (stream->ops->postv ? stream->ops->postv : stream->ops->sendv)(stream, iov, n_iov);
+}
 
 /* Ends our sending side (FIN, close_notify); receiving goes on. 0, -EAGAIN (call again when writable), -errno. */
 static inline int stream_shutdown(struct stream *stream)

@@ -24,10 +24,19 @@
 
 struct attempt;
 
+/* What the system did not take of the outbox: little, and in front of all that is sent afterwards. */
+struct rest {
+    size_t begin, end;
+    char bytes[];
+};
+
 struct tcp_stream {
     struct stream stream;
     struct loop_source source;
-    struct attempt *attempt; /* while connecting */
+    union {
+        struct attempt *attempt; /* until STREAM_OPEN: while connecting */
+        struct rest *rest;       /* from then on; NULL: nothing waits */
+    };
 };
 _Static_assert(sizeof(struct tcp_stream) <= LOOP_STREAM_BYTES, "an idle connection is small");
 
@@ -41,9 +50,19 @@ static struct tcp_stream *tcp_of(struct stream *stream)
     return container_of(stream, struct tcp_stream, stream);
 }
 
+static struct attempt *attempt_of(const struct tcp_stream *tcp)
+{
+    return tcp->stream.bits & STREAM_OPEN ? NULL : tcp->attempt;
+}
+
+static struct rest *rest_of(const struct tcp_stream *tcp)
+{
+    return tcp->stream.bits & STREAM_OPEN ? tcp->rest : NULL;
+}
+
 static void attempt_end(struct tcp_stream *tcp)
 {
-    if (!tcp->attempt)
+    if (!attempt_of(tcp))
         return;
     loop_cancel(tcp->stream.loop, &tcp->attempt->deadline);
     free(TAKE(tcp->attempt));
@@ -87,16 +106,109 @@ static ssize_t tcp_recv(struct stream *stream, void *ret_bytes, size_t len)
     return -EAGAIN;
 }
 
+/* -- what waited in the outbox -- */
+
+static void drop_rest(struct tcp_stream *tcp)
+{
+    struct rest *rest = rest_of(tcp);
+    if (!rest)
+        return;
+    backlog_note(loop_backlog(tcp->stream.loop), sizeof(*rest) + rest->end, 0);
+    free(TAKE(tcp->rest));
+}
+
+/* 0: all of it has left. -EAGAIN or another -errno. */
+static int send_rest(struct tcp_stream *tcp)
+{
+    struct rest *rest = tcp->rest;
+    ssize_t n = sys_send(tcp->source.fd, rest->bytes + rest->begin, rest->end - rest->begin);
+    if (n < 0)
+        return -errno;
+    rest->begin += (size_t)n;
+    if (rest->begin < rest->end)
+        return -EAGAIN;
+    drop_rest(tcp);
+    return 0;
+}
+
+/* Behind the rest that there is. 0 or -ENOMEM. */
+static int keep_rest(struct tcp_stream *tcp, struct slice bytes)
+{
+    struct rest *old = tcp->rest;
+    size_t n_old = old ? old->end - old->begin : 0;
+    struct rest *rest = malloc(sizeof(*rest) + n_old + bytes.len);
+    if (!rest)
+        return -ENOMEM;
+    *rest = (struct rest){.end = n_old + bytes.len};
+    if (n_old > 0)
+        memcpy(rest->bytes, old->bytes + old->begin, n_old);
+    memcpy(rest->bytes + n_old, bytes.ptr, bytes.len);
+    drop_rest(tcp);
+    tcp->rest = rest;
+    tcp->stream.bits &= (unsigned short)~STREAM_WRITABLE;
+    backlog_note(loop_backlog(tcp->stream.loop), 0, sizeof(*rest) + rest->end);
+    return 0;
+}
+
+/* A letter that is out of the outbox. 0: it was sent, or kept. */
+static int send_letter(struct tcp_stream *tcp, struct slice bytes)
+{
+    tcp->stream.n_letters--;
+    if (tcp->stream.bits & STREAM_FAILED)
+        return tcp->stream.error;
+    ssize_t n = tcp->rest ? 0 : sys_send(tcp->source.fd, bytes.ptr, bytes.len);
+    if (n < 0 && errno != EAGAIN)
+        return -errno;
+    bytes = slice_skip(bytes, n > 0 ? (size_t)n : 0);
+    return bytes.len == 0 ? 0 : keep_rest(tcp, bytes);
+}
+
+/* At the end of the turn: no call of the owner runs. */
+static void on_sent_late(void *sender, struct slice bytes)
+{
+    struct tcp_stream *tcp = sender;
+    int r = send_letter(tcp, bytes);
+    if (r < 0)
+        stream_fail(&tcp->stream, r);
+}
+
+/* Before anything else is done to the sending side. 0; -EAGAIN: something of it waits still; another -errno. */
+static int send_letters(struct tcp_stream *tcp)
+{
+    struct slice bytes;
+    while (tcp->stream.n_letters > 0) {
+        bool is_there = outbox_take(loop_outbox(tcp->stream.loop), tcp, &bytes);
+        ASSERT(is_there);
+        int r = send_letter(tcp, bytes);
+        if (r < 0 && !(tcp->stream.bits & STREAM_FAILED))
+            (void)stream_broke(&tcp->stream, r);
+    }
+    if (tcp->stream.bits & STREAM_FAILED)
+        return tcp->stream.error;
+    return rest_of(tcp) ? -EAGAIN : 0;
+}
+
+/* -- */
+
+static size_t iov_size(const struct iovec *iov, int n_iov)
+{
+    size_t len = 0;
+    for (int i = 0; i < n_iov; i++)
+        len += iov[i].iov_len;
+    return len;
+}
+
 static ssize_t tcp_sendv(struct stream *stream, const struct iovec *iov, int n_iov)
 {
     if (stream->bits & STREAM_FAILED)
         return stream->error;
     if (!(stream->bits & STREAM_OPEN))
         return -EAGAIN;
+    int r = send_letters(tcp_of(stream));
+    if (r < 0)
+        return r;
 
-    size_t len = 0;
-    for (int i = 0; i < n_iov; i++)
-        len += iov[i].iov_len;
+    const size_t len = iov_size(iov, n_iov);
     const int fd = tcp_of(stream)->source.fd;
     ssize_t n;
     if (n_iov == 1) { /* the usual case, and the cheaper call */
@@ -112,12 +224,27 @@ static ssize_t tcp_sendv(struct stream *stream, const struct iovec *iov, int n_i
     return n < 0 ? -EAGAIN : n;
 }
 
+static ssize_t tcp_postv(struct stream *stream, const struct iovec *iov, int n_iov)
+{
+    const unsigned sound = STREAM_OPEN | STREAM_WRITABLE;
+    struct outbox *box = loop_outbox(stream->loop);
+    size_t len = iov_size(iov, n_iov);
+    if (!box || (stream->bits & (sound | STREAM_FAILED)) != sound ||
+        !outbox_put(box, tcp_of(stream), on_sent_late, iov, n_iov, len))
+        return tcp_sendv(stream, iov, n_iov);
+    stream->n_letters++;
+    return (ssize_t)len;
+}
+
 static int tcp_shutdown(struct stream *stream)
 {
     if (stream->bits & STREAM_FAILED)
         return stream->error;
     if (!(stream->bits & STREAM_OPEN))
         return -EAGAIN;
+    int r = send_letters(tcp_of(stream));
+    if (r < 0)
+        return r;
     return shutdown(tcp_of(stream)->source.fd, SHUT_WR) < 0 ? stream_broke(stream, -errno) : 0;
 }
 
@@ -125,6 +252,8 @@ static void tcp_close(struct stream *stream)
 {
     struct tcp_stream *tcp = tcp_of(stream);
     attempt_end(tcp);
+    (void)send_letters(tcp);
+    drop_rest(tcp);
     loop_remove(stream->loop, &tcp->source);
     (void)close(tcp->source.fd);
     slab_free(loop_stream_slab(stream->loop), tcp);
@@ -134,6 +263,7 @@ static const struct stream_ops tcp_ops = {
     .name = "tcp",
     .recv = tcp_recv,
     .sendv = tcp_sendv,
+    .postv = tcp_postv,
     .shutdown = tcp_shutdown,
     .close = tcp_close,
 };
@@ -166,6 +296,9 @@ ssize_t tcp_splice_out(struct stream *to, int pipe_fd, size_t len)
 {
     if (to->bits & STREAM_FAILED)
         return to->error;
+    int r = send_letters(tcp_of(to));
+    if (r < 0)
+        return r;
     ssize_t n = splice(pipe_fd, NULL, tcp_descriptor(to), NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n >= 0)
         return n;
@@ -196,7 +329,7 @@ static void on_ready(struct loop_source *source, uint32_t events)
     if (stream->bits & STREAM_FAILED)
         return;
 
-    if (events & EPOLLERR || tcp->attempt) {
+    if (events & EPOLLERR || attempt_of(tcp)) {
         int error = 0;
         int r = getsockopt(source->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)});
         ASSERT(r == 0);
@@ -207,11 +340,19 @@ static void on_ready(struct loop_source *source, uint32_t events)
         }
     }
     unsigned bits = bits_of(events);
-    if (tcp->attempt) {
+    if (attempt_of(tcp)) {
         if (!(events & EPOLLOUT))
             return;
         attempt_end(tcp);
         bits |= STREAM_OPEN;
+    }
+    if (rest_of(tcp) && bits & STREAM_WRITABLE) {
+        int r = send_rest(tcp);
+        if (r < 0 && r != -EAGAIN) {
+            stream_fail(stream, r);
+            return;
+        }
+        bits &= r < 0 ? ~(unsigned)STREAM_WRITABLE : ~0U;
     }
     stream_raise(stream, bits);
 }
