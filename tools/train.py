@@ -99,6 +99,8 @@ def registry(address, ports):
         ask(address, 1, len(ports), [
             request("PUT", f"/api/v1/services/s{service}/instances/i{i}",
                     body=b'{"address": "http@127.0.0.1:%d", "ttl_ms": 0}' % port) for i, port in enumerate(ports)])
+    watcher = Client(address)
+    watcher.socket.sendall(request("GET", "/api/v1/watch?service=coming"))
     body = b'{"address": "http@10.0.0.1:80", "ttl_ms": 10000, "metadata": {"version": "1.2", "zone": "a"}}'
     for turn in range(20):
         each = [f"/api/v1/services/coming/instances/c{turn}-{i}" for i in range(20)]
@@ -106,6 +108,12 @@ def registry(address, ports):
         ask(address, 4, len(each), [request("GET", "/api/v1/services/coming/instances"), request("GET", each[0]),
                                     request("GET", "/api/v1/services")])
         ask(address, 1, len(each), [request("DELETE", path) for path in each])
+        watcher.more()
+    watcher.socket.close()
+    by_header = [request("POST", "/srpc/registry", f"Srpc-Servers: tcp@10.0.0.{i}:9999\r\n") for i in range(20)]
+    by_hub = [request("POST", "/services", body=b'{"Name": "log", "Addr": "127.0.0.1:%d"}' % (20000 + i))
+              for i in range(20)]
+    ask(address, 4, 200, [*by_header, request("GET", "/srpc/registry"), *by_hub])
 
 
 def etcd(peers, port):
