@@ -30,6 +30,10 @@ struct gateway_worker;
 struct pool_place;
 struct proof;
 
+/*
+ * With many instances each request finds the memory of another one cold, so what every request touches is together: the
+ * first four lines of a slot, and of the runtime the last ones.
+ */
 struct runtime_slot {
     /* read by all workers at each pick */
     _Alignas(64) _Atomic uint32_t n_in_flight;
@@ -39,39 +43,42 @@ struct runtime_slot {
     _Atomic nsec_t heard_ns;      /* when it last said anything to this worker; 0: never */
 
     /* read by who counts */
-    _Atomic uint64_t n_requests;          /* sent there, retries and hedges among them */
-    _Atomic uint64_t by_class[6];         /* answers by the first digit of their status; 0: none came */
-    _Atomic uint64_t n_retries, n_hedges; /* of n_requests */
-    _Atomic uint64_t n_connects, n_connect_failures, n_reused, n_idle_closed;
-    _Atomic uint64_t n_bytes_in, n_bytes_out; /* bodies from the instance, and to it */
-    _Atomic uint64_t latency[RUNTIME_LATENCY_BUCKETS];
+    _Atomic uint64_t n_requests; /* sent there, retries and hedges among them */
+    _Atomic uint64_t n_reused;   /* of n_requests: on a connection that had been used */
     _Atomic uint64_t latency_sum_us;
+    _Atomic uint64_t by_class[6]; /* answers by the first digit of their status; 0: none came */
 
     /* the worker's alone */
-    struct pool_place *place;  /* its connections; NULL: none yet, or it is gone */
-    struct list connecting;    /* attempts that wait for a connection */
-    struct list waiting;       /* attempts that wait for their first byte, the oldest in front */
-    struct list writing;       /* attempts whose request still comes from the client */
-    struct list answering;     /* attempts whose answer is passed on */
-    struct list waiting_link;  /* in the list of the worker's slots in which something waits */
-    struct list open_link;     /* in the list of its slots that hold the runtime */
-    unsigned n_held;           /* requests that remember it as tried */
-    unsigned n_failures;       /* in a row */
-    unsigned n_reuse_failures; /* in a row: connections that were used before and broke without an answer */
-    nsec_t reuse_again_ns;     /* after too many of them: not before that */
+    struct pool_place *place; /* its connections; NULL: none yet, or it is gone */
+    struct runtime *runtime;
+    struct gateway_worker *worker; /* whose it is; set with `place` */
+    unsigned n_held;               /* requests that remember it as tried */
+    unsigned n_failures;           /* in a row */
+    struct list waiting;           /* attempts that wait for their first byte, the oldest in front */
+    struct list answering;         /* attempts whose answer is passed on */
+    struct list waiting_link;      /* in the list of the worker's slots in which something waits */
+    struct list connecting;        /* attempts that wait for a connection */
+    nsec_t reuse_again_ns;         /* after too many n_reuse_failures: not before that */
+    unsigned n_reuse_failures;     /* in a row: connections that were used before and broke without an answer */
     struct care {
-        struct list link;         /* in the worker's list of slots that need it */
-        struct proof *running;    /* NULL: none */
         bool is_owner;            /* this worker looks after the trouble of the instance */
         bool wants_reuse;         /* it is to be found out whether it answers twice on a connection */
         unsigned n_in_vain;       /* proofs of life, in a row */
+        struct list link;         /* in the worker's list of slots that need it */
+        struct proof *running;    /* NULL: none */
         nsec_t prove_ns;          /* not before that */
         unsigned n_reuse_in_vain; /* the same, of reuse */
         nsec_t reuse_ns;
-        nsec_t told_ns; /* when the catalogue was told of the trouble; 0: not yet */
-    } care;             /* suspicion.c */
-    struct runtime *runtime;
-    struct gateway_worker *worker; /* whose it is; set with `place` */
+        nsec_t told_ns;    /* when the catalogue was told of the trouble; 0: not yet */
+    } care;                /* suspicion.c */
+    struct list writing;   /* attempts whose request still comes from the client */
+    struct list open_link; /* in the list of its slots that hold the runtime */
+
+    /* read by who counts */
+    _Atomic uint64_t n_retries, n_hedges; /* of n_requests */
+    _Atomic uint64_t n_connects, n_connect_failures, n_idle_closed;
+    _Atomic uint64_t n_bytes_out; /* of bodies, to the instance */
+    _Atomic uint64_t latency[RUNTIME_LATENCY_BUCKETS];
 };
 
 /* Why an instance is passed over although the plan offers it. Set and cleared by any worker, at once. */
@@ -88,22 +95,23 @@ struct runtime {
     _Atomic uint32_t refs;
     _Atomic uint32_t n_ejections; /* lately: how long the next one lasts */
     _Atomic uint64_t n_ejected;   /* ever */
-    _Atomic bool reuse_proven;    /* it has answered a second request on a connection */
-    _Atomic bool has_owner;       /* some worker looks after its trouble */
     _Atomic nsec_t stalled_ns;    /* with RUNTIME_STALLED: since when */
-    _Atomic nsec_t idle_life_ns;  /* how long it leaves idle connections open, as far as was seen; NSEC_NEVER */
     uint64_t incarnation;
     uint64_t hash; /* of service and id, the same in every process: consistent hashing */
     struct addr addr;
     bool is_tls;
     bool is_addressable; /* addr is what its host resolved to, and allowed */
-    struct slice service, id, host;
+    struct slice service, host;
 
     /* read at each pick */
     _Alignas(64) _Atomic uint32_t trouble; /* enum runtime_trouble */
     unsigned n_slots;
     _Atomic nsec_t ejected_until_ns;
-    _Atomic nsec_t since_ns;              /* when it was first offered, for slow start; NSEC_NEVER: not yet */
+    _Atomic nsec_t since_ns;     /* when it was first offered, for slow start; NSEC_NEVER: not yet */
+    _Atomic nsec_t idle_life_ns; /* how long it leaves idle connections open, as far as was seen; NSEC_NEVER */
+    struct slice id;
+    _Atomic bool reuse_proven;            /* it has answered a second request on a connection */
+    _Atomic bool has_owner;               /* some worker looks after its trouble */
     struct runtime_slot *_Atomic slots[]; /* by worker; NULL: has not used it */
     /* texts */
 };
