@@ -128,29 +128,36 @@ static bool read_to_end(struct http_connection *connection)
     return false;
 }
 
+/*
+ * What waits, and behind it our end. 0; -EAGAIN: some of it waits still, perhaps in the stream, which had taken it; or
+ * another -errno.
+ */
+static int send_last(struct http_connection *connection)
+{
+    size_t n_unsent = http_connection_unsent(connection);
+    int r = http_connection_flush(connection);
+    if (r < 0)
+        return r;
+    size_t n_left = http_connection_unsent(connection);
+    if (n_left == 0)
+        return stream_shutdown(connection->stream);
+    http_connection_earn_deadline(connection, connection->server->options.send_timeout_ns,
+                                  n_unsent - min_size(n_unsent, n_left));
+    return -EAGAIN;
+}
+
 /* Sees the last bytes off: FLUSH, then LINGER, then closed. May free the connection. */
 static void wind_up(struct http_connection *connection)
 {
     if (connection->state == CONNECTION_FLUSH) {
-        size_t n_unsent = http_connection_unsent(connection);
-        if (http_connection_flush(connection) < 0) {
-            connection_close(connection);
+        int r = send_last(connection);
+        if (r == -EAGAIN)
             return;
-        }
-        if (http_connection_unsent(connection) > 0) {
-            size_t n_taken = n_unsent - min_size(n_unsent, http_connection_unsent(connection));
-            http_connection_earn_deadline(connection, connection->server->options.send_timeout_ns, n_taken);
+        if (r < 0) {
+            connection_close(connection);
             return;
         }
         move(connection, CONNECTION_LINGER);
-    }
-    if (!connection->shut) {
-        int r = stream_shutdown(connection->stream);
-        if (r < 0 && r != -EAGAIN) {
-            connection_close(connection);
-            return;
-        }
-        connection->shut = r == 0;
     }
     if (read_to_end(connection))
         connection_close(connection);
@@ -173,7 +180,8 @@ typedef int (*session_new_fn)(struct http_connection *connection, struct slice e
 static void rest(struct http_connection *connection)
 {
     struct session *session = connection->session;
-    if (connection->session_over || !session->ops->is_resting || !session->ops->is_resting(session))
+    if (connection->session_over || connection->broken || !session->ops->is_resting ||
+        !session->ops->is_resting(session))
         return;
     if (connection->stream->bits & STREAM_READABLE || http_connection_unsent(connection) > 0 ||
         connection->server->gatherer == connection)

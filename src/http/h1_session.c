@@ -75,7 +75,7 @@ static void at_end_of_input(struct h1_session *h1, const struct input *in)
     switch ((enum h1_state)h1->state) {
     case H1_HEAD:
         if (in->bytes.len == 0)
-            over(h1, HTTP_CLOSE_NOW);
+            over(h1, HTTP_CLOSE_LINGER); /* who has only ended his side still gets what is on its way */
         else
             refuse(h1, EXCHANGE_ABORTED, 400, "the connection ended inside the request head");
         break;

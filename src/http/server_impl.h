@@ -24,7 +24,7 @@ enum connection_state {
     CONNECTION_HANDSHAKE, /* of TLS */
     CONNECTION_SESSION,   /* a session speaks */
     CONNECTION_REST,      /* nothing is under way, and nothing is kept for it */
-    CONNECTION_FLUSH,     /* the last bytes leave */
+    CONNECTION_FLUSH,     /* the last bytes leave, and our end */
     CONNECTION_LINGER,    /* our side has ended; what the peer still sends is thrown away */
     CONNECTION_CLOSED,    /* about to be freed */
 };
@@ -43,7 +43,6 @@ struct http_connection {
     uint8_t protocol : 1;  /* enum http_protocol, once known */
     bool session_over : 1; /* http_connection_done was called */
     bool close_now : 1;    /* with HTTP_CLOSE_NOW */
-    bool shut : 1;         /* in CONNECTION_LINGER: our end was sent */
     bool broken : 1;       /* a send failed, or its rest could not be kept */
     bool in_session : 1;   /* a call of the session runs */
 };
