@@ -20,7 +20,7 @@
 #define WINDOW       (5 * NSEC_PER_SEC)
 #define HOLD_MAX     (300 * NSEC_PER_SEC)
 #define SUSPICION    (10 * NSEC_PER_SEC)
-#define REMOVE_AFTER (3 * NSEC_PER_SEC)
+#define REMOVE_AFTER NSEC_PER_SEC
 #define GRACE        (2 * NSEC_PER_SEC)
 
 static const struct flap_rules flap_rules = {.half_life_ns = 60 * NSEC_PER_SEC, .suppress = 400, .reuse = 150};
@@ -300,7 +300,7 @@ static void do_register(struct run *run, unsigned s, unsigned i, const char *ser
 {
     unsigned address = choose(run, 8) == 0 ? choose(run, 3) : run->model.all[s][i].address;
     bool is_foreign = choose(run, 10) == 0 ? !run->model.all[s][i].is_foreign : run->model.all[s][i].is_foreign;
-    bool is_checked = !is_foreign && choose(run, 4) == 0;
+    bool is_checked = !is_foreign && choose(run, 2) == 0;
     char record[128], key[16];
     if (is_foreign) {
         snprintf(key, sizeof(key), "%s/%s", service, id);
@@ -310,7 +310,7 @@ static void do_register(struct run *run, unsigned s, unsigned i, const char *ser
         return;
     }
     snprintf(record, sizeof(record), "{\"address\": \"10.0.%u.%u:80\"%s}", i, address,
-             is_checked ? ", \"check\": {\"type\": \"tcp\", \"remove_after_ms\": 3000}" : "");
+             is_checked ? ", \"check\": {\"type\": \"tcp\", \"remove_after_ms\": 1000}" : "");
     kit_register(&run->kit, service, id, record);
     registers(&run->model.all[s][i], false, address, is_checked);
 }
