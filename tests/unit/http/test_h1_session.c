@@ -244,6 +244,19 @@ static void a_half_closed_client_gets_its_answer(void)
     sim_http_free(http);
 }
 
+/* The end is there with the requests, and the answers, which were gathered, do not leave in one go. */
+static void a_client_that_ends_at_once_gets_its_answers(void)
+{
+    struct sim_http *http = sim_http_new(NULL, &(struct sim_options){.to_a.window_bytes = 50});
+    sim_http_wait(http, 0);
+    expect_true(stream_send(http->client, SLICE_LIT(GET("/hello") GET("/hello"))) > 0);
+    sim_http_end(http);
+    expect_str(sim_http_hear(http), HELLO_OK HELLO_OK);
+    expect_true(http->ended);
+    expect_int(http_server_n_connections(http->server), 0);
+    sim_http_free(http);
+}
+
 static void a_half_closed_client_of_an_endless_answer_is_gone(void)
 {
     struct sim_http *http = sim_http_new(NULL, NULL);
@@ -457,6 +470,7 @@ static const struct test_case cases[] = {
     {"100 Continue is said when the body is wanted", says_100_when_the_front_end_takes_the_body},
     {"an answer before the body ends the exchange", an_early_answer_ends_the_exchange},
     {"a half-closed client gets its answer", a_half_closed_client_gets_its_answer},
+    {"one that ends at once gets its answers", a_client_that_ends_at_once_gets_its_answers},
     {"one that waits for an answer without end is gone", a_half_closed_client_of_an_endless_answer_is_gone},
     {"a paused body waits", a_paused_body_waits},
     {"a writer waits for a slow reader", a_writer_waits_for_a_slow_reader},
