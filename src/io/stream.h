@@ -73,7 +73,8 @@ ssize_t stream_send(struct stream *stream, struct slice bytes);
 
 /*
  * As stream_sendv, but what is taken may leave at the end of the turn only (outbox.h). When it cannot, STREAM_FAILED
- * comes: not for what must be known to have been sent, or not.
+ * comes: not for what must be known to have been sent, or not. What the system does not take then is kept, and lost
+ * when the stream is closed: who must see it off calls stream_shutdown until that is done.
  */
 static inline ssize_t stream_postv(struct stream *stream, const struct iovec *iov, int n_iov)
 {
