@@ -98,6 +98,28 @@ static void any_allocation_may_fail(void)
     expect_true(fault_alloc_sweep(converse_or_fail, &network) > 10);
 }
 
+/* Nothing comes behind the one request: whoever got less than its answer must not wait for the rest. */
+static int ask_or_fail(void *arg)
+{
+    struct sim_http *http;
+    int r = sim_http_try_new(NULL, arg, &http);
+    if (r < 0)
+        return r;
+    sim_http_say(http, "GET /hello HTTP/1.1\r\nhost: x\r\n\r\n");
+    if (strcmp(sim_http_hear(http), OK("6\r\n\r\nhello\n")) != 0) {
+        expect_true(http->ended || http->error);
+        r = -ENOMEM;
+    }
+    sim_http_free(http);
+    return r;
+}
+
+static void who_gets_no_whole_answer_is_not_kept(void)
+{
+    struct sim_options network = {.to_a.window_bytes = 50};
+    expect_true(fault_alloc_sweep(ask_or_fail, &network) > 0);
+}
+
 /* Random bodies in random pieces, over a random network, one request after another or many at a time. */
 static void what_goes_in_comes_out(void)
 {
@@ -167,6 +189,7 @@ static const struct test_case cases[] = {
     {"answers may leave in pieces of any size", answers_may_leave_in_pieces_of_any_size},
     {"a reset at any byte leaves nothing behind", a_reset_at_any_byte_leaves_nothing_behind},
     {"any allocation may fail", any_allocation_may_fail},
+    {"who gets no whole answer is not kept", who_gets_no_whole_answer_is_not_kept},
     {"what goes in comes out", what_goes_in_comes_out},
 };
 
