@@ -3,6 +3,7 @@
 
 #include "support/test.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #define SECONDS NSEC_PER_SEC
@@ -93,11 +94,40 @@ static void families_are_told_apart(void)
     talkers_free(talkers);
 }
 
+/* More clients than there are places, over several minutes; in the end the first one is there with all that he said. */
+enum { N_COUNTED = 40000, N_STRANGERS = 2000 };
+
+static void *count_many(void *arg)
+{
+    for (unsigned n = 0; n < N_COUNTED; n++) {
+        nsec_t now_ns = (nsec_t)n * 5 * NSEC_PER_MSEC;
+        say(arg, 0, 1, 3, 10, now_ns);
+        say(arg, 0, 2 + n % N_STRANGERS, 1, 10, now_ns);
+    }
+    return NULL;
+}
+
+static void it_may_be_asked_while_a_worker_counts(void)
+{
+    struct talkers *talkers = make(1);
+    struct talker top[TALKERS_TOP_MAX];
+    pthread_t thread;
+    expect_int(pthread_create(&thread, NULL, count_many, talkers), 0);
+    do
+        expect_true(talkers_top(talkers, N_COUNTED * 5 * NSEC_PER_MSEC, top) >= 0);
+    while (pthread_tryjoin_np(thread, NULL) != 0);
+    expect_true(talkers_top(talkers, N_COUNTED * 5 * NSEC_PER_MSEC, top) > 1);
+    expect_int(top[0].peer.ip[0], 1);
+    expect_int(top[0].n_requests, 3 * N_COUNTED);
+    talkers_free(talkers);
+}
+
 static const struct test_case cases[] = {
     {"etcd#8576: those who talk most come first", those_who_talk_most_come_first},
     {"what was counts less and less", what_was_counts_less_and_less},
     {"strangers do not push out who talks", strangers_do_not_push_out_who_talks},
     {"families are told apart", families_are_told_apart},
+    {"it may be asked while a worker counts", it_may_be_asked_while_a_worker_counts},
 };
 
 int main(int argc, char **argv)
