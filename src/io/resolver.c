@@ -117,14 +117,13 @@ static void finish_request(struct resolver *resolver, struct resolver_thread *th
 {
     pthread_mutex_lock(&resolver->lock);
     struct resolve_request *request = TAKE(thread->request);
-    if (request)
+    if (request) { /* else it was cancelled meanwhile */
         request->thread = NULL;
+        request->n_addrs = n_addrs;
+        memcpy(request->addrs, thread->addrs, n_addrs * sizeof(thread->addrs[0]));
+        answer(request, result); /* under the lock: who cancels too late finds the answer in his mail */
+    }
     pthread_mutex_unlock(&resolver->lock);
-    if (!request) /* it was cancelled meanwhile */
-        return;
-    request->n_addrs = n_addrs;
-    memcpy(request->addrs, thread->addrs, n_addrs * sizeof(thread->addrs[0]));
-    answer(request, result);
 }
 
 static void *thread_main(void *arg)

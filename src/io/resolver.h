@@ -51,5 +51,8 @@ void resolver_free(struct resolver *resolver);
 /* On the thread of request->loop, as resolver_cancel. 0 or -EBUSY. */
 int resolver_submit(struct resolver *resolver, struct resolve_request *request);
 
-/* `done` comes with -ECANCELED, by mail, without waiting for the lookup. Harmless when the answer is on its way. */
+/*
+ * `done` comes with -ECANCELED, by mail, without waiting for the lookup. Harmless when the answer is on its way: it is
+ * in the loop's mail then.
+ */
 void resolver_cancel(struct resolver *resolver, struct resolve_request *request);

@@ -278,6 +278,14 @@ def removed_under_load():
         tap.expect(doubled(posts), [])
 
 
+def is_refused(gateway):
+    try:
+        with gateway.dial():
+            return False
+    except ConnectionRefusedError:
+        return True
+
+
 def shutdown_under_way():
     """SIGTERM: what is under way is finished, and its connection ends."""
     release = threading.Event()
@@ -291,7 +299,7 @@ def shutdown_under_way():
             client.send(f"GET {instance.path} HTTP/1.1\r\n{HOST}\r\n")
             instance.next()
             gateway.signal(signal.SIGTERM)
-            gateway.wait_for_log("asked to stop")
+            wait_for(lambda: is_refused(gateway), True)  # all workers have heard of it
             release.set()
             answer = client.answer()
             tap.expect((answer.status, answer.all("connection")), (200, ["close"]))

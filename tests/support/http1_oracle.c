@@ -7,6 +7,7 @@
  * - llhttp knows a fixed list of methods, some of them for other protocols only; any token is one for us.
  * - llhttp counts Content-Length where a 1xx or 204 response cannot have a body; its user must tell it, as for HEAD.
  * - llhttp refuses a chunk extension behind one that has a value.
+ * - llhttp refuses a quoted pair in the value of a chunk extension ("\p", RFC 9110 5.6.4).
  * - llhttp looks into framing fields among the trailers; we drop them like all others.
  * - A tab is a blank; llhttp does not take it for one behind the values that it looks into.
  * - HTTP/1.0 with both close and keep-alive is kept alive by llhttp, and closed by us.
@@ -111,6 +112,8 @@ static bool is_known(llhttp_errno_t refusal, enum http_method method, struct sli
         return method == HTTP_METHOD_OTHER;
     case HPE_INVALID_CHUNK_SIZE:
         return slice_find(bytes, ';') < bytes.len;
+    case HPE_STRICT:
+        return slice_find(bytes, ';') < bytes.len && slice_find(bytes, '\\') < bytes.len;
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:
     case HPE_INVALID_TRANSFER_ENCODING:

@@ -62,6 +62,7 @@ static int write_line(struct bench *bench, enum access_log_format format, nsec_t
 {
     struct slice pieces[3];
     const struct access_request request = {&bench->request, &bench->client, bench->caller, at_ns};
+    access_line_deinit(&bench->line);
     access_line_begin(&bench->line, format, &bench->clock, &request);
     int r = access_line_end(&bench->line, &bench->outcome, &bench->room, pieces);
     buf_reset(&bench->whole);
