@@ -81,23 +81,18 @@ int slice_parse_u64(struct slice s, uint64_t *ret_value)
     if (s.len == 0)
         return -EINVAL;
     uint64_t value = 0;
-    if (s.len < SLICE_U64_MAX) { /* the usual case: that cannot overflow */
-        for (size_t i = 0; i < s.len; i++) {
-            unsigned digit = (unsigned char)s.ptr[i] - (unsigned)'0';
-            if (digit > 9)
-                return -EINVAL;
-            value = value * 10 + digit;
-        }
-        *ret_value = value;
-        return 0;
-    }
     bool overflow = false;
     /* All bytes are looked at even after an overflow: "99999999999999999999x" is no number at all. */
     for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+        unsigned digit = (unsigned char)s.ptr[i] - (unsigned)'0';
+        if (digit > 9)
             return -EINVAL;
+        if (i < SLICE_U64_MAX - 1) { /* so many cannot overflow */
+            value = value * 10 + digit;
+            continue;
+        }
         overflow |= __builtin_mul_overflow(value, 10, &value);
-        overflow |= __builtin_add_overflow(value, (uint64_t)(s.ptr[i] - '0'), &value);
+        overflow |= __builtin_add_overflow(value, digit, &value);
     }
     if (overflow)
         return -ERANGE;
