@@ -71,14 +71,6 @@ static size_t fill_last(struct outq *queue, const char *bytes, size_t len)
     return n;
 }
 
-static size_t iov_size(const struct iovec *iov, int n_iov)
-{
-    size_t n = 0;
-    for (int i = 0; i < n_iov; i++)
-        n += iov[i].iov_len;
-    return n;
-}
-
 /* Keeps the pieces but for their first n_skip bytes: all, or with -ENOMEM nothing. */
 static int keep(struct outq *queue, struct backlog *backlog, const struct iovec *iov, int n_iov, size_t n_skip)
 {

@@ -71,6 +71,15 @@ static inline ssize_t stream_sendv(struct stream *stream, const struct iovec *io
 
 ssize_t stream_send(struct stream *stream, struct slice bytes);
 
+/* The bytes of all pieces. */
+static inline size_t iov_size(const struct iovec *iov, int n_iov)
+{
+    size_t n = 0;
+    for (int i = 0; i < n_iov; i++)
+        n += iov[i].iov_len;
+    return n;
+}
+
 /*
  * As stream_sendv, but what is taken may leave at the end of the turn only (outbox.h). When it cannot, STREAM_FAILED
  * comes: not for what must be known to have been sent, or not. What the system does not take then is kept, and lost

@@ -190,14 +190,6 @@ static int send_letters(struct tcp_stream *tcp)
 
 /* -- */
 
-static size_t iov_size(const struct iovec *iov, int n_iov)
-{
-    size_t len = 0;
-    for (int i = 0; i < n_iov; i++)
-        len += iov[i].iov_len;
-    return len;
-}
-
 static ssize_t tcp_sendv(struct stream *stream, const struct iovec *iov, int n_iov)
 {
     if (stream->bits & STREAM_FAILED)
