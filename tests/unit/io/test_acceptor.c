@@ -129,14 +129,21 @@ static void without_descriptors_clients_are_closed_not_ignored(void)
     server_stop(&server);
 }
 
+/* No descriptor can be opened any more, until the limit that was is set again. */
+static struct rlimit take_descriptors(void)
+{
+    struct rlimit before;
+    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);
+    return before;
+}
+
 static void may_be_freed_in_its_pause(void)
 {
     struct server server;
     server_start(&server);
     int client = connect_to(&server.addr);
-    struct rlimit before;
-    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
-    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);
+    const struct rlimit before = take_descriptors();
     loop_turn(server.loop, NSEC_NEVER);
     expect_int(server.n, 0);
     expect_int(server.n_shortages, 1);
@@ -152,9 +159,7 @@ static void rests_while_there_are_no_descriptors(void)
     struct server server;
     server_start(&server);
     int client = connect_to(&server.addr);
-    struct rlimit before;
-    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
-    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);
+    const struct rlimit before = take_descriptors();
     unsigned n_turns = 0;
     for (; server.n_shortages < 4; n_turns++)
         loop_turn(server.loop, NSEC_NEVER);
