@@ -278,14 +278,6 @@ def removed_under_load():
         tap.expect(doubled(posts), [])
 
 
-def is_refused(gateway):
-    try:
-        with gateway.dial():
-            return False
-    except ConnectionRefusedError:
-        return True
-
-
 def shutdown_under_way():
     """SIGTERM: what is under way is finished, and its connection ends."""
     release = threading.Event()
@@ -294,12 +286,12 @@ def shutdown_under_way():
         release.wait(SECONDS)
         return OK
 
-    with Gateway("--set", "drain.timeout=10s") as gateway, Instance(gateway, answer=late) as instance:
-        with gateway.dial() as client:
+    with Gateway("--set", "drain.timeout=10s", "--workers", "1") as gateway, Instance(gateway, answer=late) as instance:
+        with gateway.dial() as client, gateway.dial() as idle:
             client.send(f"GET {instance.path} HTTP/1.1\r\n{HOST}\r\n")
             instance.next()
             gateway.signal(signal.SIGTERM)
-            wait_for(lambda: is_refused(gateway), True)  # all workers have heard of it
+            tap.expect(idle.ends(), b"")  # the worker has heard of it
             release.set()
             answer = client.answer()
             tap.expect((answer.status, answer.all("connection")), (200, ["close"]))
