@@ -23,15 +23,17 @@ static const struct slice preface = SLICE_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 /* ------------------------------------------------------------------------------------------------ windows */
 
-/* Gives back once it is worth a frame. */
+/* Gives back once it is worth a frame. What makes a window narrow stays with n_taken until there is no pressure. */
 static void give_back(struct h2_session *session, struct h2_window *window, int32_t id, int32_t size, size_t n)
 {
+    int32_t size_now = backlog_is_pressed(h2_session_backlog(session)) ? size / H2_NARROW : size;
     window->n_taken += (int32_t)n;
-    if (window->n_taken < size / 2)
+    int32_t step = window->n_taken - (size - size_now);
+    if (step < size_now / 2)
         return;
-    h2_output_window_update(session, id, window->n_taken);
-    window->left += window->n_taken;
-    window->n_taken = 0;
+    h2_output_window_update(session, id, step);
+    window->left += step;
+    window->n_taken -= step;
 }
 
 void h2_input_consume(struct h2_session *session, size_t n)

@@ -4,8 +4,9 @@
  *
  * Everything there is to say at one time is gathered in `out` and leaves in one send. While the peer does not take what
  * was sent, no more body is framed, so that what waits is bounded. A peer that does not read is not read from either,
- * once answers to it pile up. Under pressure (io/backlog.h) nor is one whose bodies wait for those who take them: these
- * go on by themselves, and then so does the reading.
+ * once answers to it pile up. One whose bodies wait for those who take them is read on: what it says next may open the
+ * windows for the answers that these wait for. Its own windows bound what it sends, and under pressure they are narrow;
+ * only who had a wide one before has to wait when all is full (io/backlog.h).
  */
 #include "http/deadline.h"
 #include "http/h2_session.h"
@@ -34,9 +35,9 @@ void h2_io_feed(struct h2_session *session, struct slice bytes)
     session->received_ns = h2_session_now(session);
 }
 
-static bool holds_much(const struct h2_session *session)
+static bool holds_too_much(const struct h2_session *session)
 {
-    return session->n_held > BACKLOG_LITTLE_BYTES && backlog_is_pressed(h2_session_backlog(session));
+    return session->n_held > H2_CONNECTION_WINDOW_BYTES / H2_NARROW && backlog_is_full(h2_session_backlog(session));
 }
 
 static bool may_receive(const struct h2_session *session)
@@ -44,7 +45,8 @@ static bool may_receive(const struct h2_session *session)
     const struct http_connection *connection = session->session.connection;
     return session->error == 0 && !session->is_terminated &&
            (http_connection_stream(connection)->bits & STREAM_READABLE) &&
-           (http_connection_unsent(connection) == 0 || session->out.len < WAITING_BYTES_MAX) && !holds_much(session);
+           (http_connection_unsent(connection) == 0 || session->out.len < WAITING_BYTES_MAX) &&
+           !holds_too_much(session);
 }
 
 bool h2_io_receive(struct h2_session *session)

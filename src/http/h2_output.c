@@ -56,7 +56,6 @@ void h2_output_open(struct h2_session *session)
     put_setting(at, H2_SETTING_MAX_CONCURRENT_STREAMS, session->n_streams_max);
     put_setting(at + H2_SETTING_BYTES, H2_SETTING_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW_BYTES);
     put_setting(at + 2 * H2_SETTING_BYTES, H2_SETTING_MAX_HEADER_LIST_SIZE, (uint32_t)options->limits.head_bytes);
-    h2_output_window_update(session, 0, H2_CONNECTION_WINDOW_BYTES - H2_WINDOW_BYTES);
 }
 
 void h2_output_settings_ack(struct h2_session *session)

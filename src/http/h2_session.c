@@ -289,7 +289,7 @@ int h2_session_new(struct http_connection *connection, struct slice early, struc
     session->n_streams_max = http_connection_options(connection)->h2_max_streams;
     session->fields.max = HPACK_TABLE_MAX;
     hpack_encoder_init(&session->encoder);
-    session->window.left = H2_CONNECTION_WINDOW_BYTES;
+    session->window = (struct h2_window){H2_WINDOW_BYTES, H2_CONNECTION_WINDOW_BYTES - H2_WINDOW_BYTES};
     session->send_window = session->first_window = H2_WINDOW_BYTES;
     session->received_ns = h2_session_now(session);
     session->begun_ns = session->received_ns; /* the preface is waited for, too */
@@ -297,6 +297,7 @@ int h2_session_new(struct http_connection *connection, struct slice early, struc
 
     *ret_session = &session->session;
     h2_output_open(session);
+    h2_input_consume(session, 0); /* opens the connection's window */
     if (http_connection_is_draining(connection))
         drain(&session->session);
     h2_io_feed(session, early);

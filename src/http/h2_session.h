@@ -36,10 +36,10 @@
 
 struct h2_stream;
 
-/* Bytes that the peer may send: it gets back what was dealt with, half a window at a time. */
+/* Bytes that the peer may send: it gets back what was dealt with, half a window at a time. The rest of it is held. */
 struct h2_window {
     int32_t left;
-    int32_t n_taken; /* dealt with, but not given back yet */
+    int32_t n_taken; /* dealt with, but not given back (or never given) yet */
 };
 
 struct h2_session {
@@ -104,11 +104,15 @@ enum h2_ping {
  */
 #define H2_QUEUED_BYTES_MAX ((size_t)4 * 1024 * 1024)
 
-/* What a peer may send before we take it: on a stream; and on all together, which is what it can make us hold for
-   exchanges that are paused. */
+/*
+ * What a peer may send before we take it: on a stream; and on all together, which is what it can make us hold for
+ * exchanges that are paused. Under pressure (io/backlog.h) a part of it, for new connections and for what is given back:
+ * of a connection's no less than each begins with (H2_WINDOW_BYTES).
+ */
 enum {
     H2_STREAM_WINDOW_BYTES = 256 * 1024,
     H2_CONNECTION_WINDOW_BYTES = 1024 * 1024,
+    H2_NARROW = 16,
 };
 
 /* What is gathered for one send; more body than that waits on its streams. */

@@ -7,7 +7,10 @@
  * takes what is sent goes on as before.
  *
  * So the whole stays below the bound, one read, and two times BACKLOG_LITTLE_BYTES per connection, of clients and of
- * instances. Memory is counted, not bytes: of a piece of which all but one byte was sent, all is there still.
+ * instances. A connection that carries more than one way at a time must be read all the same, since what it says next
+ * may be what lets the rest go: it is promised little instead (http/h2_session.h), and what it was promised before is
+ * taken until twice the bound is kept. Memory is counted, not bytes: of a piece of which all but one byte was sent, all
+ * is there still.
  */
 #pragma once
 
@@ -27,6 +30,12 @@ struct backlog {
 static inline bool backlog_is_pressed(const struct backlog *backlog)
 {
     return backlog->n_bytes > backlog->n_bytes_max;
+}
+
+/* Nothing is taken any more that can be left where it is. */
+static inline bool backlog_is_full(const struct backlog *backlog)
+{
+    return backlog->n_bytes / 2 > backlog->n_bytes_max;
 }
 
 /* A connection's own mark, or size of a read, as it is to be now. */

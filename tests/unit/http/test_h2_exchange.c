@@ -271,14 +271,14 @@ static struct kit *make_pressed_kit(void)
     return kit;
 }
 
-static void under_pressure_little_is_held(void)
+static void when_all_is_full_little_is_held(void)
 {
     static char bytes[200 * 1024];
     struct kit *kit = make_pressed_kit();
     int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
     kit_data(kit, id, slice_from(bytes, 10000), false);
     kit_data(kit, id, slice_from(bytes, sizeof(bytes) - 10000), true);
-    expect_true(loop_backlog(kit->loop)->n_bytes < 4 * BACKLOG_LITTLE_BYTES);
+    expect_true(loop_backlog(kit->loop)->n_bytes <= 8 * BACKLOG_LITTLE_BYTES);
     expect_trace(kit, "request");
     exchange_pause(kit->held[0], false);
     kit_run(kit);
@@ -289,23 +289,89 @@ static void under_pressure_little_is_held(void)
     kit_free(kit);
 }
 
-static void under_pressure_writers_are_held_back_sooner(void)
+/* Answers, in pieces, until the client should take some first. Gives the bytes. */
+static size_t write_until_full(struct kit *kit)
 {
     static char piece[4000];
-    struct kit *kit = make_pressed_kit();
-    int32_t id = kit_get(kit, "/hold");
     size_t n = sizeof(piece);
-    kit_run(kit);
     kit->is_stingy = true;
     expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
     for (; exchange_write(kit->held[0], slice_from(piece, sizeof(piece))) == 0; n += sizeof(piece))
         kit_run(kit);
-    expect_true(n < 65535 + BACKLOG_LITTLE_BYTES + 5000);
-    expect_true(loop_backlog(kit->loop)->n_bytes < 3 * BACKLOG_LITTLE_BYTES);
     kit->is_stingy = false;
+    return n;
+}
+
+static void open_windows(struct kit *kit, int32_t id)
+{
     expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, id, 1000000), 0);
     expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, 0, 1000000), 0);
     kit_run(kit);
+}
+
+/* The front end takes no more of the body until the client has taken more of the answer. */
+static void under_pressure_windows_are_still_opened(void)
+{
+    static char bytes[200 * 1024];
+    struct http_server_options options;
+    struct kit *kit;
+    http_server_options_init(&options);
+    expect_int(kit_new(&options, NULL, &kit), 0);
+    struct backlog *backlog = loop_backlog(kit->loop);
+    int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+    kit_run(kit);
+    backlog_note(backlog, 0, options.unsent_bytes + 1); /* somebody else's */
+    size_t n = write_until_full(kit);
+    kit_data(kit, id, slice_from(bytes, sizeof(bytes)), false);
+    expect_true(kit_answer(kit, id)->n_body < n);
+    open_windows(kit, id);
+    expect_int(kit_answer(kit, id)->n_body, n);
+    expect_trace(kit, "request drain");
+    backlog_note(backlog, options.unsent_bytes + 1, 0);
+    kit_free(kit);
+}
+
+/* What the client may still send on the connection. */
+static int32_t window_of(struct kit *kit)
+{
+    return nghttp2_session_get_remote_window_size(kit->client);
+}
+
+static void under_pressure_windows_are_narrow(void)
+{
+    static char bytes[40 * 1024];
+    enum { NARROW = 64 * 1024, WIDE = 1024 * 1024 };
+    struct http_server_options options;
+    struct kit *kit;
+    http_server_options_init(&options);
+    expect_int(kit_new(&options, NULL, &kit), 0);
+    struct backlog *backlog = loop_backlog(kit->loop);
+    backlog_note(backlog, 0, options.unsent_bytes + 1);
+    kit_run(kit);
+    int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+    kit_data(kit, id, slice_from(bytes, sizeof(bytes)), false);
+    expect_true(window_of(kit) <= NARROW - (int32_t)sizeof(bytes));
+    exchange_pause(kit->held[0], false);
+    for (int i = 0; i < 20; i++) {
+        kit_run(kit);
+        expect_true(window_of(kit) > NARROW / 4 && window_of(kit) <= NARROW);
+        kit_data(kit, id, slice_from(bytes, 10 * 1024), false);
+    }
+    backlog_note(backlog, options.unsent_bytes + 1, 0);
+    kit_data(kit, id, slice_from(bytes, 10 * 1024), false);
+    expect_true(window_of(kit) > WIDE / 2);
+    kit_free(kit);
+}
+
+static void under_pressure_writers_are_held_back_sooner(void)
+{
+    struct kit *kit = make_pressed_kit();
+    int32_t id = kit_get(kit, "/hold");
+    kit_run(kit);
+    size_t n = write_until_full(kit);
+    expect_true(n < 65535 + BACKLOG_LITTLE_BYTES + 5000);
+    expect_true(loop_backlog(kit->loop)->n_bytes < 3 * BACKLOG_LITTLE_BYTES);
+    open_windows(kit, id);
     expect_trace(kit, "request end drain");
     expect_int(kit_answer(kit, id)->n_body, n);
     expect_int(loop_backlog(kit->loop)->n_bytes, 0);
@@ -493,7 +559,9 @@ static const struct test_case cases[] = {
     {"an answer may come later and in pieces, sent once a turn", answers_later_at_any_time},
     {"a flush sends within the turn", flushes_within_a_turn},
     {"a paused exchange holds its body back", pauses_its_client},
-    {"under pressure little of a paused exchange's body is held", under_pressure_little_is_held},
+    {"when all is full little of a paused exchange's body is held", when_all_is_full_little_is_held},
+    {"under pressure windows are still opened, though bodies wait", under_pressure_windows_are_still_opened},
+    {"under pressure windows are narrow, and wide again behind it", under_pressure_windows_are_narrow},
     {"under pressure writers are held back sooner", under_pressure_writers_are_held_back_sooner},
     {"a paused exchange is sent no more than its window", a_paused_exchange_gets_no_more_than_its_window},
     {"a writer is held back by the client's window and told when there is room", holds_writers_back},
