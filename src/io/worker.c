@@ -166,8 +166,10 @@ void worker_group_free(struct worker_group *group)
     if (!group)
         return;
     ASSERT(group->phase == PHASE_IDLE);
-    for (unsigned i = 0; i < group->n_workers; i++)
+    for (unsigned i = 0; i < group->n_workers; i++) {
+        loop_settle(group->workers[i].loop); /* the mail of those that never ran */
         loop_free(group->workers[i].loop);
+    }
     free(group->workers);
     pthread_cond_destroy(&group->changed);
     pthread_mutex_destroy(&group->lock);

@@ -92,10 +92,12 @@ static void on_stop(struct mail *mail)
 
 /* ------------------------------------------------------------------------------------------------ expiry by arrival */
 
-/* On the nudged loop. */
+/* On the nudged loop, which may be turned only now that nobody waits for it any more. */
 static void nudge_turn(struct mail *mail)
 {
     struct nudge *nudge = container_of(mail, struct nudge, mail);
+    if (atomic_load_explicit(&nudge->keeper->is_stopped, memory_order_relaxed))
+        return;
     if (--nudge->n_turns > 0)
         loop_post(nudge->loop, mail);
     else
@@ -218,12 +220,12 @@ static bool work_at_rest(struct keeper *keeper, unsigned n_applied)
     return has_more;
 }
 
-/* A loop that is being stopped is left when all is written and no mail of ours is under way. */
+/*
+ * A loop that is being stopped is left when all is written and no thread of ours works. Nudges are not waited for:
+ * whoever stops the keeper may be the one who turns the loop.
+ */
 static bool may_stop(const struct keeper *keeper)
 {
-    for (unsigned i = 0; i < keeper->n_nudges; i++)
-        if (keeper->nudges[i].is_under_way)
-            return false;
     return keeper->is_stopping && keeper->log_state != LOG_WRITES && !keeper->first_waiting && !keeper->snapshot &&
            !keeper->is_making_space;
 }
@@ -367,6 +369,8 @@ void keeper_free(struct keeper *keeper)
     if (!keeper)
         return;
     ASSERT(!keeper->has_threads);
+    if (keeper->loop)
+        loop_settle(keeper->loop); /* nudges that were answered after the end */
     local_close(keeper->local);
     wal_folder_close(keeper->own_files);
     loop_free(keeper->loop);

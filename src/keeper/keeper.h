@@ -27,12 +27,12 @@ struct keeper_options {
 
 /* Opens the folder and recovers what is there; says in the log what it found. 0 or -errno with words. */
 int keeper_new(const struct keeper_options *options, struct keeper **ret_keeper, struct err *err);
-/* Stopped, or never started. */
+/* Stopped, or never started. No loop that it was started with may have mail then: it may be the keeper's. */
 void keeper_free(struct keeper *keeper);
 
 /*
  * Starts its threads; from now on leases run. `loops` are those on which heartbeats arrive: no lease expires before
- * each of them has read what had come in by then. They must outlive keeper_stop.
+ * each of them has read what had come in by then. They must outlive keeper_stop, which does not need them turned.
  */
 int keeper_start(struct keeper *keeper, struct loop *const *loops, unsigned n_loops, struct err *err);
 

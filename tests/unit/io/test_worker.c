@@ -283,6 +283,25 @@ static void stops_in_the_middle_of_hand_overs(void)
     listener_close(server.listener);
 }
 
+struct letter {
+    struct mail mail;
+    bool is_delivered;
+};
+
+static void take_letter(struct mail *mail)
+{
+    container_of(mail, struct letter, mail)->is_delivered = true;
+}
+
+static void mail_for_workers_that_never_started_comes_back(void)
+{
+    struct worker_group *group = group_of(1, NULL);
+    struct letter letter = {.mail.deliver = take_letter};
+    loop_post(worker_loop(worker_group_get(group, 0)), &letter.mail);
+    worker_group_free(group);
+    expect_true(letter.is_delivered);
+}
+
 static int make_group(void *arg)
 {
     (void)arg;
@@ -307,6 +326,7 @@ static const struct test_case cases[] = {
     {"sleeping workers hold up no grace period", sleeping_workers_hold_up_no_grace_period},
     {"connections go to the less busy worker", connections_go_to_the_less_busy},
     {"stopping in the middle of hand-overs leaks nothing", stops_in_the_middle_of_hand_overs},
+    {"mail for workers that never started comes back", mail_for_workers_that_never_started_comes_back},
     {"out of memory is reported and leaks nothing", survives_failing_allocations},
 };
 

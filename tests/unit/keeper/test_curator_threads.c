@@ -20,8 +20,6 @@ struct bench {
     struct keeper_kit kit;
     struct projection *projection;
     struct curator *curator;
-    struct mail stopped; /* the keeper has */
-    bool is_stopped;
 };
 
 static void start(struct bench *bench)
@@ -42,30 +40,12 @@ static void bench_init(struct bench *bench)
     start(bench);
 }
 
-static void *stop_keeper(void *arg)
-{
-    struct bench *bench = arg;
-    keeper_stop(bench->kit.keeper);
-    loop_post(bench->kit.loop, &bench->stopped);
-    return NULL;
-}
-
-static void on_stopped(struct mail *mail)
-{
-    container_of(mail, struct bench, stopped)->is_stopped = true;
-}
-
-/* As in the daemon: the keeper stops while the loop of those who ask runs; before that, the curator. */
+/* As in the daemon: first the curator. */
 static void stop(struct bench *bench)
 {
-    pthread_t thread;
     curator_stop(bench->curator);
-    bench->stopped.deliver = on_stopped;
-    bench->is_stopped = false;
-    expect_int(pthread_create(&thread, NULL, stop_keeper, bench), 0);
-    while (!bench->is_stopped)
-        expect_int(loop_turn(bench->kit.loop, NSEC_NEVER), 0);
-    pthread_join(thread, NULL);
+    keeper_stop(bench->kit.keeper);
+    loop_settle(bench->kit.loop);
     curator_free(TAKE(bench->curator));
 }
 

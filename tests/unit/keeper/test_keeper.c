@@ -144,6 +144,16 @@ static void silence_ends_a_lease_and_heartbeats_do_not(void)
     keeper_kit_deinit(&kit);
 }
 
+/* Whoever turns the loop may be the one who stops the keeper. */
+static void it_stops_while_nobody_turns_a_loop_that_is_behind(void)
+{
+    struct keeper_kit kit;
+    keeper_kit_init(&kit);
+    keeper_kit_grant(&kit, 0, 1);
+    expect_int(loop_turn(kit.loop, NSEC_NEVER), 0); /* the lease is due: of the turns that are asked for, the first */
+    keeper_kit_deinit(&kit);
+}
+
 /* Relaxed: answered before it is on the disk, and there soon after, without another request. */
 static void relaxed_changes_reach_the_disk_soon(void)
 {
@@ -313,6 +323,7 @@ static const struct test_case cases[] = {
     {"a transaction happens wholly or not at all", a_transaction_happens_wholly_or_not_at_all},
     {"a lease takes its keys with it", a_lease_takes_its_keys_with_it},
     {"silence ends a lease, heartbeats keep it", silence_ends_a_lease_and_heartbeats_do_not},
+    {"it stops while nobody turns a loop that is behind", it_stops_while_nobody_turns_a_loop_that_is_behind},
     {"with relaxed durability changes reach the disk soon", relaxed_changes_reach_the_disk_soon},
 };
 
