@@ -402,3 +402,11 @@ void forward_response(const struct http_response *response, struct slice id, str
     if (id.len > 0 && !has_id)
         forward_add(ret_forward, SLICE_LIT("x-request-id"), id);
 }
+
+unsigned forward_trailers(const struct http_fields *trailers, struct header ret_headers[HTTP_FIELDS_MAX])
+{
+    unsigned n = trailers ? trailers->n : 0;
+    for (unsigned i = 0; i < n; i++)
+        ret_headers[i] = (struct header){trailers->items[i].name, trailers->items[i].value};
+    return n;
+}

@@ -61,5 +61,8 @@ int forward_request(const struct http_request *request, const struct forward_ter
 /* For the client, of an answer or a 1xx. id: added; may be "". */
 void forward_response(const struct http_response *response, struct slice id, struct forward *ret_forward);
 
+/* Of a request or an answer, to be passed on as they came; NULL: none. How many. */
+unsigned forward_trailers(const struct http_fields *trailers, struct header ret_headers[HTTP_FIELDS_MAX]);
+
 /* Adds a field; the value must outlive the forward, or lie in its room. */
 void forward_add(struct forward *forward, struct slice name, struct slice value);

@@ -88,13 +88,11 @@ void relay_keep_within_limits(struct relay *relay)
 static void end_body(struct relay *relay, const struct http_fields *trailers)
 {
     struct header headers[HTTP_FIELDS_MAX];
-    unsigned n = 0;
     if (relay->is_whole)
         return;
     relay->is_whole = true;
     relay->deadline_ns = now_of(relay) + relay->timeout_ns;
-    for (unsigned i = 0; trailers && i < trailers->n; i++)
-        headers[n++] = (struct header){trailers->items[i].name, trailers->items[i].value};
+    unsigned n = forward_trailers(trailers, headers);
     if (n > 0)
         relay_forget_body(relay); /* trailers are not kept */
     struct attempt *attempt = writing_attempt(relay);

@@ -128,9 +128,8 @@ static void end_answer(struct relay *relay, const struct header *trailers, unsig
 static void on_trailers(struct client_call *call, const struct http_fields *fields)
 {
     struct header trailers[HTTP_FIELDS_MAX];
-    for (unsigned i = 0; i < fields->n; i++)
-        trailers[i] = (struct header){fields->items[i].name, fields->items[i].value};
-    end_answer(attempt_of(call)->relay, trailers, fields->n);
+    unsigned n = forward_trailers(fields, trailers);
+    end_answer(attempt_of(call)->relay, trailers, n);
 }
 
 /* The instance takes more of the request's body. */
