@@ -7,6 +7,7 @@
 
 #include "gateway/gateway.h"
 #include "gateway/planner_priv.h"
+#include "support/addrs.h"
 #include "support/test.h"
 
 #include <errno.h>
@@ -371,6 +372,12 @@ const struct runtime *kit_runtime(const struct kit_instance *instance)
     return target->runtime;
 }
 
+bool kit_is_suspect(const struct gateway_kit *kit, const char *id)
+{
+    const struct instance *found = kit_find(&kit->curator, "web", id);
+    return found && INSTANCE_HAS(found, SUSPECT);
+}
+
 /* ------------------------------------------------------------------------------------------------ clients */
 
 static void client_event(struct stream *stream, unsigned new_bits)
@@ -481,12 +488,6 @@ unsigned kit_client_status(struct kit_client *client)
 }
 
 /* ------------------------------------------------------------------------------------------------ the kit */
-
-static int no_lookup(void *ctx, const char *name, uint16_t port, struct addr *ret_addrs, unsigned max, unsigned *ret_n)
-{
-    (void)ctx, (void)name, (void)port, (void)ret_addrs, (void)max, (void)ret_n;
-    return -ENOENT;
-}
 
 void gateway_kit_prepare(struct gateway_kit *kit, unsigned n_instances)
 {
@@ -622,4 +623,14 @@ void gateway_kit_run_for(struct gateway_kit *kit, nsec_t duration_ns)
     for (; duration_ns > step_ns; duration_ns -= step_ns)
         curator_kit_run_for(&kit->curator, step_ns);
     curator_kit_run_for(&kit->curator, duration_ns);
+}
+
+unsigned gateway_kit_ask(struct gateway_kit *kit, const char *method, unsigned number, int n_body, nsec_t wait_ns)
+{
+    struct kit_client *client = kit_client_open(kit);
+    kit_client_ask(client, method, number, n_body);
+    gateway_kit_run_for(kit, wait_ns);
+    unsigned status = kit_client_status(client);
+    kit_client_close(client);
+    return status;
 }

@@ -101,6 +101,8 @@ void kit_instance_kill(struct kit_instance *instance);
 void kit_instance_freeze(struct kit_instance *instance, bool is_frozen);
 unsigned kit_instance_n_connections(const struct kit_instance *instance);
 const struct runtime *kit_runtime(const struct kit_instance *instance);
+/* In the catalogue. */
+bool kit_is_suspect(const struct gateway_kit *kit, const char *id);
 
 struct kit_client {
     struct list link;
@@ -120,6 +122,9 @@ void kit_client_say(struct kit_client *client, struct slice bytes);
 const char *kit_client_hear(struct kit_client *client);
 /* The status of the whole answer that came; 0: none, or it is not whole. Fails when it is another request's. */
 unsigned kit_client_status(struct kit_client *client);
+
+/* One request by a client of its own, as kit_client_ask; its status after so long. */
+unsigned gateway_kit_ask(struct gateway_kit *kit, const char *method, unsigned number, int n_body, nsec_t wait_ns);
 
 /* The n-th byte of what belongs to a number. */
 static inline char kit_letter(unsigned number)

@@ -3,10 +3,10 @@
 
 #include "catalog/instance_record.h"
 #include "gateway/cells.h"
+#include "support/addrs.h"
 #include "support/sim.h"
 #include "support/test.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,12 +15,6 @@
 static void on_hosts_change(struct hosts *hosts)
 {
     container_of(hosts, struct plan_kit, hosts)->n_hosts_changes++;
-}
-
-static int no_lookup(void *ctx, const char *name, uint16_t port, struct addr *ret_addrs, unsigned max, unsigned *ret_n)
-{
-    (void)ctx, (void)name, (void)port, (void)ret_addrs, (void)max, (void)ret_n;
-    return -ENOENT;
 }
 
 void plan_kit_init(struct plan_kit *kit)

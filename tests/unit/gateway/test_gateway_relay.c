@@ -7,17 +7,6 @@
 #define MS NSEC_PER_MSEC
 #define S  NSEC_PER_SEC
 
-/* One request; its status. */
-static unsigned ask(struct gateway_kit *kit, const char *method, unsigned number, int n_body, nsec_t wait_ns)
-{
-    struct kit_client *client = kit_client_open(kit);
-    kit_client_ask(client, method, number, n_body);
-    gateway_kit_run_for(kit, wait_ns);
-    unsigned status = kit_client_status(client);
-    kit_client_close(client);
-    return status;
-}
-
 static void passes_requests_and_answers_on(void)
 {
     static const enum kit_how hows[] = {KIT_OK, KIT_CHUNKED, KIT_INFO, KIT_CLOSE, KIT_RUDE, KIT_EXTRA, KIT_EARLY};
@@ -26,10 +15,10 @@ static void passes_requests_and_answers_on(void)
     unsigned number = 0;
     for (unsigned i = 0; i < ARRAY_LEN(hows); i++) {
         kit.instances[0].how = kit.instances[1].how = hows[i];
-        expect_int(ask(&kit, "GET", ++number, 0, MS), 200);
-        expect_int(ask(&kit, "POST", ++number, 10, MS), 200);
-        expect_int(ask(&kit, "PUT", ++number, 20000, MS), 200);
-        expect_int(ask(&kit, "PUT", ++number, -20000, MS), 200);
+        expect_int(gateway_kit_ask(&kit, "GET", ++number, 0, MS), 200);
+        expect_int(gateway_kit_ask(&kit, "POST", ++number, 10, MS), 200);
+        expect_int(gateway_kit_ask(&kit, "PUT", ++number, 20000, MS), 200);
+        expect_int(gateway_kit_ask(&kit, "PUT", ++number, -20000, MS), 200);
     }
     gateway_kit_deinit(&kit);
 }
@@ -40,7 +29,7 @@ static void a_refused_connection_costs_no_request(void)
     gateway_kit_init(&kit, 2);
     kit_instance_kill(&kit.instances[0]);
     for (unsigned i = 1; i <= 50; i++)
-        expect_int(ask(&kit, i % 2 ? "GET" : "POST", i, i % 2 ? 0 : 100, 20 * MS), 200);
+        expect_int(gateway_kit_ask(&kit, i % 2 ? "GET" : "POST", i, i % 2 ? 0 : 100, 20 * MS), 200);
     expect_true(kit.instances[0].n_connects < 10); /* it was ejected, and is asked now and then */
     expect_int(kit.instances[1].n_requests, 50);
     gateway_kit_deinit(&kit);
@@ -52,7 +41,7 @@ static void one_that_takes_no_connection_is_left_for_another(void)
     gateway_kit_init(&kit, 2);
     kit.instances[0].door = KIT_SILENT;
     for (unsigned i = 1; i <= 6; i++)
-        expect_int(ask(&kit, "POST", i, 10, 700 * MS), 200);
+        expect_int(gateway_kit_ask(&kit, "POST", i, 10, 700 * MS), 200);
     gateway_kit_deinit(&kit);
 }
 
@@ -63,7 +52,7 @@ static void what_breaks_is_repeated_if_it_may_be(void)
     gateway_kit_init(&kit, 2);
     kit.instances[0].how = KIT_BREAK;
     for (unsigned i = 1; i <= 4; i++)
-        expect_int(ask(&kit, "PUT", i, 10, 10 * MS), 200);
+        expect_int(gateway_kit_ask(&kit, "PUT", i, 10, 10 * MS), 200);
     kit.instances[1].how = KIT_BREAK;
     struct kit_client *client = kit_client_open(&kit);
     kit_client_ask(client, "POST", 5, 10);
@@ -97,7 +86,7 @@ static void liars_cost_nothing(void)
         gateway_kit_init(&kit, 2);
         kit.instances[0].how = kit.instances[1].how = hows[h];
         for (unsigned i = 1; i <= 300; i++)
-            expect_int(ask(&kit, i % 3 ? "GET" : "POST", i, i % 3 ? 0 : 50, 5 * MS), 200);
+            expect_int(gateway_kit_ask(&kit, i % 3 ? "GET" : "POST", i, i % 3 ? 0 : 50, 5 * MS), 200);
         for (unsigned i = 3; i <= 300; i += 3)
             expect_int(kit.n_seen[i], 1);
         gateway_kit_deinit(&kit);
@@ -110,7 +99,7 @@ static void posts_use_connections_again_when_that_is_proven(void)
     struct gateway_kit kit;
     gateway_kit_init(&kit, 1);
     for (unsigned i = 1; i <= 100; i++)
-        expect_int(ask(&kit, "POST", i, 50, 10 * MS), 200);
+        expect_int(gateway_kit_ask(&kit, "POST", i, 50, 10 * MS), 200);
     expect_int(kit.instances[0].n_proofs, 1);
     expect_true(kit.instances[0].n_connects < 10);
     gateway_kit_deinit(&kit);
@@ -119,7 +108,7 @@ static void posts_use_connections_again_when_that_is_proven(void)
     kit.settings.prove = false;
     expect_int(gateway_kit_start(&kit), 0);
     for (unsigned i = 1; i <= 100; i++)
-        expect_int(ask(&kit, "POST", i, 50, 10 * MS), 200);
+        expect_int(gateway_kit_ask(&kit, "POST", i, 50, 10 * MS), 200);
     expect_int(kit.instances[0].n_proofs, 0);
     expect_int(kit.instances[0].n_connects, 100);
     gateway_kit_deinit(&kit);
@@ -130,7 +119,7 @@ static void requests_wait_for_an_instance_that_restarts(void)
 {
     struct gateway_kit kit;
     gateway_kit_init(&kit, 1);
-    expect_int(ask(&kit, "GET", 1, 0, MS), 200);
+    expect_int(gateway_kit_ask(&kit, "GET", 1, 0, MS), 200);
     kit_instance_kill(&kit.instances[0]);
     struct kit_client *get = kit_client_open(&kit), *post = kit_client_open(&kit);
     kit_client_ask(get, "GET", 2, 0);
@@ -229,7 +218,7 @@ static void idle_connections_to_who_is_gone_are_closed_at_once(void)
     struct gateway_kit kit;
     gateway_kit_init(&kit, 2);
     for (unsigned i = 1; i <= 8; i++)
-        expect_int(ask(&kit, "GET", i, 0, MS), 200);
+        expect_int(gateway_kit_ask(&kit, "GET", i, 0, MS), 200);
     expect_true(kit_instance_n_connections(&kit.instances[0]) > 0);
     kit_instance_remove(&kit.instances[0]);
     gateway_kit_run_for(&kit, 2 * WORKER_WATCH_NS);
@@ -268,7 +257,7 @@ static void an_upload_is_held_back(void)
 {
     struct gateway_kit kit;
     gateway_kit_init(&kit, 1);
-    expect_int(ask(&kit, "GET", 1, 0, MS), 200);
+    expect_int(gateway_kit_ask(&kit, "GET", 1, 0, MS), 200);
     kit_instance_freeze(&kit.instances[0], true);
     struct kit_client *client = kit_client_open(&kit);
     kit_client_say(client, SLICE_LIT("POST /web/2 HTTP/1.1\r\nhost: x\r\nx-n: 2\r\ncontent-length: 10000000\r\n\r\n"));

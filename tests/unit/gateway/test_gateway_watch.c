@@ -6,31 +6,15 @@
 #define MS NSEC_PER_MSEC
 #define S  NSEC_PER_SEC
 
-static unsigned ask(struct gateway_kit *kit, const char *method, unsigned number, nsec_t wait_ns)
-{
-    struct kit_client *client = kit_client_open(kit);
-    kit_client_ask(client, method, number, 0);
-    gateway_kit_run_for(kit, wait_ns);
-    unsigned status = kit_client_status(client);
-    kit_client_close(client);
-    return status;
-}
-
 static bool is_stalled(const struct kit_instance *instance)
 {
     return runtime_has((struct runtime *)(uintptr_t)kit_runtime(instance), RUNTIME_STALLED);
 }
 
-static bool is_suspect(const struct gateway_kit *kit, const char *id)
-{
-    const struct instance *found = kit_find(&kit->curator, "web", id);
-    return found && INSTANCE_HAS(found, SUSPECT);
-}
-
 static void warm_up(struct gateway_kit *kit)
 {
     for (unsigned i = 1; i <= 40; i++)
-        expect_int(ask(kit, "GET", i, MS), 200);
+        expect_int(gateway_kit_ask(kit, "GET", i, 0, MS), 200);
 }
 
 /* So many requests at once, every ms; the longest that one of them took. */
@@ -67,17 +51,17 @@ static void a_frozen_instance_costs_no_request_and_little_time(void)
     kit_instance_freeze(&kit.instances[0], true);
     expect_true(slowest_of(&kit, "GET", 60, 100) < 300 * MS);
     expect_true(is_stalled(&kit.instances[0]));
-    expect_true(is_suspect(&kit, "0"));
+    expect_true(kit_is_suspect(&kit, "0"));
     unsigned n_before = kit.instances[0].n_connects;
     expect_true(slowest_of(&kit, "POST", 60, 200) < 10 * MS); /* nobody gets there any more */
     expect_true(kit.instances[0].n_connects - n_before <= 1);
     gateway_kit_run_for(&kit, 20 * S);
-    expect_true(is_suspect(&kit, "0")); /* it is told again while it lasts */
+    expect_true(kit_is_suspect(&kit, "0")); /* it is told again while it lasts */
 
     kit_instance_freeze(&kit.instances[0], false); /* and nothing waits there: the proof finds it */
     gateway_kit_run_for(&kit, 20 * MS);
     expect_false(is_stalled(&kit.instances[0]));
-    expect_false(is_suspect(&kit, "0"));
+    expect_false(kit_is_suspect(&kit, "0"));
     unsigned n_requests = kit.instances[0].n_requests;
     expect_true(slowest_of(&kit, "GET", 60, 300) < 10 * MS);
     expect_true(kit.instances[0].n_requests > n_requests);
@@ -120,7 +104,7 @@ static void a_slow_request_beside_quick_ones_is_no_freeze(void)
     gateway_kit_run_for(&kit, 10 * MS);
     kit.instances[0].how = kit.instances[1].how = KIT_OK;
     for (unsigned i = 101; i < 201; i++) {
-        expect_int(ask(&kit, "GET", i, 10 * MS), 200);
+        expect_int(gateway_kit_ask(&kit, "GET", i, 0, 10 * MS), 200);
         expect_false(is_stalled(&kit.instances[0]) || is_stalled(&kit.instances[1]));
     }
     gateway_kit_run_for(&kit, 2 * S);
@@ -147,7 +131,7 @@ static void a_slow_request_alone_is_no_freeze_either(void)
     expect_int(kit.n_seen[100], 1);
     unsigned n_proofs = kit.instances[0].n_proofs + kit.instances[1].n_proofs;
     expect_true(n_proofs > 0 && n_proofs < 4);
-    expect_false(is_suspect(&kit, "0") || is_suspect(&kit, "1"));
+    expect_false(kit_is_suspect(&kit, "0") || kit_is_suspect(&kit, "1"));
     gateway_kit_deinit(&kit);
 }
 
@@ -212,10 +196,10 @@ static void the_measure_is_the_instances_own_latency(void)
         kit.instances[i].answers_proofs = true;
     }
     for (unsigned i = 1; i <= 20; i++)
-        expect_int(ask(&kit, "GET", i, 600 * MS), 200);
+        expect_int(gateway_kit_ask(&kit, "GET", i, 0, 600 * MS), 200);
     unsigned n_proofs = kit.instances[0].n_proofs + kit.instances[1].n_proofs;
     for (unsigned i = 21; i <= 40; i++)
-        expect_int(ask(&kit, "GET", i, 600 * MS), 200);
+        expect_int(gateway_kit_ask(&kit, "GET", i, 0, 600 * MS), 200);
     expect_int(kit.instances[0].n_proofs + kit.instances[1].n_proofs, n_proofs);
     for (unsigned i = 1; i <= 40; i++)
         expect_int(kit.n_seen[i], 1);

@@ -2,6 +2,7 @@
 #include "gateway/guests.h"
 
 #include "base/util.h"
+#include "support/addrs.h"
 #include "support/fault_alloc.h"
 #include "support/test.h"
 
@@ -9,16 +10,6 @@
 #include <pthread.h>
 
 static const struct hash_key key = {1, 2};
-
-static struct peer peer_of(const char *text)
-{
-    struct addr addr;
-    struct peer peer;
-    struct err err;
-    expect_int(addr_parse(slice_from_str(text), &addr, &err), 0);
-    peer_from_addr(&addr, &peer);
-    return peer;
-}
 
 static int enter(struct guests *guests, const char *address, unsigned n_max)
 {

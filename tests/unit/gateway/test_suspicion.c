@@ -7,16 +7,6 @@
 #define MS NSEC_PER_MSEC
 #define S  NSEC_PER_SEC
 
-static unsigned ask(struct gateway_kit *kit, const char *method, unsigned number)
-{
-    struct kit_client *client = kit_client_open(kit);
-    kit_client_ask(client, method, number, 0);
-    gateway_kit_run_for(kit, 10 * MS);
-    unsigned status = kit_client_status(client);
-    kit_client_close(client);
-    return status;
-}
-
 static struct runtime *runtime_of(const struct kit_instance *instance)
 {
     return (struct runtime *)(uintptr_t)kit_runtime(instance);
@@ -27,18 +17,12 @@ static bool is_ejected(const struct kit_instance *instance)
     return runtime_has(runtime_of(instance), RUNTIME_EJECTED);
 }
 
-static bool is_suspect(const struct gateway_kit *kit, const char *id)
-{
-    const struct instance *found = kit_find(&kit->curator, "web", id);
-    return found && INSTANCE_HAS(found, SUSPECT);
-}
-
 /* Requests until the instance is ejected; how many it took. */
 static unsigned ask_until_ejected(struct gateway_kit *kit, const struct kit_instance *instance, unsigned first)
 {
     unsigned n = 0;
     for (; !is_ejected(instance) && n < 200; n++)
-        (void)ask(kit, "POST", first + n);
+        (void)gateway_kit_ask(kit, "POST", first + n, 0, 10 * MS);
     expect_true(is_ejected(instance));
     return n;
 }
@@ -61,12 +45,12 @@ static void our_lack_of_descriptors_is_not_held_against_instances(void)
     for (unsigned i = 0; i < 2; i++) {
         struct runtime_sum sum;
         expect_false(is_ejected(&kit.instances[i]));
-        expect_false(is_suspect(&kit, kit.instances[i].id));
+        expect_false(kit_is_suspect(&kit, kit.instances[i].id));
         runtime_sum(runtime_of(&kit.instances[i]), &sum);
         expect_int(sum.n_connect_failures, 0);
     }
     kit.instances[0].door = kit.instances[1].door = KIT_OPEN;
-    expect_int(ask(&kit, "POST", 21), 200);
+    expect_int(gateway_kit_ask(&kit, "POST", 21, 0, 10 * MS), 200);
     gateway_kit_deinit(&kit);
 }
 
@@ -77,14 +61,14 @@ static void who_refuses_is_ejected_at_once_and_found_when_it_is_back(void)
     kit_instance_kill(&kit.instances[0]);
     (void)ask_until_ejected(&kit, &kit.instances[0], 1);
     expect_int(kit.instances[0].n_connects, 1);
-    expect_true(is_suspect(&kit, "0"));
+    expect_true(kit_is_suspect(&kit, "0"));
     gateway_kit_run_for(&kit, 25 * S); /* the catalogue is told again: it forgets after 10 s */
-    expect_true(is_suspect(&kit, "0"));
+    expect_true(kit_is_suspect(&kit, "0"));
     expect_true(is_ejected(&kit.instances[0]));
     expect_true(kit.instances[0].n_connects < 20);
     kit.instances[0].door = KIT_OPEN;
     gateway_kit_run_for(&kit, 5 * S);
-    expect_false(is_suspect(&kit, "0"));
+    expect_false(kit_is_suspect(&kit, "0"));
     expect_false(is_ejected(&kit.instances[0]));
     kit_expect_timeline(&kit.curator, "web/0 registered by a test\nweb/1 registered by a test\n"
                                       "web/0 suspected by gateway\nweb/0 cleared by gateway\n");
@@ -143,9 +127,9 @@ static void the_last_instance_is_used_though_it_is_ejected(void)
     kit.instances[0].how = KIT_BREAK;
     (void)ask_until_ejected(&kit, &kit.instances[0], 1);
     kit.instances[0].how = KIT_OK;
-    expect_int(ask(&kit, "POST", 300), 200);
+    expect_int(gateway_kit_ask(&kit, "POST", 300, 0, 10 * MS), 200);
     expect_false(is_ejected(&kit.instances[0]));
-    expect_false(is_suspect(&kit, "0"));
+    expect_false(kit_is_suspect(&kit, "0"));
     gateway_kit_deinit(&kit);
 }
 
@@ -155,7 +139,7 @@ static void an_answer_ends_the_row_of_failures(void)
     gateway_kit_init(&kit, 1);
     for (unsigned i = 1; i <= 60; i++) {
         kit.instances[0].how = i % 5 == 0 ? KIT_OK : KIT_BREAK;
-        (void)ask(&kit, "POST", i);
+        (void)gateway_kit_ask(&kit, "POST", i, 0, 10 * MS);
         expect_false(is_ejected(&kit.instances[0]));
     }
     gateway_kit_deinit(&kit);
@@ -182,7 +166,7 @@ static void a_connection_that_closes_is_not_held_against_the_instance(void)
     gateway_kit_init(&kit, 2);
     kit.instances[0].how = kit.instances[1].how = KIT_LIAR;
     for (unsigned i = 1; i <= 100; i++) {
-        expect_int(ask(&kit, "GET", i), 200);
+        expect_int(gateway_kit_ask(&kit, "GET", i, 0, 10 * MS), 200);
         expect_false(is_ejected(&kit.instances[0]) || is_ejected(&kit.instances[1]));
     }
     expect_true(kit.instances[0].n_connects + kit.instances[1].n_connects <= 100);
@@ -194,21 +178,21 @@ static void the_life_of_idle_connections_is_learned(void)
 {
     struct gateway_kit kit;
     gateway_kit_init(&kit, 1);
-    expect_int(ask(&kit, "GET", 1), 200);
-    expect_int(ask(&kit, "GET", 2), 200);
+    expect_int(gateway_kit_ask(&kit, "GET", 1, 0, 10 * MS), 200);
+    expect_int(gateway_kit_ask(&kit, "GET", 2, 0, 10 * MS), 200);
     gateway_kit_run_for(&kit, S - 20 * MS);
     kit_instance_kill(&kit.instances[0]);
     kit.instances[0].door = KIT_OPEN;
     gateway_kit_run_for(&kit, 10 * MS);
     nsec_t life_ns = runtime_of(&kit.instances[0])->idle_life_ns;
     expect_true(life_ns > 900 * MS && life_ns <= S);
-    expect_int(ask(&kit, "GET", 3), 200);
+    expect_int(gateway_kit_ask(&kit, "GET", 3, 0, 10 * MS), 200);
     unsigned n_connects = kit.instances[0].n_connects;
     gateway_kit_run_for(&kit, 600 * MS);
-    expect_int(ask(&kit, "POST", 4), 200);
+    expect_int(gateway_kit_ask(&kit, "POST", 4, 0, 10 * MS), 200);
     expect_int(kit.instances[0].n_connects, n_connects);
     gateway_kit_run_for(&kit, 850 * MS);
-    expect_int(ask(&kit, "POST", 5), 200);
+    expect_int(gateway_kit_ask(&kit, "POST", 5, 0, 10 * MS), 200);
     expect_int(kit.instances[0].n_connects, n_connects + 1);
     gateway_kit_deinit(&kit);
 }

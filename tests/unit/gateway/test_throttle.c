@@ -2,21 +2,12 @@
 #include "gateway/throttle.h"
 
 #include "base/slice.h"
+#include "support/addrs.h"
 #include "support/test.h"
 
 #include <pthread.h>
 
 static const struct hash_key key = {1, 2};
-
-static struct peer peer_of(const char *text)
-{
-    struct addr addr;
-    struct peer peer;
-    struct err err;
-    expect_int(addr_parse(slice_from_str(text), &addr, &err), 0);
-    peer_from_addr(&addr, &peer);
-    return peer;
-}
 
 /* How many of n that come at once are served. */
 static unsigned n_admitted(struct throttle *throttle, struct peer peer, unsigned rate, unsigned burst, unsigned n,

@@ -9,6 +9,19 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* So many bytes are to follow, by client_call_write. */
+static void begin_put(struct sim_client *peer, uint64_t content_length)
+{
+    client_call_start(peer->connection, &peer->call,
+                      &(struct client_request){
+                          .method = SLICE_LIT("PUT"),
+                          .target = SLICE_LIT("/"),
+                          .authority = SLICE_LIT("h"),
+                          .streamed = true,
+                          .content_length = content_length,
+                      });
+}
+
 static void a_response_is_told_and_the_connection_is_free_again(void)
 {
     struct sim_client *peer = sim_client_new(NULL, NULL);
@@ -127,14 +140,7 @@ static void only_a_clean_connection_is_reused(void)
     judge("HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", false);
 
     struct sim_client *peer = sim_client_new(NULL, NULL);
-    client_call_start(peer->connection, &peer->call,
-                      &(struct client_request){
-                          .method = SLICE_LIT("PUT"),
-                          .target = SLICE_LIT("/"),
-                          .authority = SLICE_LIT("h"),
-                          .streamed = true,
-                          .content_length = 10,
-                      });
+    begin_put(peer, 10);
     sim_run_for(peer->sim, 0);
     sim_client_say(peer, "HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\n\r\n");
     expect_str(sim_client_told(peer), "head 413\nfree spent\ndone 0 sent responded\n");
@@ -287,14 +293,7 @@ static void a_writer_waits_for_a_slow_server(void)
     options.send_high_bytes = 1000;
     options.send_low_bytes = 100;
     struct sim_client *peer = sim_client_new(&options, &(struct sim_options){.to_b.window_bytes = 500});
-    client_call_start(peer->connection, &peer->call,
-                      &(struct client_request){
-                          .method = SLICE_LIT("PUT"),
-                          .target = SLICE_LIT("/"),
-                          .authority = SLICE_LIT("h"),
-                          .streamed = true,
-                          .content_length = 100000,
-                      });
+    begin_put(peer, 100000);
     char piece[400] = {0};
     int n_written = 1;
     while (client_call_write(&peer->call, slice_from(piece, sizeof(piece))) == 0)
@@ -314,14 +313,7 @@ static void under_pressure_a_writer_waits_sooner(void)
     struct backlog *backlog = loop_backlog(peer->loop);
     size_t n = 0;
     backlog->n_bytes_max = 1; /* whatever is kept is too much */
-    client_call_start(peer->connection, &peer->call,
-                      &(struct client_request){
-                          .method = SLICE_LIT("PUT"),
-                          .target = SLICE_LIT("/"),
-                          .authority = SLICE_LIT("h"),
-                          .streamed = true,
-                          .content_length = 1000000,
-                      });
+    begin_put(peer, 1000000);
     while (client_call_write(&peer->call, slice_from(piece, sizeof(piece))) == 0)
         n += sizeof(piece);
     expect_true(n < BACKLOG_LITTLE_BYTES + 5000 && backlog->n_bytes < 2 * BACKLOG_LITTLE_BYTES);
