@@ -188,6 +188,24 @@ static void rest(struct http_connection *connection)
         return;
     free_session(connection, EXCHANGE_DONE);
     move(connection, CONNECTION_REST);
+    const struct http_server_options *options = &connection->server->options;
+    if (stream_is_posting(connection->stream) && options->send_timeout_ns < options->idle_timeout_ns) {
+        set_deadline_in(connection, options->send_timeout_ns);
+        connection->posted = true;
+    }
+}
+
+/* Who has taken the last answer is idle for the rest of the time; who has not is slow. May close the connection. */
+static void end_rest(struct http_connection *connection)
+{
+    const struct http_server_options *options = &connection->server->options;
+    if (!connection->posted || !(connection->stream->bits & STREAM_WRITABLE)) {
+        connection_close(connection);
+        return;
+    }
+    connection->posted = false;
+    bool never = options->idle_timeout_ns == NSEC_NEVER;
+    set_deadline_in(connection, never ? NSEC_NEVER : options->idle_timeout_ns - options->send_timeout_ns);
 }
 
 static void new_session(struct http_connection *connection, struct slice early)
@@ -336,6 +354,8 @@ static void on_timer(struct timer *timer)
         return;
     if (connection->state == CONNECTION_SNIFF && connection->n_preface > 0) {
         refuse(connection, 408, "the request head did not come in time");
+    } else if (connection->state == CONNECTION_REST) {
+        end_rest(connection);
     } else if (connection->state != CONNECTION_SESSION) {
         connection_close(connection);
     } else if (!connection->session_over && connection->session->ops->on_deadline) {
@@ -502,6 +522,7 @@ bool http_connection_is_draining(const struct http_connection *connection)
 
 void http_connection_set_deadline(struct http_connection *connection, nsec_t deadline_ns)
 {
+    connection->posted = false;
     deadline_set(connection->server->loop, &connection->deadline, deadline_ns);
 }
 

@@ -45,6 +45,7 @@ struct http_connection {
     bool close_now : 1;    /* with HTTP_CLOSE_NOW */
     bool broken : 1;       /* a send failed, or its rest could not be kept */
     bool in_session : 1;   /* a call of the session runs */
+    bool posted : 1;       /* the deadline is for the last answer, which may be kept behind our back: io/outbox.h */
 };
 
 /* The room in which small pieces of output are gathered. */

@@ -90,6 +90,12 @@ static inline ssize_t stream_postv(struct stream *stream, const struct iovec *io
     return (stream->ops->postv ? stream->ops->postv : stream->ops->sendv)(stream, iov, n_iov);
 }
 
+/* Something that was posted has not left yet: whether the system takes it, the end of the turn will show. */
+static inline bool stream_is_posting(const struct stream *stream)
+{
+    return stream->n_letters > 0;
+}
+
 /* Ends our sending side (FIN, close_notify); receiving goes on. 0, -EAGAIN (call again when writable), -errno. */
 static inline int stream_shutdown(struct stream *stream)
 {

@@ -46,11 +46,12 @@ static void make_small(const int fds[2])
     expect_int(setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)), 0);
 }
 
-static struct kit *kit_new(void)
+static struct kit *kit_new(nsec_t send_timeout_ns)
 {
     struct kit *kit = calloc(1, sizeof(*kit));
     struct http_server_options options;
     http_server_options_init(&options);
+    options.send_timeout_ns = send_timeout_ns;
     expect_int(loop_new(NULL, &kit->loop), 0);
     expect_int(
         http_server_new(kit->loop, &options, &(struct exchange_handler){on_request, NULL}, NULL, 0, &kit->server), 0);
@@ -122,7 +123,7 @@ static void expect_all(struct kit *kit, size_t n_asked)
 
 static void a_client_that_half_closes_gets_all(void)
 {
-    struct kit *kit = kit_new();
+    struct kit *kit = kit_new(3600 * NSEC_PER_SEC);
     size_t n_asked = ask_until_kept(kit);
     expect_int(shutdown(kit->clients[0], SHUT_WR), 0);
     for (int i = 0; i < 5; i++)
@@ -133,7 +134,7 @@ static void a_client_that_half_closes_gets_all(void)
 
 static void draining_sees_the_last_bytes_off(void)
 {
-    struct kit *kit = kit_new();
+    struct kit *kit = kit_new(3600 * NSEC_PER_SEC);
     size_t n_asked = ask_until_kept(kit);
     http_server_drain(kit->server, NULL, NULL);
     turn(kit);
@@ -144,7 +145,24 @@ static void draining_sees_the_last_bytes_off(void)
     kit_free(kit);
 }
 
+/* Long before an idle one would be; and those that have taken all are idle. */
+static void a_client_that_takes_nothing_is_dropped_in_time(void)
+{
+    struct kit *kit = kit_new(50 * NSEC_PER_MSEC);
+    (void)ask_until_kept(kit);
+    nsec_t latest_ns = loop_now(kit->loop) + 10 * NSEC_PER_SEC;
+    while (http_server_n_connections(kit->server) == N && loop_now(kit->loop) < latest_ns)
+        turn(kit);
+    for (int i = 0; i < 5; i++)
+        turn(kit);
+    expect_int(http_server_n_connections(kit->server), N - 1);
+    expect_int(loop_backlog(kit->loop)->n_bytes, 0);
+    kit_free(kit);
+}
+
 static const struct test_case cases[] = {
+    {"a client that takes nothing of his last answer is dropped in time",
+     a_client_that_takes_nothing_is_dropped_in_time},
     {"a client that half-closes gets all of his answers", a_client_that_half_closes_gets_all},
     {"draining sees the last bytes off", draining_sees_the_last_bytes_off},
 };
