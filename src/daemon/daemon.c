@@ -340,6 +340,7 @@ static int open_stations(struct daemon *daemon)
         .group = daemon->group,
         .endpoints = daemon->endpoints,
         .metrics = daemon->http_metrics,
+        .log = daemon->log,
         .shortage = daemon->shortage,
         .part = &part,
         .handler = handler_of,

@@ -44,7 +44,8 @@ static void end(struct shutdown *shutdown)
     if (shutdown->drained)
         log_info(shutdown->log, "drained: every request has been answered");
     else
-        log_warn(shutdown->log, "not drained in time: what still ran was cut off");
+        log_warn(shutdown->log, "not drained in time: what still ran was cut off",
+                 log_int("connections", stations_n_connections(shutdown->stations)));
     loop_stop(shutdown->loop);
 }
 

@@ -33,8 +33,8 @@ struct station {
     struct hall halls[ENDPOINT_KINDS_];
     struct door *doors;                    /* one for each endpoint */
     bool has_part;                         /* options.part was started */
+    bool is_stopping;                      /* what is open still is cut off */
     unsigned n_draining;                   /* servers that still have connections */
-    _Atomic uint64_t n_turned_away;        /* written by the worker, read by any */
     struct mail drain_mail;                /* main thread to station */
     struct mail halted_mail, drained_mail; /* station to main thread */
     struct mail ping_mail;                 /* there and back */
@@ -88,6 +88,9 @@ static void on_closed(void *ctx, const struct peer *peer)
 {
     const struct hall *hall = ctx;
     const struct stations_options *options = &hall->station->all->options;
+    char text[ADDR_TEXT_MAX];
+    if (hall->station->is_stopping)
+        log_warn(options->log, "connection cut off", log_str("client", peer_format(peer, text)));
     worker_add_connections(hall->station->worker, -1);
     if (options->leave)
         options->leave(options->ctx, hall->kind, peer);
@@ -122,6 +125,7 @@ static void station_stop(void *ctx, struct worker *worker)
     struct stations *stations = ctx;
     struct station *station = &stations->items[worker_index(worker)];
     close_doors(station);
+    station->is_stopping = true;
     for (unsigned kind = 0; kind < ENDPOINT_KINDS_; kind++) {
         http_server_free(station->halls[kind].server);
         station->halls[kind].server = NULL;
@@ -221,6 +225,14 @@ void stations_drain(struct stations *stations, stations_event_fn on_event, void 
     stations->n_not_halted = stations->n_not_drained = stations->n;
     for (unsigned i = 0; i < stations->n; i++)
         loop_post(worker_loop(stations->items[i].worker), &stations->items[i].drain_mail);
+}
+
+unsigned stations_n_connections(const struct stations *stations)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < stations->n; i++)
+        n += worker_n_connections(stations->items[i].worker);
+    return n;
 }
 
 static void main_deliver_pong(struct mail *mail)

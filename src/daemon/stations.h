@@ -29,6 +29,7 @@ struct stations_options {
     struct worker_group *group; /* not yet started */
     const struct endpoints *endpoints;
     struct http_metrics *metrics;
+    struct log *log;                  /* told of connections that are cut off in the end */
     struct shortage *shortage;        /* told of connections for which there is no descriptor */
     const struct stations_part *part; /* NULL: none */
     struct exchange_handler (*handler)(void *ctx, unsigned worker, enum endpoint_kind kind);
@@ -50,6 +51,9 @@ void stations_free(struct stations *stations);
 
 /* What worker_group_start is to be given. */
 struct worker_hooks stations_hooks(struct stations *stations);
+
+/* Connections that are open, of all stations. */
+unsigned stations_n_connections(const struct stations *stations);
 
 /* Gives the servers new options (reload). 0 or -ENOMEM: then some stations may have theirs already; call it again. */
 int stations_set_options(struct stations *stations, const struct http_server_options servers[ENDPOINT_KINDS_]);

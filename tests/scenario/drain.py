@@ -66,10 +66,13 @@ def new_connections_are_refused():
 
 def the_deadline_ends_it():
     with Muster("--set", "drain.timeout=100ms", "--set", "http.send_timeout=1h") as muster:
-        with connect_slowly(muster):
+        with connect_slowly(muster) as slow:
+            client = "%s:%d" % slow.getsockname()
             muster.signal(signal.SIGTERM)
             tap.expect(muster.end(), 0)
-        tap.expect("not drained in time" in muster.log(), True)
+        told, cut = (line for line in muster.log().splitlines() if "not drained in time" in line or client in line)
+        tap.expect("connections=1" in told, True)
+        tap.expect("cut off" in cut, True)
 
 
 def a_second_signal_ends_it_at_once():
