@@ -172,6 +172,8 @@ static int open_metrics(struct daemon *daemon)
     if (r == 0)
         r = shortage_register_metrics(daemon->shortage, daemon->metrics);
     if (r == 0)
+        r = worker_group_register_metrics(daemon->group, daemon->metrics);
+    if (r == 0)
         r = http_metrics_new(daemon->metrics, &daemon->http_metrics);
     return r;
 }

@@ -14,28 +14,40 @@
  */
 #pragma once
 
+#include "base/counter.h"
 #include "base/util.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The loop's thread writes, any may read. */
 struct backlog {
-    size_t n_bytes;
-    size_t n_bytes_max; /* SIZE_MAX until somebody sets it */
+    _Atomic uint64_t n_bytes;
+    _Atomic uint64_t n_bytes_max; /* SIZE_MAX until somebody sets it */
 };
 
 /* What a connection may keep under pressure, and what is read of one at once. */
 #define BACKLOG_LITTLE_BYTES ((size_t)16 * 1024)
 
+static inline uint64_t backlog_bytes(const struct backlog *backlog)
+{
+    return atomic_load_explicit(&backlog->n_bytes, memory_order_relaxed);
+}
+
+static inline uint64_t backlog_bytes_max(const struct backlog *backlog)
+{
+    return atomic_load_explicit(&backlog->n_bytes_max, memory_order_relaxed);
+}
+
 static inline bool backlog_is_pressed(const struct backlog *backlog)
 {
-    return backlog->n_bytes > backlog->n_bytes_max;
+    return backlog_bytes(backlog) > backlog_bytes_max(backlog);
 }
 
 /* Nothing is taken any more that can be left where it is. */
 static inline bool backlog_is_full(const struct backlog *backlog)
 {
-    return backlog->n_bytes / 2 > backlog->n_bytes_max;
+    return backlog_bytes(backlog) / 2 > backlog_bytes_max(backlog);
 }
 
 /* A connection's own mark, or size of a read, as it is to be now. */
@@ -47,5 +59,5 @@ static inline size_t backlog_mark(const struct backlog *backlog, size_t bytes)
 /* A buffer that is counted had `before` bytes of memory and has `now`. */
 static inline void backlog_note(struct backlog *backlog, size_t before, size_t now)
 {
-    backlog->n_bytes += now - before;
+    counter_add(&backlog->n_bytes, now - before);
 }

@@ -235,6 +235,45 @@ void worker_group_stop(struct worker_group *group)
     finish(group);
 }
 
+static double count_unsent(void *ctx)
+{
+    return (double)backlog_bytes(ctx);
+}
+
+static double count_unsent_max(void *ctx)
+{
+    return (double)backlog_bytes_max(ctx);
+}
+
+static int worker_register_metrics(struct worker *worker, struct metrics *metrics)
+{
+    char number[16];
+    (void)snprintf(number, sizeof(number), "%u", worker->index);
+    const struct metrics_label label = {"worker", slice_from_str(number)};
+    const struct metrics_desc unsent = {
+        "muster_unsent_bytes",
+        "Memory in which a worker keeps what slow peers do not take.",
+        &label,
+        1,
+    };
+    const struct metrics_desc most = {
+        "muster_unsent_bytes_max",
+        "The bound of muster_unsent_bytes (http.unsent_bytes), beyond which each peer gets little.",
+        &label,
+        1,
+    };
+    int r = metrics_register_gauge_fn(metrics, &unsent, count_unsent, loop_backlog(worker->loop));
+    return r < 0 ? r : metrics_register_gauge_fn(metrics, &most, count_unsent_max, loop_backlog(worker->loop));
+}
+
+int worker_group_register_metrics(struct worker_group *group, struct metrics *metrics)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < group->n_workers; i++)
+        r = worker_register_metrics(&group->workers[i], metrics);
+    return r;
+}
+
 unsigned worker_group_size(const struct worker_group *group)
 {
     return group->n_workers;

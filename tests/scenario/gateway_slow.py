@@ -66,6 +66,8 @@ def expect_small(gateway, instance, before):
     growth = gateway.resident_bytes() - before
     print(f"# {growth / CLIENTS / 1024:.0f} KB for each of {CLIENTS}")
     tap.expect(growth < HELD, True)
+    tap.expect(gateway.metric('muster_unsent_bytes{worker="0"}') > UNSENT, True)
+    tap.expect(gateway.metric('muster_unsent_bytes_max{worker="0"}'), UNSENT)
     tap.expect(gateway.ask(f"GET {instance.path}short HTTP/1.1\r\nHost: a\r\n\r\n").body, b"ok")
 
 

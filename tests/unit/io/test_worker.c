@@ -302,6 +302,25 @@ static void mail_for_workers_that_never_started_comes_back(void)
     expect_true(letter.is_delivered);
 }
 
+static void what_waits_for_slow_peers_is_in_the_metrics(void)
+{
+    CLEANUP(buf_deinit) struct buf text = {0};
+    struct metrics *metrics;
+    struct worker_group *group = group_of(2, NULL);
+    struct backlog *backlog = loop_backlog(worker_loop(worker_group_get(group, 1)));
+    expect_int(metrics_new(2, &metrics), 0);
+    expect_int(worker_group_register_metrics(group, metrics), 0);
+    backlog->n_bytes_max = 5000;
+    backlog_note(backlog, 0, 700);
+    expect_int(metrics_render(metrics, &text), 0);
+    expect_true(strstr(text.ptr, "\nmuster_unsent_bytes{worker=\"0\"} 0\n") != NULL);
+    expect_true(strstr(text.ptr, "\nmuster_unsent_bytes{worker=\"1\"} 700\n") != NULL);
+    expect_true(strstr(text.ptr, "\nmuster_unsent_bytes_max{worker=\"1\"} 5000\n") != NULL);
+    backlog_note(backlog, 700, 0);
+    metrics_free(metrics);
+    worker_group_free(group);
+}
+
 static int make_group(void *arg)
 {
     (void)arg;
@@ -327,6 +346,7 @@ static const struct test_case cases[] = {
     {"connections go to the less busy worker", connections_go_to_the_less_busy},
     {"stopping in the middle of hand-overs leaks nothing", stops_in_the_middle_of_hand_overs},
     {"mail for workers that never started comes back", mail_for_workers_that_never_started_comes_back},
+    {"what waits for slow peers is in the metrics", what_waits_for_slow_peers_is_in_the_metrics},
     {"out of memory is reported and leaks nothing", survives_failing_allocations},
 };
 
