@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/announce.h"
 #include "daemon/catalog_config.h"
 #include "daemon/config.h"
 #include "daemon/data_dir.h"
@@ -19,8 +20,8 @@
 #include "daemon/pidfile.h"
 #include "daemon/process_info.h"
 #include "daemon/reload.h"
-#include "daemon/screen.h"
 #include "daemon/server_options.h"
+#include "daemon/serving.h"
 #include "daemon/shutdown.h"
 #include "daemon/signals.h"
 #include "daemon/sources.h"
@@ -37,9 +38,9 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define WORKERS_DEFAULT_MAX 8
@@ -74,6 +75,7 @@ struct daemon {
     struct fronts *fronts;
     struct loop *loop;
     struct signals signals;
+    struct serving serving;
     struct stations *stations;
     bool is_keeping; /* the keeper runs */
     bool is_serving; /* the workers run */
@@ -285,56 +287,6 @@ static int open_fronts(struct daemon *daemon, struct err *err)
     return fronts_new(&env, &daemon->fronts, err);
 }
 
-static int start_part(void *ctx, unsigned worker, struct loop *loop)
-{
-    const struct daemon *daemon = ctx;
-    return daemon->gateway ? gateway_start_worker(daemon->gateway, worker, loop) : 0;
-}
-
-static void stop_part(void *ctx, unsigned worker)
-{
-    const struct daemon *daemon = ctx;
-    if (daemon->gateway)
-        gateway_stop_worker(daemon->gateway, worker);
-}
-
-static const struct stations_part part = {start_part, stop_part};
-
-/* A gateway without a registry in its process has nothing to go by. */
-static void refuse_request(void *ctx, struct exchange *exchange)
-{
-    (void)ctx;
-    exchange_respond_text(exchange, 503, "this process keeps no registry to go by (its role is \"gateway\")\n");
-}
-
-static struct exchange_handler handler_of(void *ctx, unsigned worker, enum endpoint_kind kind)
-{
-    const struct daemon *daemon = ctx;
-    if (kind == ENDPOINT_REGISTRY || kind == ENDPOINT_REGISTRY_UNIX)
-        return router_handler(fronts_router(daemon->fronts));
-    if (!daemon->gateway)
-        return (struct exchange_handler){refuse_request, NULL};
-    return gateway_handler(daemon->gateway, worker, kind == ENDPOINT_GATEWAY_LOCAL);
-}
-
-static bool is_counted(const struct daemon *daemon, enum endpoint_kind kind)
-{
-    return daemon->gateway && (kind == ENDPOINT_GATEWAY || kind == ENDPOINT_GATEWAY_LOCAL);
-}
-
-static bool enter(void *ctx, enum endpoint_kind kind, const struct peer *peer)
-{
-    const struct daemon *daemon = ctx;
-    return !is_counted(daemon, kind) || gateway_enter(daemon->gateway, peer);
-}
-
-static void leave(void *ctx, enum endpoint_kind kind, const struct peer *peer)
-{
-    const struct daemon *daemon = ctx;
-    if (is_counted(daemon, kind))
-        gateway_leave(daemon->gateway, peer);
-}
-
 static int open_stations(struct daemon *daemon)
 {
     struct stations_options options = {
@@ -344,12 +296,9 @@ static int open_stations(struct daemon *daemon)
         .metrics = daemon->http_metrics,
         .log = daemon->log,
         .shortage = daemon->shortage,
-        .part = &part,
-        .handler = handler_of,
-        .enter = enter,
-        .leave = leave,
-        .ctx = daemon,
     };
+    daemon->serving = (struct serving){daemon->fronts, daemon->gateway};
+    serving_fill(&daemon->serving, &options);
     server_options_fill(daemon->config, &daemon->tls, options.servers);
     return stations_new(&options, &daemon->stations);
 }
@@ -438,70 +387,6 @@ int daemon_open(const struct arguments *arguments, char *const *environment, str
     return 0;
 }
 
-static void warn(const struct daemon *daemon)
-{
-    char text[512];
-    size_t index = 0;
-    for (const char *name; (name = config_misspelt_variable(daemon->environment, &index, text, sizeof(text)));)
-        log_warn(daemon->log, "environment variable is no setting",
-                 log_str("name", slice_from(name, strcspn(name, "="))), log_text("meant", text));
-    if (daemon->config->auth.ignore)
-        log_warn(daemon->log, "auth.ignore is set: nobody is asked for a token, whether etcd's auth is enabled or not");
-    endpoints_list_exposed(daemon->endpoints, text, sizeof(text));
-    if (*text && !(daemon->tls.registry && daemon->config->tls.client_auth == CLIENT_AUTH_REQUIRE))
-        log_warn(daemon->log,
-                 "other machines can reach the registry and nothing checks who they are: set tls.cert, tls.ca and "
-                 "tls.client_auth=require, or listen on 127.0.0.1",
-                 log_text("listen", text));
-}
-
-/* One line per listener, for a program that waits for us. */
-static void tell_ready_fd(const struct daemon *daemon)
-{
-    int fd = daemon->arguments->ready_fd;
-    if (fd < 0)
-        return;
-    for (unsigned i = 0; i < daemon->endpoints->n; i++)
-        (void)dprintf(fd, "%s %s\n", daemon->endpoints->shown[i].role, daemon->endpoints->shown[i].address);
-    close(fd);
-}
-
-/* Where commands that find the data folder in use can ask instead; Unix sockets need nothing else. */
-static void tell_addresses(const struct daemon *daemon)
-{
-    const struct system_facts *facts = &daemon->system.facts;
-    const char *scheme = daemon->tls.registry && !daemon->config->tls.plain ? "https" : "http";
-    char text[2048] = "";
-    size_t len = 0;
-    for (unsigned i = 0; daemon->data_dir && i < 2 * facts->n_listeners; i++) {
-        const struct system_listener *listener = &facts->listeners[i % facts->n_listeners];
-        bool is_unix = strncmp(listener->address, "unix:", 5) == 0, wants_unix = i < facts->n_listeners;
-        if (strcmp(listener->role, "registry") != 0 || is_unix != wants_unix || len + ADDR_TEXT_MAX + 16 > sizeof(text))
-            continue;
-        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s%s%s", len ? "," : "", is_unix ? "" : scheme,
-                                is_unix ? "" : "://", listener->address);
-    }
-    if (daemon->data_dir)
-        data_dir_tell(daemon->data_dir, text);
-}
-
-static void tell_ready(struct daemon *daemon)
-{
-    const struct system_facts *facts = &daemon->system.facts;
-    system_set_not_ready(&daemon->system, NULL);
-    for (unsigned i = 0; i < facts->n_listeners; i++)
-        log_info(daemon->log, "listening", log_text("role", facts->listeners[i].role),
-                 log_text("address", facts->listeners[i].address), log_text("speaks", facts->listeners[i].protocols));
-    log_info(daemon->log, "ready", log_text("version", facts->version), log_int("workers", facts->n_workers),
-             log_text("data", daemon->data_dir ? data_dir_path(daemon->data_dir) : ""));
-    warn(daemon);
-    if (isatty(STDOUT_FILENO))
-        screen_print(stdout, facts, daemon->data_dir ? data_dir_path(daemon->data_dir) : NULL);
-    tell_addresses(daemon);
-    notify_send(&daemon->notify, "READY=1\nSTATUS=serving");
-    tell_ready_fd(daemon);
-}
-
 /*
  * Before the workers: the first request finds a catalogue that is whole. Leases run from here on, but none expires
  * before every worker has read what came in meanwhile.
@@ -531,6 +416,22 @@ static void stop_keeping(struct daemon *daemon)
     keeper_stop(daemon->keeper);
 }
 
+static void tell_ready(struct daemon *daemon)
+{
+    const struct announce announce = {
+        .arguments = daemon->arguments,
+        .environment = daemon->environment,
+        .config = daemon->config,
+        .log = daemon->log,
+        .data_dir = daemon->data_dir,
+        .endpoints = daemon->endpoints,
+        .tls = &daemon->tls,
+        .facts = &daemon->system.facts,
+        .notify = &daemon->notify,
+    };
+    announce_ready(&announce);
+}
+
 int daemon_run(struct daemon *daemon, struct err *err)
 {
     const struct worker_hooks hooks = stations_hooks(daemon->stations);
@@ -545,6 +446,7 @@ int daemon_run(struct daemon *daemon, struct err *err)
     if (r < 0)
         return r;
     keepalive_start(&daemon->keepalive, daemon->loop, daemon->stations, &daemon->notify, daemon->log);
+    system_set_not_ready(&daemon->system, NULL);
     tell_ready(daemon);
     r = loop_run(daemon->loop);
     if (r < 0)
