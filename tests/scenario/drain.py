@@ -30,8 +30,8 @@ def connect_slowly(muster):
             sent += connection.send(backlog[sent:])
     except BlockingIOError:
         pass
-    connection.setblocking(True)
     connection.settimeout(20)
+    connection.recv(1, socket.MSG_PEEK)  # it has begun to answer: before that it may count as idle
     return connection
 
 
