@@ -266,7 +266,7 @@ void docker_kit_init(struct docker_kit *kit, const struct docker_options *option
         (void)snprintf(kit->containers[i].name, sizeof(kit->containers[i].name), "c%u", i);
         kit->containers[i].labels = "";
     }
-    source_kit_init(&kit->base);
+    registry_kit_init(&kit->base, true);
     start_source(kit, options);
 }
 
@@ -279,7 +279,7 @@ void docker_kit_restart(struct docker_kit *kit, const struct docker_options *opt
 void docker_kit_deinit(struct docker_kit *kit)
 {
     stop_source(kit);
-    source_kit_deinit(&kit->base);
+    registry_kit_deinit(&kit->base);
     buf_deinit(&kit->events);
 }
 
@@ -433,5 +433,5 @@ void kit_expect_truth(struct docker_kit *kit)
 
 void kit_expect_timeline(struct docker_kit *kit, const char *expected)
 {
-    source_kit_expect_timeline(&kit->base, expected);
+    registry_kit_expect_timeline(&kit->base, expected);
 }

@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "sources/docker/docker_priv.h"
-#include "support/source_kit.h"
+#include "support/registry_kit.h"
 
 #define DOCKER_KIT_CONTAINERS 64
 #define DOCKER_KIT_STREAMS    256
@@ -30,7 +30,7 @@ struct kit_stream {
 };
 
 struct docker_kit {
-    struct source_kit base;
+    struct registry_kit base;
     struct errand_office office;
     struct docker *docker;
     bool is_started;

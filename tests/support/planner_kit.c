@@ -2,7 +2,6 @@
 #include "support/planner_kit.h"
 
 #include "gateway/voice.h"
-#include "keeper/curator_priv.h"
 #include "support/fake_store.h"
 #include "support/sim.h"
 #include "support/test.h"
@@ -33,40 +32,30 @@ static void on_news(struct planner_listener *listener)
 struct planner_kit *planner_kit_new(void)
 {
     struct planner_kit *kit = calloc(1, sizeof(*kit));
-    struct curator_options options = {.min_ttl_ms = 1000};
     expect_true(kit);
-    rcu_init(&kit->rcu);
-    expect_int(sim_new(&kit->rcu, &kit->sim, &kit->loop), 0);
-    expect_int(fake_store_new(kit->loop, &kit->rcu, &kit->store), 0);
-    expect_int(projection_new(NULL, 0, true, &kit->projection, NULL), 0);
-    catalog_options_init(&options.catalog);
-    options.store = kit->store;
-    options.rcu = &kit->rcu;
-    options.catalog.projection = kit->projection;
-    options.catalog.flap_suppress = 0;
-    options.catalog.loss_min = UINT32_MAX; /* nothing is held */
-    expect_int(curator_new_on(&options, kit->loop, &kit->curator), 0);
-    curator_begin(kit->curator);
+    registry_kit_init(&kit->registry, false);
     expect_int(resolver_new(1, 1000, lookup, kit, &kit->resolver), 0);
     return kit;
 }
 
 void planner_kit_begin(struct planner_kit *kit)
 {
-    const struct planner_options options = {
-        .curator = kit->curator, .rcu = &kit->rcu, .n_workers = PLANNER_KIT_WORKERS, .settings = &kit->settings};
-    expect_int(planner_new_on(&options, kit->loop, kit->resolver, &kit->planner), 0);
-    kit->listener.loop = kit->loop;
+    const struct planner_options options = {.curator = kit->registry.curator,
+                                            .rcu = &kit->registry.rcu,
+                                            .n_workers = PLANNER_KIT_WORKERS,
+                                            .settings = &kit->settings};
+    expect_int(planner_new_on(&options, kit->registry.loop, kit->resolver, &kit->planner), 0);
+    kit->listener.loop = kit->registry.loop;
     kit->listener.on_news = on_news;
     planner_listen(kit->planner, &kit->listener);
     expect_int(planner_begin(kit->planner), 0);
-    sim_run_for(kit->sim, 0);
+    sim_run_for(kit->registry.sim, 0);
 }
 
 void planner_kit_end(struct planner_kit *kit)
 {
     planner_end(kit->planner);
-    sim_run_for(kit->sim, 0);
+    sim_run_for(kit->registry.sim, 0);
     planner_unlisten(&kit->listener);
     planner_free(TAKE(kit->planner));
 }
@@ -75,14 +64,8 @@ void planner_kit_free(struct planner_kit *kit)
 {
     if (kit->planner)
         planner_kit_end(kit);
-    curator_end(kit->curator);
-    curator_free(kit->curator);
-    sim_run_for(kit->sim, 0);
     resolver_free(kit->resolver);
-    projection_free(kit->projection);
-    fake_store_free(kit->store);
-    loop_free(kit->loop);
-    rcu_deinit(&kit->rcu);
+    registry_kit_deinit(&kit->registry);
     free(kit);
 }
 
@@ -91,27 +74,27 @@ void planner_kit_put(struct planner_kit *kit, const char *service, const char *i
     char key[128], value[512];
     (void)snprintf(key, sizeof(key), "/muster/services/%s/%s", service, id);
     (void)snprintf(value, sizeof(value), "{\"address\": \"10.0.0.1:80\"%s%s}", more[0] ? ", " : "", more);
-    (void)fake_store_put(kit->store, key, value);
+    (void)fake_store_put(kit->registry.store, key, value);
 }
 
 void planner_kit_put_named(struct planner_kit *kit, const char *id)
 {
     char key[64];
     (void)snprintf(key, sizeof(key), "/muster/services/web/%s", id);
-    (void)fake_store_put(kit->store, key, "{\"address\": \"some.host:8080\"}");
+    (void)fake_store_put(kit->registry.store, key, "{\"address\": \"some.host:8080\"}");
 }
 
 void planner_kit_drop(struct planner_kit *kit, const char *service, const char *id)
 {
     char key[128];
     (void)snprintf(key, sizeof(key), "/muster/services/%s/%s", service, id);
-    (void)fake_store_delete(kit->store, key);
+    (void)fake_store_delete(kit->registry.store, key);
 }
 
 /* The curator looks at the commits of others once a millisecond. */
 void planner_kit_settle(struct planner_kit *kit)
 {
-    sim_run_for(kit->sim, 20 * NSEC_PER_MSEC);
+    sim_run_for(kit->registry.sim, 20 * NSEC_PER_MSEC);
 }
 
 struct plan_cell *planner_kit_cell(const struct planner_kit *kit, const char *name)

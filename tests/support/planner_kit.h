@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A planner with a store and a curator, all on one simulated loop. It may be begun and ended again and again.
+ * A planner and the registry that it follows, on one loop in virtual time. It may be begun and ended again and again.
  *
  *     struct planner_kit *kit = planner_kit_new();
  *     planner_kit_begin(kit);
@@ -12,16 +12,12 @@
 #pragma once
 
 #include "gateway/planner_priv.h"
+#include "support/registry_kit.h"
 
 #define PLANNER_KIT_WORKERS 2
 
 struct planner_kit {
-    struct rcu_domain rcu;
-    struct sim *sim;
-    struct loop *loop;
-    struct store *store;
-    struct projection *projection;
-    struct curator *curator;
+    struct registry_kit registry;
     struct resolver *resolver;
     struct gateway_settings settings; /* for the next beginning */
     struct planner *planner;          /* NULL: not begun */

@@ -70,7 +70,7 @@ static void a_service_is_made_at_most_once_in_a_millisecond(void)
     kit->listener.n_waiting = 1;
     for (unsigned i = 0; i < 1000; i++) {
         planner_kit_put(kit, "web", "a", i % 2 ? "\"weight\": 2" : "");
-        sim_run_for(kit->sim, MS / 10);
+        sim_run_for(kit->registry.sim, MS / 10);
     }
     expect_true(kit->n_news >= 50 && kit->n_news <= 110); /* in 100 ms */
     planner_kit_settle(kit);
@@ -105,7 +105,9 @@ static void after_a_gap_all_is_compared(void)
     planner_kit_drop(kit, "gone", "a");
     planner_kit_settle(kit);
     expect_int(planner_kit_service(kit, "web")->offered.n, 1);
-    expect_int(pursuit_start(&kit->planner->pursuit, kit->planner->pursuit.events, kit->curator, kit->loop), 0);
+    expect_int(
+        pursuit_start(&kit->planner->pursuit, kit->planner->pursuit.events, kit->registry.curator, kit->registry.loop),
+        0);
     kit->planner->pursuit.is_behind = true;
     pursuit_catch_up(&kit->planner->pursuit);
     planner_kit_settle(kit);
@@ -126,14 +128,14 @@ static void a_service_that_is_forgotten_leaves_when_nobody_holds_it(void)
     struct plan_cell *cell = planner_kit_cell(kit, "web");
     plan_hold(cell, 1);
     planner_kit_drop(kit, "web", "a");
-    sim_run_for(kit->sim, 2 * 3600 * S);
+    sim_run_for(kit->registry.sim, 2 * 3600 * S);
     planner_kit_put(kit, "other", "a", ""); /* the catalogue forgets when it is stepped */
-    sim_run_for(kit->sim, 5 * S);
+    sim_run_for(kit->registry.sim, 5 * S);
     expect_false(planner_kit_cell(kit, "web"));
     expect_false(list_is_empty(&kit->planner->leaving));
     expect_slice(cell->name, "web");
     plan_drop(cell, 1);
-    sim_run_for(kit->sim, 5 * S);
+    sim_run_for(kit->registry.sim, 5 * S);
     expect_true(list_is_empty(&kit->planner->leaving));
     planner_kit_put(kit, "web", "a", "");
     planner_kit_settle(kit);
@@ -199,7 +201,7 @@ static void routes_come_and_go_with_who_says_them(void)
     expect_int(planner_set_settings(kit->planner, &kit->settings, NULL), 0);
     planner_kit_settle(kit);
     expect_str(routed_to(kit, "/x/1"), "web");
-    sim_run_for(kit->sim, 5 * S);
+    sim_run_for(kit->registry.sim, 5 * S);
     expect_false(planner_kit_cell(kit, "orders"));
     expect_true(list_is_empty(&kit->planner->leaving));
     planner_kit_free(kit);
@@ -269,7 +271,7 @@ static void await_lookups(struct planner_kit *kit, unsigned n)
         (void)sched_yield();
     unsigned version = (unsigned)kit->planner->hosts.version;
     for (unsigned i = 0; i < 100000 && kit->planner->hosts.version == version; i++) {
-        sim_run_for(kit->sim, 0);
+        sim_run_for(kit->registry.sim, 0);
         (void)sched_yield();
     }
     planner_kit_settle(kit);
@@ -290,24 +292,24 @@ static void names_are_resolved_and_looked_up_again(void)
     expect_slice(addr_format(&runtime->addr, text), "10.0.0.1:8080");
 
     kit->host_number = 2;
-    sim_run_for(kit->sim, 2 * HOSTS_REFRESH_NS);
+    sim_run_for(kit->registry.sim, 2 * HOSTS_REFRESH_NS);
     await_lookups(kit, 2);
     expect_true(runtime_has(runtime, RUNTIME_GONE));
     expect_slice(addr_format(&planner_kit_runtime(kit, "web", "a")->addr, text), "10.0.0.2:8080");
     expect_int(planner_kit_service(kit, "web")->offered.n, 2);
 
     kit->host_number = 0; /* the last one stays */
-    sim_run_for(kit->sim, 2 * HOSTS_REFRESH_NS);
+    sim_run_for(kit->registry.sim, 2 * HOSTS_REFRESH_NS);
     unsigned n = kit->n_lookups;
     while (kit->n_lookups < n + 2)
-        sim_run_for(kit->sim, HOSTS_REFRESH_NS);
+        sim_run_for(kit->registry.sim, HOSTS_REFRESH_NS);
     expect_int(planner_kit_service(kit, "web")->offered.n, 2);
 
     planner_kit_drop(kit, "web", "a");
     planner_kit_drop(kit, "web", "b");
     planner_kit_settle(kit);
     while (kit->planner->hosts.by_name.len > 0)
-        sim_run_for(kit->sim, HOSTS_REFRESH_NS);
+        sim_run_for(kit->registry.sim, HOSTS_REFRESH_NS);
     runtime_unref(runtime);
     planner_kit_free(kit);
 }
@@ -326,7 +328,7 @@ static void any_changes_end_in_what_the_directory_has(void)
             planner_kit_end(kit);
             planner_kit_begin(kit);
         }
-        sim_run_for(kit->sim, (nsec_t)(test_random(&seed) % 3) * MS);
+        sim_run_for(kit->registry.sim, (nsec_t)(test_random(&seed) % 3) * MS);
         if (round % 10 == 0) {
             planner_kit_settle(kit);
             planner_kit_expect_same(kit);

@@ -15,10 +15,12 @@
 static int make_and_free(void *arg)
 {
     struct planner_kit *kit = arg;
-    const struct planner_options options = {
-        .curator = kit->curator, .rcu = &kit->rcu, .n_workers = PLANNER_KIT_WORKERS, .settings = &kit->settings};
+    const struct planner_options options = {.curator = kit->registry.curator,
+                                            .rcu = &kit->registry.rcu,
+                                            .n_workers = PLANNER_KIT_WORKERS,
+                                            .settings = &kit->settings};
     struct planner *planner;
-    int r = planner_new_on(&options, kit->loop, kit->resolver, &planner);
+    int r = planner_new_on(&options, kit->registry.loop, kit->resolver, &planner);
     if (r < 0)
         return r;
     r = planner_begin(planner);
@@ -49,7 +51,7 @@ static void without_memory_it_catches_up_later(void)
     for (unsigned round = 0; round < 200; round++) {
         for (unsigned n = 0; n < 10; n++)
             planner_kit_change_any(kit, &seed);
-        sim_run_for(kit->sim, 0);
+        sim_run_for(kit->registry.sim, 0);
         fault_alloc_arm(1 + test_random(&seed) % 60);
         htab_for_each (node, &kit->planner->entries) {
             struct entry *entry = container_of(node, struct entry, node);
@@ -59,7 +61,7 @@ static void without_memory_it_catches_up_later(void)
         (void)planner_publish(kit->planner);
         (void)fault_alloc_disarm();
     }
-    sim_run_for(kit->sim, 10 * S);
+    sim_run_for(kit->registry.sim, 10 * S);
     planner_kit_expect_same(kit);
     planner_kit_free(kit);
 }
@@ -86,9 +88,9 @@ static void memory_is_flat_over_many_publications(void)
         entry->is_forced = i % 2;
         expect_int(entry_make(entry), 0);
         if (i % 100 == 99)
-            sim_run_for(kit->sim, MS);
+            sim_run_for(kit->registry.sim, MS);
     }
-    while (rcu_reclaim(&kit->rcu))
+    while (rcu_reclaim(&kit->registry.rcu))
         continue;
     size_t after = allocated();
     if (after > before + 65536) /* what lies ready in the allocator counts too */
@@ -118,27 +120,27 @@ static void come_and_go(struct planner_kit *kit, unsigned number)
         reroute(kit, number);
     planner_kit_put(kit, name, "a", PLANNER_KIT_SAYS("gateway.route", "/"));
     planner_kit_put(kit, name, "b", "");
-    sim_run_for(kit->sim, 3 * MS);
+    sim_run_for(kit->registry.sim, 3 * MS);
     planner_kit_put(kit, name, "b", "\"weight\": 3");
-    sim_run_for(kit->sim, 3 * MS);
+    sim_run_for(kit->registry.sim, 3 * MS);
     planner_kit_put(kit, name, "a", PLANNER_KIT_SAYS("gateway.balance", "hash"));
-    sim_run_for(kit->sim, 3 * MS);
+    sim_run_for(kit->registry.sim, 3 * MS);
     planner_kit_drop(kit, name, "a");
     planner_kit_drop(kit, name, "b");
-    (void)fake_store_compact(kit->store, fake_store_put(kit->store, "other", "key"));
-    sim_run_for(kit->sim, 3 * MS);
+    (void)fake_store_compact(kit->registry.store, fake_store_put(kit->registry.store, "other", "key"));
+    sim_run_for(kit->registry.sim, 3 * MS);
 }
 
 /* All that was there of services is forgotten; what is left is the same after any number of them. */
 static size_t allocated_at_rest(struct planner_kit *kit)
 {
-    sim_run_for(kit->sim, 2 * 3600 * S);
+    sim_run_for(kit->registry.sim, 2 * 3600 * S);
     planner_kit_put(kit, "web", "a", ""); /* the catalogue forgets when it is stepped */
-    sim_run_for(kit->sim, 5 * S);
+    sim_run_for(kit->registry.sim, 5 * S);
     expect_int(kit->planner->entries.len, 2); /* one of them is routed to */
     expect_true(list_is_empty(&kit->planner->leaving));
     expect_true(list_is_empty(&kit->planner->sayers));
-    while (rcu_reclaim(&kit->rcu))
+    while (rcu_reclaim(&kit->registry.rcu))
         continue;
     return allocated();
 }

@@ -5,10 +5,9 @@
  */
 #include "catalog/instance_record.h"
 #include "health/health_priv.h"
-#include "keeper/curator_priv.h"
 #include "support/fake_store.h"
 #include "support/fault_alloc.h"
-#include "support/sim.h"
+#include "support/registry_kit.h"
 #include "support/test.h"
 
 #include <errno.h>
@@ -23,14 +22,8 @@ enum plan { THERE, REFUSES, SILENT };
 #define N_PORTS 65536
 
 struct bench {
-    struct rcu_domain rcu;
-    struct sim *sim;
-    struct loop *loop;
-    struct store *store;
-    struct projection *projection;
-    struct curator *curator;
+    struct registry_kit registry;
     struct errand_office office;
-    struct log *log;
     struct health *health;
     bool is_started;
     uint8_t plan[N_PORTS];
@@ -55,7 +48,7 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     struct stream **end = &bench->ends[bench->n_ends++ % ARRAY_LEN(bench->ends)];
     stream_close(TAKE(*end));
     bench->n_asked[port]++;
-    return sim_connect(bench->sim, &network, on_event, owner, ret_stream, end);
+    return sim_connect(bench->registry.sim, &network, on_event, owner, ret_stream, end);
 }
 
 static int start_health(struct bench *bench)
@@ -70,39 +63,28 @@ static void stop_health(struct bench *bench)
     if (bench->is_started)
         health_part(bench->health)->stop(health_part(bench->health));
     bench->is_started = false;
-    sim_run_for(bench->sim, 0);
+    sim_run_for(bench->registry.sim, 0);
 }
 
 static struct bench *bench_new(unsigned n_at_once)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
-    struct curator_options options = {.min_ttl_ms = 1000};
     struct health_options health_options;
     struct pool_options pool_options;
     expect_true(bench);
     the_bench = bench;
-    rcu_init(&bench->rcu);
-    expect_int(sim_new(&bench->rcu, &bench->sim, &bench->loop), 0);
-    expect_int(fake_store_new(bench->loop, &bench->rcu, &bench->store), 0);
-    expect_int(projection_new(NULL, 0, true, &bench->projection, NULL), 0);
-    catalog_options_init(&options.catalog);
-    options.store = bench->store;
-    options.rcu = &bench->rcu;
-    options.catalog.projection = bench->projection;
-    options.catalog.flap_suppress = 0;
-    expect_int(curator_new_on(&options, bench->loop, &bench->curator), 0);
-    curator_begin(bench->curator);
-
+    registry_kit_init(&bench->registry, true);
     pool_options_init(&pool_options);
-    expect_int(pool_new(bench->loop, &pool_options, &bench->office.pool), 0);
+    expect_int(pool_new(bench->registry.loop, &pool_options, &bench->office.pool), 0);
     expect_int(resolver_new(1, 10, NULL, NULL, &bench->office.resolver), 0);
-    bench->office.loop = bench->loop;
+    bench->office.loop = bench->registry.loop;
     bench->office.connect = connect_sim;
     health_options_init(&health_options);
     if (n_at_once > 0)
         health_options.n_at_once = n_at_once;
-    expect_int(log_new(&(struct log_options){.fd = -1}, &bench->log), 0);
-    expect_int(health_new_on(&health_options, bench->loop, bench->curator, bench->log, &bench->health, NULL), 0);
+    expect_int(health_new_on(&health_options, bench->registry.loop, bench->registry.curator, bench->registry.log,
+                             &bench->health, NULL),
+               0);
     return bench;
 }
 
@@ -113,18 +95,12 @@ static void bench_free(struct bench *bench)
     health_get_stats(bench->health, &stats);
     expect_int(stats.n_running + stats.n_due + stats.n_watched, 0);
     health_free(bench->health);
-    curator_end(bench->curator);
-    curator_free(bench->curator);
     for (size_t i = 0; i < ARRAY_LEN(bench->ends); i++)
         stream_close(bench->ends[i]);
-    sim_run_for(bench->sim, 0);
+    sim_run_for(bench->registry.sim, 0);
     resolver_free(bench->office.resolver);
     pool_free(bench->office.pool);
-    log_free(bench->log);
-    projection_free(bench->projection);
-    fake_store_free(bench->store);
-    loop_free(bench->loop);
-    rcu_deinit(&bench->rcu);
+    registry_kit_deinit(&bench->registry);
     free(bench);
 }
 
@@ -141,14 +117,14 @@ static void put(struct bench *bench, const char *service, unsigned port, const c
     char key[64], value[256];
     key_of(service, port, key);
     (void)snprintf(value, sizeof(value), "{\"address\": \"10.0.0.1:%u\"%s%s}", port, more[0] ? ", " : "", more);
-    (void)fake_store_put(bench->store, key, value);
+    (void)fake_store_put(bench->registry.store, key, value);
 }
 
 static void del(struct bench *bench, const char *service, unsigned port)
 {
     char key[64];
     key_of(service, port, key);
-    (void)fake_store_delete(bench->store, key);
+    (void)fake_store_delete(bench->registry.store, key);
 }
 
 static const struct instance *find(struct bench *bench, const char *service, unsigned port)
@@ -156,7 +132,7 @@ static const struct instance *find(struct bench *bench, const char *service, uns
     char id[16];
     (void)snprintf(id, sizeof(id), "%u", port);
     const struct directory_service *all =
-        directory_find(catalog_directory(curator_catalog(bench->curator)), slice_from_str(service));
+        directory_find(catalog_directory(curator_catalog(bench->registry.curator)), slice_from_str(service));
     return all ? directory_find_instance(all, slice_from_str(id)) : NULL;
 }
 
@@ -178,7 +154,7 @@ static struct health_stats stats_of(const struct bench *bench)
 
 static void run(struct bench *bench, nsec_t duration_ns)
 {
-    sim_run_for(bench->sim, duration_ns);
+    sim_run_for(bench->registry.sim, duration_ns);
 }
 
 /* ------------------------------------------------------------------------------------------------ checks */
@@ -345,7 +321,7 @@ static void report_suspicion(struct bench *bench, const char *id)
         .type = CATALOG_SUSPECT,
         .report = {.service = SLICE_LIT("web"), .id = slice_from_str(id), .actor = SLICE_LIT("gateway")},
     };
-    expect_int(curator_report(bench->curator, &event), 0);
+    expect_int(curator_report(bench->registry.curator, &event), 0);
 }
 
 static void who_is_suspected_is_looked_at_at_once(void)
@@ -385,14 +361,14 @@ static void register_leased(struct bench *bench, unsigned port, const char *more
     expect_int(instance_record_parse(slice_from_str(json), INSTANCE_RECORD_STRICT, &arena, &record, NULL), 0);
     struct curator_request request = {
         .type = CURATOR_REGISTER,
-        .loop = bench->loop,
+        .loop = bench->registry.loop,
         .done = curator_request_deinit,
         .service = SLICE_LIT("web"),
         .id = slice_from_str(id),
         .record = &record,
         .ttl_ms = 5000,
     };
-    curator_submit(bench->curator, &request);
+    curator_submit(bench->registry.curator, &request);
     run(bench, MS);
     arena_deinit(&arena);
 }
@@ -406,7 +382,7 @@ static void after_a_mass_loss_those_who_live_stay(void)
     bench->plan[83] = REFUSES;
     bench->plan[84] = SILENT;
     run(bench, 6 * S);
-    expect_int(fake_store_expire(bench->store), 5);
+    expect_int(fake_store_expire(bench->registry.store), 5);
     run(bench, 0);
     for (unsigned port = 80; port < 85; port++)
         expect_status(bench, port, "held");
@@ -437,7 +413,7 @@ static void a_check_that_passes_while_held_is_told_later(void)
     while (stats_of(bench).n_running > 0) /* a look that goes on would be the second one in silence: bad news */
         run(bench, 50 * MS);
     expect_status(bench, 80, "starting");
-    expect_int(fake_store_expire(bench->store), 5);
+    expect_int(fake_store_expire(bench->registry.store), 5);
     for (unsigned port = 80; port < 85; port++)
         bench->plan[port] = THERE;
     run(bench, 5 * S);
@@ -458,12 +434,12 @@ static void a_thread_that_is_held_up_fails_nobody(void)
                 "\"check\": {\"type\": \"tcp\", \"interval_ms\": 1000, \"timeout_ms\": 500, \"to_fail\": 1}");
         run(bench, moment_ns);
         /* Connections come about in the meantime; whatever we asked, its time is over when we come to. */
-        sim_skip(bench->sim, 3 * S);
-        int64_t revision = catalog_revision(curator_catalog(bench->curator));
+        sim_skip(bench->registry.sim, 3 * S);
+        int64_t revision = catalog_revision(curator_catalog(bench->registry.curator));
         run(bench, 3 * S);
         for (unsigned port = 80; port < 90; port++)
             expect_status(bench, port, "up");
-        expect_true(moment_ns < S || catalog_revision(curator_catalog(bench->curator)) == revision);
+        expect_true(moment_ns < S || catalog_revision(curator_catalog(bench->registry.curator)) == revision);
         bench_free(bench);
     }
 }

@@ -4,7 +4,7 @@
  * its files the kernel tells at once.
  */
 #include "sources/file/file_priv.h"
-#include "support/source_kit.h"
+#include "support/registry_kit.h"
 #include "support/test.h"
 
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #define DB  "- {service: db, id: d1, address: '10.0.0.2:80'}\n"
 
 struct fixture {
-    struct source_kit kit;
+    struct registry_kit kit;
     char root[32];
     struct file_source *source;
 };
@@ -107,7 +107,7 @@ static void stop_source(struct fixture *fixture)
 
 static void fixture_init(struct fixture *fixture)
 {
-    source_kit_init(&fixture->kit);
+    registry_kit_init(&fixture->kit, true);
     (void)snprintf(fixture->root, sizeof(fixture->root), "/tmp/muster-files-XXXXXX");
     expect_true(mkdtemp(fixture->root) != NULL);
     make_folder(fixture, "d");
@@ -117,14 +117,14 @@ static void fixture_deinit(struct fixture *fixture)
 {
     char command[64];
     stop_source(fixture);
-    source_kit_deinit(&fixture->kit);
+    registry_kit_deinit(&fixture->kit);
     (void)snprintf(command, sizeof(command), "rm -r %s", fixture->root);
     expect_int(system(command), 0);
 }
 
 static bool has(const struct fixture *fixture, const char *service, const char *id)
 {
-    return source_kit_find(&fixture->kit, service, id);
+    return registry_kit_find(&fixture->kit, service, id);
 }
 
 static struct file_source_stats stats_of(const struct fixture *fixture, unsigned i)
@@ -151,16 +151,16 @@ static void entries_come_and_go(void)
     start_source(&fixture, "d", NULL);
     expect_true(has(&fixture, "web", "w1") && has(&fixture, "db", "d1"));
     expect_int(stats_of(&fixture, 0).n_instances, 2);
-    expect_slice(source_kit_find(&fixture.kit, "web", "w1")->record.origin, "file");
+    expect_slice(registry_kit_find(&fixture.kit, "web", "w1")->record.origin, "file");
     save(&fixture, "d/a.yaml", DB);
     run(&fixture, 0);
     expect_true(!has(&fixture, "web", "w1") && has(&fixture, "db", "d1"));
     save(&fixture, "d/b.json", "{\"service\": \"web\", \"id\": \"w1\", \"address\": \"10.0.0.1:81\"}");
     run(&fixture, 0);
-    expect_slice(source_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.1:81");
+    expect_slice(registry_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.1:81");
     save(&fixture, "d/b.json", "{\"service\": \"web\", \"id\": \"w1\", \"address\": \"10.0.0.1:82\"}");
     run(&fixture, 0);
-    expect_slice(source_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.1:82");
+    expect_slice(registry_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.1:82");
     drop(&fixture, "d/b.json");
     run(&fixture, 999 * MS);
     expect_true(has(&fixture, "web", "w1"));
@@ -350,13 +350,13 @@ static void one_instance_in_two_files(void)
     fixture_init(&fixture);
     save(&fixture, "d/b.yaml", "- {service: web, id: w1, address: '10.0.0.9:80'}\n");
     start_source(&fixture, "d", NULL);
-    expect_slice(source_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.9:80");
+    expect_slice(registry_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.9:80");
     save(&fixture, "d/a.yaml", WEB);
     run(&fixture, 0);
-    expect_slice(source_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.1:80");
+    expect_slice(registry_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.1:80");
     drop(&fixture, "d/a.yaml");
     run(&fixture, 1001 * MS);
-    expect_slice(source_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.9:80");
+    expect_slice(registry_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.9:80");
     fixture_deinit(&fixture);
 }
 
@@ -369,7 +369,7 @@ static void after_a_restart(void)
     save(&fixture, "d/a.yaml", WEB);
     save(&fixture, "d/b.yaml", DB);
     start_source(&fixture, "d", NULL);
-    source_kit_ask(&fixture.kit, "web", "other", "10.0.0.3:80");
+    registry_kit_ask(&fixture.kit, "web", "other", "10.0.0.3:80");
     stop_source(&fixture);
     expect_true(has(&fixture, "web", "w1") && has(&fixture, "db", "d1"));
     save(&fixture, "d/a.yaml", "[]");
@@ -392,7 +392,7 @@ static void who_is_removed_by_hand_comes_back(void)
     fixture_init(&fixture);
     save(&fixture, "d/a.yaml", WEB);
     start_source(&fixture, "d", NULL);
-    source_kit_ask(&fixture.kit, "web", "w1", NULL);
+    registry_kit_ask(&fixture.kit, "web", "w1", NULL);
     expect_false(has(&fixture, "web", "w1"));
     run(&fixture, 31 * S);
     expect_true(has(&fixture, "web", "w1"));
@@ -406,10 +406,10 @@ static void what_others_took_over_is_theirs(void)
     fixture_init(&fixture);
     save(&fixture, "d/a.yaml", WEB);
     start_source(&fixture, "d", NULL);
-    source_kit_ask(&fixture.kit, "web", "w1", "10.0.0.7:80");
+    registry_kit_ask(&fixture.kit, "web", "w1", "10.0.0.7:80");
     save(&fixture, "d/a.yaml", "[]");
     run(&fixture, 0);
-    expect_slice(source_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.7:80");
+    expect_slice(registry_kit_find(&fixture.kit, "web", "w1")->record.address, "10.0.0.7:80");
     fixture_deinit(&fixture);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "support/source_kit.h"
+#include "support/registry_kit.h"
 
 #include "support/fake_store.h"
 #include "support/test.h"
 
-void source_kit_init(struct source_kit *kit)
+void registry_kit_init(struct registry_kit *kit, bool holds)
 {
     struct curator_options options = {.min_ttl_ms = 1000};
     rcu_init(&kit->rcu);
@@ -16,12 +16,14 @@ void source_kit_init(struct source_kit *kit)
     options.rcu = &kit->rcu;
     options.catalog.projection = kit->projection;
     options.catalog.flap_suppress = 0;
+    if (!holds)
+        options.catalog.loss_min = UINT32_MAX;
     expect_int(curator_new_on(&options, kit->loop, &kit->curator), 0);
     curator_begin(kit->curator);
     expect_int(log_new(&(struct log_options){.fd = -1}, &kit->log), 0);
 }
 
-void source_kit_deinit(struct source_kit *kit)
+void registry_kit_deinit(struct registry_kit *kit)
 {
     curator_end(kit->curator);
     curator_free(kit->curator);
@@ -33,7 +35,7 @@ void source_kit_deinit(struct source_kit *kit)
     rcu_deinit(&kit->rcu);
 }
 
-const struct instance *source_kit_find(const struct source_kit *kit, const char *service, const char *id)
+const struct instance *registry_kit_find(const struct registry_kit *kit, const char *service, const char *id)
 {
     const struct directory_service *all =
         directory_find(catalog_directory(curator_catalog(kit->curator)), slice_from_str(service));
@@ -45,7 +47,7 @@ static void on_done(struct curator_request *request)
     expect_int(request->outcome, CURATOR_OK);
 }
 
-void source_kit_ask(struct source_kit *kit, const char *service, const char *id, const char *address)
+void registry_kit_ask(struct registry_kit *kit, const char *service, const char *id, const char *address)
 {
     struct instance_record record = {.weight = 1, .origin = SLICE_LIT("rest")};
     struct curator_request request = {
@@ -72,7 +74,7 @@ static bool collect_note(void *ctx, const struct store_note *note)
     return true;
 }
 
-void source_kit_expect_timeline(struct source_kit *kit, const char *expected)
+void registry_kit_expect_timeline(struct registry_kit *kit, const char *expected)
 {
     struct buf text = {0};
     sim_run_for(kit->sim, NSEC_PER_SEC / 10); /* notes are gathered for a moment */
