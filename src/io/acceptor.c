@@ -4,6 +4,9 @@
  * is missed across a pause. EPOLLEXCLUSIVE keeps a connection to a shared (Unix) socket from waking all workers.
  *
  * Out of descriptors, a level-triggered socket would spin, so it is taken off the loop for the pause.
+ *
+ * The system gives the lowest number that is free, so the number of a new descriptor says how many are in use at least:
+ * nobody counts.
  */
 #include "io/acceptor.h"
 
@@ -11,10 +14,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { ACCEPTS_PER_TURN = 64 };
+enum {
+    ACCEPTS_PER_TURN = 64,
+    RESERVE_PART = 8, /* of the descriptors that the process may have */
+};
 static const nsec_t pause_ns = 50 * NSEC_PER_MSEC;
 
 struct acceptor {
@@ -24,6 +32,7 @@ struct acceptor {
     accept_fn on_accept;
     accept_shortage_fn on_shortage; /* NULL: nobody wants to know */
     void *ctx;
+    int fd_end;   /* from here on they are not for clients; looked up again when it is reached */
     int spare_fd; /* given up to refuse a connection when there is no other; -1 while there is none */
 };
 
@@ -52,6 +61,22 @@ static void end_pause(struct timer *timer)
         loop_arm(acceptor->loop, &acceptor->pause, loop_now(acceptor->loop) + pause_ns);
 }
 
+static int find_fd_end(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
+        return INT_MAX;
+    return (int)(limit.rlim_cur - limit.rlim_cur / RESERVE_PART);
+}
+
+/* The descriptor is one of those that are not for clients. */
+static bool is_reserved(struct acceptor *acceptor, int fd)
+{
+    if (fd >= acceptor->fd_end)
+        acceptor->fd_end = find_fd_end();
+    return fd >= acceptor->fd_end;
+}
+
 /* Closes the connections that wait, with the spare descriptor. Gives their number. */
 static unsigned refuse_waiting(struct acceptor *acceptor)
 {
@@ -71,9 +96,10 @@ static unsigned refuse_waiting(struct acceptor *acceptor)
     return n_refused;
 }
 
-static void on_no_descriptor(struct acceptor *acceptor, int error)
+/* So many were closed already. */
+static void on_no_descriptor(struct acceptor *acceptor, int error, unsigned n_closed)
 {
-    unsigned n_refused = refuse_waiting(acceptor);
+    unsigned n_refused = n_closed + refuse_waiting(acceptor);
     pause_accepting(acceptor);
     if (acceptor->on_shortage)
         acceptor->on_shortage(acceptor->ctx, error, n_refused);
@@ -86,6 +112,11 @@ static void on_ready(struct loop_source *source, uint32_t events)
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         struct addr addr = {.len = sizeof(addr) - offsetof(struct addr, any)};
         int fd = accept4(source->fd, &addr.any, &addr.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0 && is_reserved(acceptor, fd)) {
+            (void)close(fd);
+            on_no_descriptor(acceptor, -EMFILE, 1);
+            return;
+        }
         if (fd >= 0) {
             struct peer peer;
             peer_from_addr(&addr, &peer);
@@ -97,7 +128,7 @@ static void on_ready(struct loop_source *source, uint32_t events)
             return;
         case EMFILE:
         case ENFILE:
-            on_no_descriptor(acceptor, -errno);
+            on_no_descriptor(acceptor, -errno, 0);
             return;
         case ENOBUFS:
         case ENOMEM:
@@ -119,6 +150,7 @@ int acceptor_new(struct loop *loop, int listen_fd, accept_fn on_accept, void *ct
         .loop = loop,
         .on_accept = on_accept,
         .ctx = ctx,
+        .fd_end = find_fd_end(),
         .spare_fd = -1,
     };
     timer_init(&acceptor->pause, end_pause);

@@ -16,7 +16,8 @@ struct acceptor;
 /*
  * At most a bounded number of connections are taken per turn. When the process or the system runs out of descriptors, a
  * spare one is used to accept and close (the client sees a closed connection instead of silence), and accepting pauses
- * for a short time; other connections are unharmed.
+ * for a short time; other connections are unharmed. An eighth of what the process may have is never given to clients:
+ * it is for what serves them, connections to instances and files.
  *
  * The listening socket stays the caller's. 0, -ENOMEM, or the -errno of open or epoll_ctl.
  */

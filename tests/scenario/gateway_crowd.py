@@ -175,6 +175,23 @@ def without_descriptors_it_says_so_and_recovers():
         tap.expect(gateway.metric(line), 20)
 
 
+def a_flood_leaves_descriptors_for_instances():
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+
+    with (Gateway("--workers", "1", preexec_fn=limit) as gateway, Instance(gateway) as instance,
+          gateway.dial() as client):
+        client.send(REQUEST)  # it is accepted, and nothing is open to the instance
+        tap.expect(client.answer().status, 404)
+        flood = [gateway.connect("gateway") for _ in range(200)]
+        gateway.wait_for_log("out of descriptors")
+        for _ in range(20):
+            client.send(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
+            tap.expect(client.answer().status, 200)
+        for connection in flood:
+            connection.close()
+
+
 CASES = [
     ("one HTTP/2 connection has at most gateway.streams requests", one_http2_connection_has_so_many_requests),
     ("one client has at most gateway.client_connections connections", one_client_has_so_many_connections),
@@ -182,6 +199,7 @@ CASES = [
     ("who says nothing is counted, too", who_says_nothing_is_counted_too),
     ("trusted proxies and Unix sockets have no limit", trusted_proxies_and_unix_sockets_have_no_limit),
     ("without descriptors it says so, rests and recovers by itself", without_descriptors_it_says_so_and_recovers),
+    ("a flood of clients leaves descriptors for instances", a_flood_leaves_descriptors_for_instances),
     ("a reload changes the limit for connections to come", a_reload_changes_the_limit_for_those_to_come),
 ]
 

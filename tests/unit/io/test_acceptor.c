@@ -129,6 +129,39 @@ static void without_descriptors_clients_are_closed_not_ignored(void)
     server_stop(&server);
 }
 
+static void some_descriptors_are_not_for_clients(void)
+{
+    enum { LIMIT = 160, RESERVE = 20, N_CLIENTS = 90 };
+    struct server server;
+    struct rlimit before;
+    int clients[N_CLIENTS], n_left = 0, fds[RESERVE];
+    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){LIMIT, before.rlim_max}), 0);
+    server_start(&server);
+    for (int i = 0; i < N_CLIENTS; i++)
+        clients[i] = connect_to(&server.addr);
+    while (server.n_shortages == 0)
+        loop_turn(server.loop, NSEC_NEVER);
+    expect_true(server.n > 0 && server.n_refused > 0);
+    expect_int(server.error, -EMFILE);
+    while (n_left < RESERVE && (fds[n_left] = dup(clients[0])) >= 0)
+        n_left++;
+    expect_int(n_left, RESERVE);
+
+    /* A limit that is raised meanwhile counts. */
+    while (n_left > 0)
+        close(fds[--n_left]);
+    expect_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+    int last = connect_to(&server.addr), n = server.n;
+    while (server.n == n)
+        loop_turn(server.loop, NSEC_NEVER);
+    expect_int(server.n_shortages, 1);
+    close(last);
+    for (int i = 0; i < N_CLIENTS; i++)
+        close(clients[i]);
+    server_stop(&server);
+}
+
 /* No descriptor can be opened any more, until the limit that was is set again. */
 static struct rlimit take_descriptors(void)
 {
@@ -199,6 +232,7 @@ static const struct test_case cases[] = {
     {"a burst of connections is taken in bounded turns", a_burst_is_taken_in_bounded_turns},
     {"without descriptors clients are closed, and accepting goes on later",
      without_descriptors_clients_are_closed_not_ignored},
+    {"some descriptors are not for clients", some_descriptors_are_not_for_clients},
     {"it rests while there are no descriptors", rests_while_there_are_no_descriptors},
     {"an acceptor may be freed in its pause", may_be_freed_in_its_pause},
     {"out of memory is reported and leaks nothing", survives_failing_allocations},
