@@ -106,8 +106,8 @@ enum h2_ping {
 
 /*
  * What a peer may send before we take it: on a stream; and on all together, which is what it can make us hold for
- * exchanges that are paused. Under pressure (io/backlog.h) a part of it, for new connections and for what is given back:
- * of a connection's no less than each begins with (H2_WINDOW_BYTES).
+ * exchanges that are paused. Under pressure (io/backlog.h) a part of it, for new connections and for what is given
+ * back: of a connection's no less than each begins with (H2_WINDOW_BYTES).
  */
 enum {
     H2_STREAM_WINDOW_BYTES = 256 * 1024,

@@ -43,7 +43,7 @@ int worker_group_start(struct worker_group *group, const struct worker_hooks *ho
 /* Asks every loop to stop, and joins the threads. Harmless when the group is not running. */
 void worker_group_stop(struct worker_group *group);
 
-/* What each worker keeps for slow peers (io/backlog.h). The group must outlive the metrics. 0 or what registering gave. */
+/* What each keeps for slow peers (io/backlog.h). The group must outlive the metrics. 0 or what registering gave. */
 int worker_group_register_metrics(struct worker_group *group, struct metrics *metrics);
 
 unsigned worker_group_size(const struct worker_group *group);

@@ -6,11 +6,12 @@ the least rate are ended."""
 
 import queue
 import socket
+import struct
 import sys
 import threading
 
 import raw_h2
-from gateway_lib import OK, Gateway, Instance
+from gateway_lib import CLOSE, OK, Gateway, Instance
 from lib import SANITIZED, SECONDS, tap
 
 CLIENTS = 10 if SANITIZED else 40
@@ -88,6 +89,22 @@ def readers_are_held_back(head, piece):
     return case
 
 
+def an_echo_goes_on():
+    """While others are slow."""
+    stuck = queue.Queue()
+    with (Gateway(*SETTINGS) as gateway, Instance(gateway, answer=endless(CHUNKED, LARGE_CHUNK, stuck)) as instance,
+          Instance(gateway, answer=echo, is_whole=False) as echoing):
+        clients = [deaf(gateway) for _ in range(CLIENTS)]
+        for client in clients:
+            client.sendall(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        for _ in clients:
+            stuck.get(timeout=SECONDS)
+        tap.expect(gateway.metric('muster_unsent_bytes{worker="0"}') > UNSENT, True)
+        both_ways_go_on(gateway, echoing)
+        for client in clients:
+            client.close()
+
+
 def readers_of_h2_are_held_back():
     stuck = queue.Queue()
     with Gateway(*SETTINGS) as gateway, Instance(gateway, answer=endless(CHUNKED, LARGE_CHUNK, stuck)) as instance:
@@ -123,6 +140,62 @@ def bodies_are_held_back():
         for client in clients:
             client.close()
         done.set()
+
+
+def echo(request, connection):
+    """Takes no more than it gives back."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    connection.sendall(CHUNKED)
+    piece = request.rest
+    while piece := piece or connection.recv(1 << 14):
+        connection.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+        piece = b""
+    return CLOSE
+
+
+class Echoed:
+    """What goes both ways on one stream."""
+
+    def __init__(self, client, path):
+        self.client, self.stream = client, client.call(path)
+        self.windows = {0: 65535, self.stream: client.receive_settings()[raw_h2.INITIAL_WINDOW_SIZE]}
+        self.n_sent = self.n_back = 0
+
+    def send(self):
+        """As much as may be sent."""
+        while (n := min(*self.windows.values(), 4096)) > 0:
+            self.client.send(self.stream, b"x" * n)
+            self.n_sent += n
+            self.windows = {stream: left - n for stream, left in self.windows.items()}
+
+    def receive(self):
+        got = self.client.receive()
+        if got.type == raw_h2.WINDOW_UPDATE:
+            self.windows[got.stream] += int.from_bytes(got.payload, "big")
+        elif got.type == raw_h2.DATA:
+            self.n_back += len(got.payload)
+
+    def open_windows(self):
+        step = struct.pack(">I", 1 << 30)
+        for stream in self.windows:
+            self.client.sock.sendall(raw_h2.frame(raw_h2.WINDOW_UPDATE, 0, stream, step))
+
+
+def both_ways_go_on(gateway, instance):
+    """The client opens its window when everybody waits for that."""
+    with raw_h2.Connection(gateway.connect("gateway"), window=1) as client:
+        both = Echoed(client, instance.path)
+        client.sock.settimeout(STILL)
+        try:
+            while True:
+                both.send()
+                both.receive()
+        except TimeoutError:
+            client.sock.settimeout(SECONDS)
+        both.open_windows()
+        while both.n_back < both.n_sent:
+            both.receive()
 
 
 def expect_slow(gateway, instance):
@@ -191,6 +264,7 @@ CASES = [
     ("bodies that an instance does not take", bodies_are_held_back),
     ("a body that drips in", a_body_that_drips_ends("Content-Length: 100000", "x")),
     ("in chunks", a_body_that_drips_ends("Transfer-Encoding: chunked", "1\r\nx\r\n")),
+    ("an echo over HTTP/2 goes on meanwhile", an_echo_goes_on),
     ("over HTTP/2", a_body_that_drips_ends_on_h2),
     ("an answer that is taken byte by byte, over HTTP/2", an_answer_that_is_sipped_ends_on_h2),
 ]
