@@ -144,8 +144,9 @@ def bodies_are_held_back():
 
 def echo(request, connection):
     """Takes no more than it gives back."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.sendall(CHUNKED)
     piece = request.rest
     while piece := piece or connection.recv(1 << 14):
@@ -186,6 +187,7 @@ def both_ways_go_on(gateway, instance):
     """The client opens its window when everybody waits for that."""
     with raw_h2.Connection(gateway.connect("gateway"), window=1) as client:
         both = Echoed(client, instance.path)
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.sock.settimeout(STILL)
         try:
             while True:
