@@ -349,17 +349,6 @@ struct slice instance_record_check_type(enum instance_check_type type)
     return slice_from_str(check_types[type]);
 }
 
-static void write_list(struct json_writer *json, struct slice name, const struct slice *list, unsigned n)
-{
-    if (n == 0)
-        return;
-    json_writer_key(json, name);
-    json_writer_begin_array(json);
-    for (unsigned i = 0; i < n; i++)
-        json_writer_str(json, list[i]);
-    json_writer_end_array(json);
-}
-
 /* The address, and what does not follow from it. */
 static void write_address(struct json_writer *json, const struct instance_record *record)
 {
@@ -414,8 +403,10 @@ void instance_record_write(struct buf *buf, const struct instance_record *record
     if (record->weight != 1)
         json_writer_member_i64(&json, SLICE_LIT("weight"), record->weight);
     json_writer_member_filled(&json, SLICE_LIT("zone"), details->zone);
-    write_list(&json, SLICE_LIT("tags"), details->tags, details->n_tags);
-    write_list(&json, SLICE_LIT("needs"), details->needs, details->n_needs);
+    if (details->n_tags > 0)
+        json_writer_member_list(&json, SLICE_LIT("tags"), details->tags, details->n_tags);
+    if (details->n_needs > 0)
+        json_writer_member_list(&json, SLICE_LIT("needs"), details->needs, details->n_needs);
     write_metadata(&json, details);
     write_check(&json, details->check);
     json_writer_member_filled(&json, SLICE_LIT("origin"), record->origin);

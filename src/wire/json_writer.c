@@ -213,3 +213,12 @@ void json_writer_member_bool(struct json_writer *json, struct slice key, bool va
     json_writer_key(json, key);
     json_writer_bool(json, value);
 }
+
+void json_writer_member_list(struct json_writer *json, struct slice key, const struct slice *list, unsigned n)
+{
+    json_writer_key(json, key);
+    json_writer_begin_array(json);
+    for (unsigned i = 0; i < n; i++)
+        json_writer_str(json, list[i]);
+    json_writer_end_array(json);
+}

@@ -54,3 +54,5 @@ void json_writer_member_str(struct json_writer *json, struct slice key, struct s
 void json_writer_member_filled(struct json_writer *json, struct slice key, struct slice text);
 void json_writer_member_i64(struct json_writer *json, struct slice key, int64_t value);
 void json_writer_member_bool(struct json_writer *json, struct slice key, bool value);
+/* Of strings. */
+void json_writer_member_list(struct json_writer *json, struct slice key, const struct slice *list, unsigned n);

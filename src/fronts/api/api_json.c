@@ -6,15 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void write_list(struct json_writer *json, struct slice key, const struct slice *list, unsigned n)
-{
-    json_writer_key(json, key);
-    json_writer_begin_array(json);
-    for (unsigned i = 0; i < n; i++)
-        json_writer_str(json, list[i]);
-    json_writer_end_array(json);
-}
-
 static void write_metadata(struct json_writer *json, const struct instance_details *details)
 {
     json_writer_key(json, SLICE_LIT("metadata"));
@@ -48,8 +39,8 @@ static void write_record(struct json_writer *json, const struct instance_record 
     json_writer_member_i64(json, SLICE_LIT("port"), record->port);
     json_writer_member_i64(json, SLICE_LIT("weight"), record->weight);
     json_writer_member_filled(json, SLICE_LIT("zone"), details->zone);
-    write_list(json, SLICE_LIT("tags"), details->tags, details->n_tags);
-    write_list(json, SLICE_LIT("needs"), details->needs, details->n_needs);
+    json_writer_member_list(json, SLICE_LIT("tags"), details->tags, details->n_tags);
+    json_writer_member_list(json, SLICE_LIT("needs"), details->needs, details->n_needs);
     write_metadata(json, details);
     if (details->check)
         write_check(json, details->check);

@@ -16,15 +16,6 @@ static void write_list(struct json_writer *json, const char *const *list)
     json_writer_end_array(json);
 }
 
-static void write_missing(struct json_writer *json, const struct api_problem *problem)
-{
-    json_writer_key(json, SLICE_LIT("missing"));
-    json_writer_begin_array(json);
-    for (unsigned i = 0; i < problem->n_missing; i++)
-        json_writer_str(json, problem->missing[i]);
-    json_writer_end_array(json);
-}
-
 static void write_problem(struct buf *body, const struct api_problem *problem)
 {
     char type[64] = "about:blank";
@@ -42,7 +33,7 @@ static void write_problem(struct buf *body, const struct api_problem *problem)
     if (problem->expected)
         write_list(&json, problem->expected);
     if (problem->n_missing > 0)
-        write_missing(&json, problem);
+        json_writer_member_list(&json, SLICE_LIT("missing"), problem->missing, problem->n_missing);
     if (problem->oldest_ms > 0)
         json_writer_member_i64(&json, SLICE_LIT("oldest_ms"), problem->oldest_ms);
     json_writer_end_object(&json);

@@ -100,10 +100,6 @@ void hub_object_write(struct json_writer *json, const struct instance *instance)
     json_writer_member_str(json, SLICE_LIT("Name"), instance->service);
     json_writer_key(json, SLICE_LIT("Addr"));
     json_writer_str(json, hub_object_addr(instance, room));
-    json_writer_key(json, SLICE_LIT("RequiredServices"));
-    json_writer_begin_array(json);
-    for (unsigned i = 0; i < details->n_needs; i++)
-        json_writer_str(json, details->needs[i]);
-    json_writer_end_array(json);
+    json_writer_member_list(json, SLICE_LIT("RequiredServices"), details->needs, details->n_needs);
     json_writer_end_object(json);
 }
