@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/docker_kit.h"
 
+#include "support/office_kit.h"
 #include "support/test.h"
 
 #include <errno.h>
@@ -230,14 +231,8 @@ static int connect_kit(struct loop *loop, const struct addr *addr, nsec_t deadli
 static void start_source(struct docker_kit *kit, const struct docker_options *options)
 {
     struct docker_options defaults;
-    struct pool_options pool_options;
     docker_options_init(&defaults);
-    pool_options_init(&pool_options);
-    pool_options.connect = connect_kit;
-    expect_int(pool_new(kit->base.loop, &pool_options, &kit->office.pool), 0);
-    expect_int(resolver_new(1, 100, NULL, NULL, &kit->office.resolver), 0);
-    kit->office.loop = kit->base.loop;
-    kit->office.connect = connect_kit;
+    office_kit_open(&kit->office, kit->base.loop, connect_kit);
     expect_int(
         docker_new_on(options ? options : &defaults, kit->base.loop, kit->base.curator, kit->base.log, &kit->docker),
         0);
@@ -253,8 +248,7 @@ static void stop_source(struct docker_kit *kit)
     for (unsigned i = 0; i < DOCKER_KIT_STREAMS; i++)
         close_stream(&kit->streams[i]);
     sim_run_for(kit->base.sim, 0);
-    pool_free(TAKE(kit->office.pool));
-    resolver_free(TAKE(kit->office.resolver));
+    office_kit_close(&kit->office);
 }
 
 void docker_kit_init(struct docker_kit *kit, const struct docker_options *options)

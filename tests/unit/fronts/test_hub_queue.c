@@ -3,6 +3,7 @@
 #include "fronts/hub/hub_queue.h"
 
 #include "http/server.h"
+#include "support/office_kit.h"
 #include "support/sim.h"
 #include "support/test.h"
 
@@ -80,21 +81,16 @@ static void on_closed(struct hub_queue *queue)
 
 static struct kit *kit_new(void)
 {
-    struct pool_options pool_options;
     struct http_server_options server_options;
     struct kit *kit = calloc(1, sizeof(*kit));
     expect_true(kit);
     the_kit = kit;
-    pool_options_init(&pool_options);
-    pool_options.connect = connect_sim;
     http_server_options_init(&server_options);
     expect_int(sim_new(NULL, &kit->sim, &kit->loop), 0);
     expect_int(
         http_server_new(kit->loop, &server_options, &(struct exchange_handler){on_request, kit}, NULL, 0, &kit->server),
         0);
-    expect_int(pool_new(kit->loop, &pool_options, &kit->office.pool), 0);
-    expect_int(resolver_new(1, 10, NULL, NULL, &kit->office.resolver), 0);
-    kit->office.loop = kit->loop;
+    office_kit_open(&kit->office, kit->loop, connect_sim);
     hub_queue_init(&kit->queue, &kit->office, SLICE_LIT("10.0.0.1"), 81, on_closed);
     return kit;
 }
@@ -105,8 +101,7 @@ static void kit_free(struct kit *kit)
         hub_queue_close(&kit->queue);
     sim_run_for(kit->sim, NSEC_PER_SEC);
     expect_true(kit->is_closed);
-    resolver_free(kit->office.resolver);
-    pool_free(kit->office.pool);
+    office_kit_close(&kit->office);
     http_server_free(kit->server);
     buf_deinit(&kit->seen);
     loop_free(kit->loop);

@@ -7,6 +7,7 @@
 #include "health/health_priv.h"
 #include "support/fake_store.h"
 #include "support/fault_alloc.h"
+#include "support/office_kit.h"
 #include "support/registry_kit.h"
 #include "support/test.h"
 
@@ -70,15 +71,10 @@ static struct bench *bench_new(unsigned n_at_once)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     struct health_options health_options;
-    struct pool_options pool_options;
     expect_true(bench);
     the_bench = bench;
     registry_kit_init(&bench->registry, true);
-    pool_options_init(&pool_options);
-    expect_int(pool_new(bench->registry.loop, &pool_options, &bench->office.pool), 0);
-    expect_int(resolver_new(1, 10, NULL, NULL, &bench->office.resolver), 0);
-    bench->office.loop = bench->registry.loop;
-    bench->office.connect = connect_sim;
+    office_kit_open(&bench->office, bench->registry.loop, connect_sim);
     health_options_init(&health_options);
     if (n_at_once > 0)
         health_options.n_at_once = n_at_once;
@@ -98,8 +94,7 @@ static void bench_free(struct bench *bench)
     for (size_t i = 0; i < ARRAY_LEN(bench->ends); i++)
         stream_close(bench->ends[i]);
     sim_run_for(bench->registry.sim, 0);
-    resolver_free(bench->office.resolver);
-    pool_free(bench->office.pool);
+    office_kit_close(&bench->office);
     registry_kit_deinit(&bench->registry);
     free(bench);
 }

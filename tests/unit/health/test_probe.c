@@ -5,6 +5,7 @@
 #include "http/grpc_frames.h"
 #include "http/server.h"
 #include "support/certs.h"
+#include "support/office_kit.h"
 #include "support/sim.h"
 #include "support/test.h"
 
@@ -112,23 +113,17 @@ static void make_tls(struct kit *kit)
 static struct kit *kit_new(const char *record)
 {
     struct kit *kit = calloc(1, sizeof(*kit));
-    struct pool_options pool_options;
     struct http_server_options options;
     struct instance model = {.service = SLICE_LIT("web"), .id = SLICE_LIT("1"), .incarnation = 1};
     struct err err;
     expect_true(kit);
     the_kit = kit;
     kit->plan.status = 200;
-    pool_options_init(&pool_options);
-    pool_options.connect = connect_sim;
     http_server_options_init(&options);
     expect_int(sim_new(NULL, &kit->sim, &kit->loop), 0);
     expect_int(http_server_new(kit->loop, &options, &(struct exchange_handler){on_request, kit}, NULL, 0, &kit->server),
                0);
-    expect_int(pool_new(kit->loop, &pool_options, &kit->office.pool), 0);
-    expect_int(resolver_new(1, 10, NULL, NULL, &kit->office.resolver), 0);
-    kit->office.loop = kit->loop;
-    kit->office.connect = connect_sim;
+    office_kit_open(&kit->office, kit->loop, connect_sim);
     kit->probes.office = &kit->office;
     if (instance_record_parse(slice_from_str(record), INSTANCE_RECORD_LENIENT, &kit->arena, &model.record, &err) < 0)
         test_fail(__FILE__, __LINE__, "%s", err.text);
@@ -142,8 +137,7 @@ static void kit_free(struct kit *kit)
     probe_deinit(&kit->probe);
     instance_unref(kit->instance);
     arena_deinit(&kit->arena);
-    resolver_free(kit->office.resolver);
-    pool_free(kit->office.pool);
+    office_kit_close(&kit->office);
     http_server_free(kit->server);
     stream_close(kit->far);
     (void)tls_config_unref(kit->probes.tls);

@@ -3,6 +3,7 @@
 #include "http/errand.h"
 #include "http/server.h"
 #include "io/tcp.h"
+#include "support/office_kit.h"
 #include "support/sim.h"
 #include "support/sockets.h"
 #include "support/test.h"
@@ -64,12 +65,6 @@ static void on_request(void *ctx, struct exchange *exchange)
     exchange_collect(exchange, 1000, on_whole);
 }
 
-static int lookup(void *ctx, const char *name, uint16_t port, struct addr *ret_addrs, unsigned max, unsigned *ret_n)
-{
-    (void)ctx, (void)name, (void)port, (void)ret_addrs, (void)max, (void)ret_n;
-    return -ENOENT;
-}
-
 static void on_done(struct errand *errand)
 {
     (void)errand;
@@ -78,22 +73,16 @@ static void on_done(struct errand *errand)
 
 static struct kit *kit_new(void)
 {
-    struct pool_options pool_options;
     struct http_server_options server_options;
     struct kit *kit = calloc(1, sizeof(*kit));
     expect_true(kit);
     the_kit = kit;
-    pool_options_init(&pool_options);
-    pool_options.connect = connect_sim;
     http_server_options_init(&server_options);
     expect_int(sim_new(NULL, &kit->sim, &kit->loop), 0);
     expect_int(
         http_server_new(kit->loop, &server_options, &(struct exchange_handler){on_request, kit}, NULL, 0, &kit->server),
         0);
-    expect_int(pool_new(kit->loop, &pool_options, &kit->office.pool), 0);
-    expect_int(resolver_new(1, 10, lookup, NULL, &kit->office.resolver), 0);
-    kit->office.loop = kit->loop;
-    kit->office.connect = connect_sim;
+    office_kit_open(&kit->office, kit->loop, connect_sim);
     kit->errand.on_done = on_done;
     kit->errand.request = (struct errand_request){
         .host = SLICE_LIT("10.0.0.1"),
@@ -110,8 +99,7 @@ static struct kit *kit_new(void)
 static void kit_free(struct kit *kit)
 {
     errand_deinit(&kit->errand);
-    resolver_free(kit->office.resolver);
-    pool_free(kit->office.pool);
+    office_kit_close(&kit->office);
     http_server_free(kit->server);
     stream_close(kit->silent);
     buf_deinit(&kit->seen);

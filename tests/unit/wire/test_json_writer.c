@@ -48,9 +48,12 @@ static void writes_members(void)
     json_writer_member_filled(&json, SLICE_LIT("d"), SLICE_LIT("filled"));
     json_writer_member_i64(&json, SLICE_LIT("e"), -1);
     json_writer_member_bool(&json, SLICE_LIT("f"), true);
+    json_writer_member_list(&json, SLICE_LIT("g"), (const struct slice[]){SLICE_LIT("1"), SLICE_LIT("2")}, 2);
+    json_writer_member_list(&json, SLICE_LIT("h"), NULL, 0);
     json_writer_end_object(&json);
     expect_int(json_writer_finish(&json), 0);
-    expect_slice(buf_slice(&out), "{\"a\":\"text\",\"b\":\"\",\"d\":\"filled\",\"e\":-1,\"f\":true}");
+    expect_slice(buf_slice(&out),
+                 "{\"a\":\"text\",\"b\":\"\",\"d\":\"filled\",\"e\":-1,\"f\":true,\"g\":[\"1\",\"2\"],\"h\":[]}");
     buf_deinit(&out);
 }
 
