@@ -100,6 +100,8 @@ def a_registry_that_stood_still_ends_nobody():
         members = [f"one-{number}" for number in range(5)]
         for name in members:
             register(muster, "db", name, ttl_ms=1000)
+        for name in members:
+            wait_for(lambda name=name: kinds(muster, "db", name), ["registered"])
         muster.freeze()
         renewals = "".join(f"POST {instance_path('db', name)}/renew HTTP/1.1\r\nHost: x\r\n\r\n" for name in members)
         connection.sendall(renewals.encode())  # in time, but nobody reads it

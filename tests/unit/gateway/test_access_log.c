@@ -100,10 +100,14 @@ static void a_busy_lane_wakes_the_thread_by_itself(void)
     memset(line, 'x', 999);
     line[999] = '\n';
     line[1000] = '\0';
-    unsigned n_half = ACCESS_LANE_BYTES / 2000 + 1;
-    for (unsigned i = 0; i < n_half; i++) /* no time passes */
+    const unsigned n_half = ACCESS_LANE_BYTES / 2000 + 1, n_lines = 2 * n_half - 3;
+    for (unsigned i = 0; i < n_lines; i++)
         put(&bench, 0, line);
-    for (unsigned i = 0; i < n_half; i++)
+    /* Without any time that passes less than half a lane is left: when it was last woken is up to the thread. */
+    for (unsigned i = 0; i < n_lines - (n_half - 1); i++)
+        expect_slice(take(&bench, room, 1000), line);
+    sim_run_for(bench.sim, 200 * NSEC_PER_MSEC);
+    for (unsigned i = 0; i < n_half - 1; i++)
         expect_slice(take(&bench, room, 1000), line);
     expect_int(access_log_n_dropped(bench.access_log), 0);
     bench_deinit(&bench);
