@@ -29,7 +29,7 @@ int signals_open(struct signals *signals, struct loop *loop, void (*on_signal)(v
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         return err_set_errno(err, -errno, "signalfd");
-    *signals = (struct signals){loop, {fd, on_ready}, on_signal, ctx};
+    *signals = (struct signals){loop, {.fd = fd, .on_ready = on_ready}, on_signal, ctx};
     int r = loop_add(loop, &signals->source, EPOLLIN | EPOLLET);
     if (r < 0) {
         close(fd);

@@ -23,7 +23,7 @@
 /* Per turn: enough to make the system call cheap, few enough to keep each connection's wait short. */
 enum { EVENTS_PER_TURN = 256, TIMERS_PER_TURN = 1024 };
 
-/* From so many events on, what is sent in a turn waits for its end. */
+/* From so many events on, a turn receives before its first is worked on, and sends when it is over. */
 enum { EVENTS_OF_BUSY_TURN = 4 };
 
 #define HTTP_DATE_BYTES (sizeof("Sun, 06 Nov 1994 08:49:37 GMT") - 1)
@@ -44,6 +44,7 @@ struct loop {
     nsec_t date_until_ns; /* when `date` is old */
     char date[HTTP_DATE_BYTES + 1];
     char *read_memory;
+    struct inbox *inbox;
     struct outbox *outbox;
     int i_event, n_events;
     struct epoll_event events[EVENTS_PER_TURN];
@@ -61,9 +62,11 @@ int loop_new_on(const struct loop_system *system, void *ctx, struct rcu_domain *
 {
     struct loop *loop = calloc(1, sizeof(*loop));
     char *read_memory = malloc(LOOP_READ_HEADROOM_BYTES + LOOP_READ_BUFFER_BYTES);
-    struct outbox *outbox = malloc(sizeof(*outbox)); /* no memory but its first page, until a turn is busy */
-    if (!loop || !read_memory || !outbox) {
+    struct inbox *inbox = malloc(sizeof(*inbox)); /* both have no memory but a page, until a turn is busy */
+    struct outbox *outbox = malloc(sizeof(*outbox));
+    if (!loop || !read_memory || !inbox || !outbox) {
         free(outbox);
+        free(inbox);
         free(read_memory);
         free(loop);
         system->free(ctx);
@@ -72,6 +75,8 @@ int loop_new_on(const struct loop_system *system, void *ctx, struct rcu_domain *
     loop->system = system;
     loop->system_ctx = ctx;
     loop->read_memory = read_memory;
+    loop->inbox = inbox;
+    inbox_init(inbox);
     loop->outbox = outbox;
     outbox_init(outbox);
     loop->backlog.n_bytes_max = SIZE_MAX;
@@ -102,6 +107,7 @@ void loop_free(struct loop *loop)
     slab_deinit(&loop->streams);
     loop->system->free(loop->system_ctx);
     free(loop->outbox);
+    free(loop->inbox);
     free(loop->read_memory);
     free(loop);
 }
@@ -124,6 +130,11 @@ nsec_t loop_read_until(const struct loop *loop)
 char *loop_read_buffer(struct loop *loop)
 {
     return loop->read_memory + LOOP_READ_HEADROOM_BYTES;
+}
+
+struct inbox *loop_inbox(struct loop *loop)
+{
+    return loop->inbox;
 }
 
 struct outbox *loop_outbox(struct loop *loop)
@@ -180,6 +191,8 @@ void loop_remove(struct loop *loop, struct loop_source *source)
     for (int i = loop->i_event; i < loop->n_events; i++)
         if (loop->events[i].data.ptr == source)
             loop->events[i].data.ptr = NULL;
+    if (source->letter)
+        inbox_letter(loop->inbox, source->letter)->is_there = false;
 }
 
 void loop_arm(struct loop *loop, struct timer *timer, nsec_t deadline_ns)
@@ -227,6 +240,17 @@ static nsec_t time_to_wait(struct loop *loop, nsec_t max_wait_ns)
     return until_next < max_wait_ns ? until_next : max_wait_ns;
 }
 
+/* Not for who has an end or an error to tell with it: what belongs together is read together. */
+static void receive_ahead(struct loop *loop)
+{
+    const uint32_t asked = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+    for (int i = 0; i < loop->n_events; i++) {
+        struct loop_source *source = loop->events[i].data.ptr;
+        if (source->reads_ahead && (loop->events[i].events & asked) == EPOLLIN)
+            source->letter = inbox_receive(loop->inbox, source->fd);
+    }
+}
+
 static void dispatch_events(struct loop *loop)
 {
     while (loop->i_event < loop->n_events) {
@@ -236,6 +260,7 @@ static void dispatch_events(struct loop *loop)
             source->on_ready(source, event->events);
     }
     loop->i_event = loop->n_events = 0;
+    inbox_clear(loop->inbox);
 }
 
 static void run_tasks(struct loop *loop)
@@ -276,6 +301,8 @@ int loop_turn(struct loop *loop, nsec_t max_wait_ns)
     loop->n_events = n;
     loop->is_busy = n >= EVENTS_OF_BUSY_TURN;
     begin_work(loop);
+    if (loop->is_busy && !backlog_is_pressed(&loop->backlog))
+        receive_ahead(loop);
     dispatch_events(loop);
     (void)wheel_advance(&loop->wheel, loop->now_ns, TIMERS_PER_TURN);
     finish_work(loop);

@@ -2,9 +2,9 @@
 /*
  * The event loop of one thread: descriptors, timers, tasks for the end of the turn, and mail from other threads.
  *
- * One turn: wait for events (not past the next timer) -> call on_ready of each ready source -> fire due timers ->
- * deliver mail -> run deferred tasks -> send what is in the outbox. Everything that lives on a loop is touched only by
- * its thread, but for loop_post.
+ * One turn: wait for events (not past the next timer) -> receive what the inbox has room for, if they are many -> call
+ * on_ready of each ready source -> fire due timers -> deliver mail -> run deferred tasks -> send what is in the outbox.
+ * Everything that lives on a loop is touched only by its thread, but for loop_post.
  *
  * Descriptors are registered once, edge-triggered, for IN, OUT and RDHUP; readiness is remembered by the source (see
  * stream.h), so no epoll_ctl is paid per request.
@@ -23,6 +23,7 @@
 #include "base/slice.h"
 #include "base/time.h"
 #include "io/backlog.h"
+#include "io/inbox.h"
 #include "io/mailbox.h"
 #include "io/outbox.h"
 #include "io/wheel.h"
@@ -39,6 +40,8 @@ typedef void (*loop_ready_fn)(struct loop_source *source, uint32_t events);
 
 struct loop_source {
     int fd;
+    bool reads_ahead;      /* the source's to set: it is a socket, and takes a letter in on_ready if there is one */
+    unsigned short letter; /* its number (inbox.h), from before the turn's first on_ready until its own; 0: none */
     loop_ready_fn on_ready;
 };
 
@@ -99,6 +102,9 @@ char *loop_read_buffer(struct loop *loop);
 /* The pool for the kernel's streams of this loop (tcp.h): an idle connection costs this much and no more. */
 #define LOOP_STREAM_BYTES 64
 struct slab *loop_stream_slab(struct loop *loop);
+
+/* What was received ahead in this turn. */
+struct inbox *loop_inbox(struct loop *loop);
 
 /* What leaves at the end of this turn; NULL: the turn has so few events that whatever is sent is sent at once. */
 struct outbox *loop_outbox(struct loop *loop);

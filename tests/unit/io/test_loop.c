@@ -275,7 +275,7 @@ static struct noisy *noisy_new(struct loop *loop, loop_ready_fn on_ready, int *n
     int fds[2];
     expect_int(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     struct noisy *noisy = malloc(sizeof(*noisy));
-    *noisy = (struct noisy){.source = {fds[0], on_ready}, .loop = loop, .peer_fd = fds[1]};
+    *noisy = (struct noisy){.source = {.fd = fds[0], .on_ready = on_ready}, .loop = loop, .peer_fd = fds[1]};
     noisy->n_ready = n_ready;
     expect_int(loop_add(loop, &noisy->source, LOOP_STREAM_EVENTS), 0);
     return noisy;

@@ -3,73 +3,18 @@
 #include "io/outbox.h"
 
 #include "io/tcp.h"
-#include "support/sockets.h"
+#include "support/busy_kit.h"
 #include "support/test.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Streams that all have something to read, so that the next turn is a busy one; each does something in its event. */
-enum { N = 6 };
-
-struct busy;
-
-struct one {
-    struct busy *busy;
-    struct stream *stream;
-    int peer; /* the other end */
-    unsigned bits;
-};
-
-struct busy {
-    struct loop *loop;
-    void (*act)(struct one *one);
-    struct one ones[N];
-};
-
-static void on_event(struct stream *stream, unsigned new_bits)
+static void take(struct busy_one *one)
 {
-    struct one *one = stream->owner;
     char room[16];
-    one->bits |= new_bits;
-    if (new_bits & STREAM_READABLE && stream_recv(stream, room, sizeof(room)) > 0)
-        one->busy->act(one);
-}
-
-static struct busy *busy_new(void (*act)(struct one *one))
-{
-    struct busy *busy = calloc(1, sizeof(*busy));
-    busy->act = act;
-    expect_int(loop_new(NULL, &busy->loop), 0);
-    for (unsigned i = 0; i < N; i++) {
-        int fds[2];
-        tcp_pair(fds);
-        busy->ones[i] = (struct one){.busy = busy, .peer = fds[1]};
-        expect_int(tcp_adopt(busy->loop, fds[0], on_event, &busy->ones[i], &busy->ones[i].stream), 0);
-    }
-    expect_int(loop_turn(busy->loop, 0), 0); /* all are told that they may write */
-    return busy;
-}
-
-static void turn(struct busy *busy)
-{
-    for (unsigned i = 0; i < N; i++)
-        expect_int(write(busy->ones[i].peer, "x", 1), 1);
-    expect_int(loop_turn(busy->loop, NSEC_NEVER), 0);
-}
-
-static void busy_free(struct busy *busy)
-{
-    for (unsigned i = 0; i < N; i++) {
-        stream_close(busy->ones[i].stream);
-        if (busy->ones[i].peer >= 0)
-            close(busy->ones[i].peer);
-    }
-    loop_free(busy->loop);
-    free(busy);
+    expect_int(stream_recv(one->stream, room, sizeof(room)), 1);
 }
 
 static ssize_t post(struct stream *stream, const char *text)
@@ -92,8 +37,9 @@ static void expect_read(int fd, const char *text)
     expect_slice(slice_from(room, strlen(text)), text);
 }
 
-static void say_hello(struct one *one)
+static void say_hello(struct busy_one *one)
 {
+    take(one);
     expect_int(post(one->stream, "hello"), 5);
     expect_int(peek(one->peer), -EAGAIN);
 }
@@ -101,14 +47,15 @@ static void say_hello(struct one *one)
 static void leaves_when_the_turn_is_over(void)
 {
     struct busy *busy = busy_new(say_hello);
-    turn(busy);
-    for (unsigned i = 0; i < N; i++)
+    busy_turn(busy, "x");
+    for (unsigned i = 0; i < BUSY_STREAMS; i++)
         expect_read(busy->ones[i].peer, "hello");
     busy_free(busy);
 }
 
-static void say_at_once(struct one *one)
+static void say_at_once(struct busy_one *one)
 {
+    take(one);
     expect_int(post(one->stream, "hello"), 5);
     expect_int(peek(one->peer), 1);
 }
@@ -122,8 +69,9 @@ static void a_turn_with_little_to_do_sends_at_once(void)
     busy_free(busy);
 }
 
-static void send_behind(struct one *one)
+static void send_behind(struct busy_one *one)
 {
+    take(one);
     expect_int(post(one->stream, "first "), 6);
     expect_int(post(one->stream, "second "), 7);
     expect_int(stream_send(one->stream, SLICE_LIT("third ")), 6);
@@ -134,14 +82,15 @@ static void send_behind(struct one *one)
 static void order_is_kept(void)
 {
     struct busy *busy = busy_new(send_behind);
-    turn(busy);
-    for (unsigned i = 0; i < N; i++)
+    busy_turn(busy, "x");
+    for (unsigned i = 0; i < BUSY_STREAMS; i++)
         expect_read(busy->ones[i].peer, "first second third fourth");
     busy_free(busy);
 }
 
-static void say_goodbye(struct one *one)
+static void say_goodbye(struct busy_one *one)
 {
+    take(one);
     expect_int(post(one->stream, "bye"), 3);
     if (one == &one->busy->ones[0])
         expect_int(stream_shutdown(one->stream), 0);
@@ -152,8 +101,8 @@ static void say_goodbye(struct one *one)
 static void what_was_posted_leaves_before_the_end(void)
 {
     struct busy *busy = busy_new(say_goodbye);
-    turn(busy);
-    for (unsigned i = 0; i < N; i++) {
+    busy_turn(busy, "x");
+    for (unsigned i = 0; i < BUSY_STREAMS; i++) {
         char room[1];
         expect_read(busy->ones[i].peer, "bye");
         expect_int(recv(busy->ones[i].peer, room, 1, 0), 0);
@@ -164,9 +113,10 @@ static void what_was_posted_leaves_before_the_end(void)
 /* More than the system takes of somebody whose peer does not read. */
 enum { LETTERS = 40 };
 
-static void post_much(struct one *one)
+static void post_much(struct busy_one *one)
 {
     static char letter[OUTBOX_LETTER_MAX];
+    take(one);
     if (one != &one->busy->ones[2])
         return;
     for (unsigned i = 0; i < LETTERS; i++) {
@@ -179,12 +129,12 @@ static void post_much(struct one *one)
 static void what_is_not_taken_is_kept_in_order(void)
 {
     struct busy *busy = busy_new(post_much);
-    struct one *one = &busy->ones[2];
+    struct busy_one *one = &busy->ones[2];
     const int least = 1;
     int fd = tcp_descriptor(one->stream);
     expect_int(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)), 0);
     expect_int(setsockopt(one->peer, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least)), 0);
-    turn(busy);
+    busy_turn(busy, "x");
     expect_int(one->stream->bits & STREAM_WRITABLE, 0);
     expect_true(loop_backlog(busy->loop)->n_bytes > 0);
     expect_int(stream_send(one->stream, SLICE_LIT("late")), -EAGAIN);
@@ -208,29 +158,28 @@ static void what_is_not_taken_is_kept_in_order(void)
     busy_free(busy);
 }
 
-static void break_the_one_before(struct one *one)
+static void break_the_one_before(struct busy_one *one)
 {
+    if (one->bits & STREAM_FAILED)
+        return;
+    take(one);
     expect_int(post(one->stream, "hello"), 5);
-    for (struct one *other = one->busy->ones; other < one; other++) {
-        if (other->peer < 0)
-            continue;
-        reset_on_close(other->peer);
-        close(other->peer);
-        other->peer = -1;
-    }
+    for (struct busy_one *other = one->busy->ones; other < one; other++)
+        if (other->peer >= 0)
+            busy_reset(other);
 }
 
 static void who_breaks_meanwhile_is_told(void)
 {
     struct busy *busy = busy_new(break_the_one_before);
-    turn(busy);
+    busy_turn(busy, "x");
     unsigned n_failed = 0;
-    for (unsigned i = 0; i < N; i++) {
+    for (unsigned i = 0; i < BUSY_STREAMS; i++) {
         n_failed += (busy->ones[i].bits & STREAM_FAILED) != 0;
         if (busy->ones[i].peer >= 0)
             expect_read(busy->ones[i].peer, "hello");
     }
-    expect_int(n_failed, N - 1);
+    expect_int(n_failed, BUSY_STREAMS - 1);
     busy_free(busy);
 }
 
