@@ -92,8 +92,8 @@ nsec_t loop_read_until(const struct loop *loop);
 struct slice loop_http_date(struct loop *loop);
 
 /*
- * The thread-shared read buffer: valid inside one callback, never kept. It has LOOP_READ_HEADROOM_BYTES in front, into
- * which a rewritten head may be placed so that head and body leave in one send.
+ * The thread-shared read buffer: valid inside one callback, never kept. It has LOOP_READ_HEADROOM_BYTES in front, for
+ * the few bytes that came before and belong to what is read.
  */
 #define LOOP_READ_BUFFER_BYTES   (256 * 1024)
 #define LOOP_READ_HEADROOM_BYTES (4 * 1024)
