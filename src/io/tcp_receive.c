@@ -75,6 +75,7 @@ void tcp_keep_letter(struct tcp_stream *tcp, struct inbox_letter *letter)
     if (r == 0)
         r = rest_add(&tcp->kept->in, letter->bytes, loop_backlog(tcp->stream.loop));
     tcp_close_letter(tcp, letter);
+    tcp->source.reads_ahead = false; /* which a stream that had failed before still is */
     if (r < 0)
         stream_fail(&tcp->stream, r);
 }

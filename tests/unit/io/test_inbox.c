@@ -166,6 +166,24 @@ static void what_cannot_be_kept_fails_its_stream(void)
     busy_free(busy);
 }
 
+/* It is no longer told of anything, so nobody else receives. */
+static void a_broken_stream_keeps_what_comes_in_order(void)
+{
+    struct busy *busy = ready_new(take_little);
+    for (unsigned i = 0; i < BUSY_STREAMS; i++)
+        expect_int(stream_broke(busy->ones[i].stream, -ENOMEM), -ENOMEM);
+    busy_turn(busy, "hello");
+    busy_turn(busy, " world");
+    for (unsigned i = 0; i < BUSY_STREAMS; i++) {
+        struct stream *stream = busy->ones[i].stream;
+        char room[8];
+        expect_recv(stream, "hello");
+        expect_recv(stream, " world");
+        expect_int(stream_recv(stream, room, sizeof(room)), -ENOMEM);
+    }
+    busy_free(busy);
+}
+
 /* The first one closes the others and puts a new stream in the place of each. */
 static void ignore(struct stream *stream, unsigned new_bits)
 {
@@ -424,6 +442,7 @@ static const struct test_case cases[] = {
     {"what is not read is kept, in front of what comes", what_is_not_read_is_kept_in_front},
     {"unread bytes go with their stream", unread_bytes_go_with_their_stream},
     {"what cannot be kept fails its stream", what_cannot_be_kept_fails_its_stream},
+    {"a broken stream keeps what comes, in order", a_broken_stream_keeps_what_comes_in_order},
     {"a letter goes with its stream", a_letter_goes_with_its_stream},
     {"an end comes after the bytes", an_end_comes_after_the_bytes},
     {"a pipe is filled with what was received ahead", a_pipe_is_filled_with_what_was_ahead},
