@@ -461,6 +461,7 @@ void keeper_stop(struct keeper *keeper)
     loop_post(keeper->loop, &keeper->stop_mail);
     pthread_join(keeper->thread, NULL);
     atomic_store_explicit(&keeper->is_stopped, true, memory_order_release);
+    rcu_synchronize(keeper->rcu); /* who saw it run, and submits, has done so */
     pthread_mutex_lock(&keeper->log_lock);
     keeper->log_ends = true;
     pthread_cond_signal(&keeper->log_wanted);

@@ -38,7 +38,8 @@ int keeper_start(struct keeper *keeper, struct loop *const *loops, unsigned n_lo
 
 /*
  * Ends in good order: what waits is answered, leases are checkpointed, all is on disk. Requests that come later are
- * answered with STORE_STOPPED.
+ * answered with STORE_STOPPED, and so are those that come meanwhile: whoever may submit one then is a reader at work of
+ * the options' rcu, as the turn of a loop is. The caller must not be such a reader.
  */
 void keeper_stop(struct keeper *keeper);
 

@@ -3,10 +3,12 @@
  * The keeper under many threads: what each was told fits one order of all changes, which is that of the revisions, and
  * that order is the one the threads saw: what began after something else had ended comes behind it.
  */
-#include "keeper/keeper.h"
+#include "keeper/keeper_priv.h"
 
+#include "support/keeper_kit.h"
 #include "support/test.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -295,8 +297,44 @@ static void what_threads_are_told_is_one_order(void)
     expect_int(system(command), 0);
 }
 
+static void *stop_keeper(void *arg)
+{
+    keeper_stop(arg);
+    return NULL;
+}
+
+/* A thread that saw the keeper run, was held up, and hands its request over when the keeper has stopped. */
+static void who_submits_meanwhile_is_answered(void)
+{
+    struct keeper_kit kit;
+    struct rcu_reader reader;
+    pthread_t thread;
+    keeper_kit_init(&kit);
+    struct client client = {.loop = kit.loop};
+    make_request(&client, &(struct deed){.kind = PUT});
+    client.request.mail.deliver = keeper_receive;
+    client.request.engine = kit.keeper;
+
+    rcu_register(&kit.rcu, &reader);
+    rcu_online(&reader);
+    expect_int(pthread_create(&thread, NULL, stop_keeper, kit.keeper), 0);
+    while (!atomic_load(&kit.keeper->is_stopped))
+        sched_yield();
+    for (int i = 0; i < 1000; i++)
+        sched_yield();
+    loop_post(kit.keeper->loop, &client.request.mail);
+    rcu_offline(&reader);
+    rcu_unregister(&reader);
+    expect_int(pthread_join(thread, NULL), 0);
+    loop_settle(kit.loop);
+    expect_true(client.is_done);
+    expect_int(client.request.outcome, STORE_STOPPED);
+    keeper_kit_deinit(&kit);
+}
+
 static const struct test_case cases[] = {
     {"what threads are told fits one order, the one they saw", what_threads_are_told_is_one_order},
+    {"who submits while the keeper stops is answered", who_submits_meanwhile_is_answered},
 };
 
 int main(int argc, char **argv)
