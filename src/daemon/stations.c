@@ -116,6 +116,8 @@ static int open_doors(struct station *station)
         if (r < 0)
             return r;
         acceptor_on_shortage(door->acceptor, on_shortage);
+        if (door->kind == ENDPOINT_REGISTRY || door->kind == ENDPOINT_REGISTRY_UNIX)
+            acceptor_prefer(door->acceptor); /* heartbeats, and people who look what is wrong */
     }
     return 0;
 }

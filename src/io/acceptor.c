@@ -21,7 +21,9 @@
 
 enum {
     ACCEPTS_PER_TURN = 64,
-    RESERVE_PART = 8, /* of the descriptors that the process may have */
+    /* Of the descriptors that the process may have. */
+    RESERVE_PART = 8,
+    RESERVE_PART_PREFERRED = 16,
 };
 static const nsec_t pause_ns = 50 * NSEC_PER_MSEC;
 
@@ -32,6 +34,7 @@ struct acceptor {
     accept_fn on_accept;
     accept_shortage_fn on_shortage; /* NULL: nobody wants to know */
     void *ctx;
+    int reserve_part;
     int fd_end;   /* from here on they are not for clients; looked up again when it is reached */
     int spare_fd; /* given up to refuse a connection when there is no other; -1 while there is none */
 };
@@ -61,19 +64,19 @@ static void end_pause(struct timer *timer)
         loop_arm(acceptor->loop, &acceptor->pause, loop_now(acceptor->loop) + pause_ns);
 }
 
-static int find_fd_end(void)
+static int find_fd_end(int reserve_part)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
         return INT_MAX;
-    return (int)(limit.rlim_cur - limit.rlim_cur / RESERVE_PART);
+    return (int)(limit.rlim_cur - limit.rlim_cur / (rlim_t)reserve_part);
 }
 
 /* The descriptor is one of those that are not for clients. */
 static bool is_reserved(struct acceptor *acceptor, int fd)
 {
     if (fd >= acceptor->fd_end)
-        acceptor->fd_end = find_fd_end();
+        acceptor->fd_end = find_fd_end(acceptor->reserve_part);
     return fd >= acceptor->fd_end;
 }
 
@@ -150,7 +153,8 @@ int acceptor_new(struct loop *loop, int listen_fd, accept_fn on_accept, void *ct
         .loop = loop,
         .on_accept = on_accept,
         .ctx = ctx,
-        .fd_end = find_fd_end(),
+        .reserve_part = RESERVE_PART,
+        .fd_end = find_fd_end(RESERVE_PART),
         .spare_fd = -1,
     };
     timer_init(&acceptor->pause, end_pause);
@@ -182,4 +186,9 @@ void acceptor_free(struct acceptor *acceptor)
 void acceptor_on_shortage(struct acceptor *acceptor, accept_shortage_fn fn)
 {
     acceptor->on_shortage = fn;
+}
+
+void acceptor_prefer(struct acceptor *acceptor)
+{
+    acceptor->reserve_part = RESERVE_PART_PREFERRED;
 }

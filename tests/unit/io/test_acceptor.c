@@ -129,34 +129,58 @@ static void without_descriptors_clients_are_closed_not_ignored(void)
     server_stop(&server);
 }
 
+enum { LIMIT = 160, N_CLIENTS = 90 };
+
+/* More clients than there are descriptors for. How many are left when the server has found out. */
+static int flood(struct server *server, int clients[N_CLIENTS])
+{
+    int n_left = 0, fds[LIMIT];
+    for (int i = 0; i < N_CLIENTS; i++)
+        clients[i] = connect_to(&server->addr);
+    while (server->n_shortages == 0)
+        loop_turn(server->loop, NSEC_NEVER);
+    while (n_left < LIMIT && (fds[n_left] = dup(clients[0])) >= 0)
+        n_left++;
+    for (int i = 0; i < n_left; i++)
+        close(fds[i]);
+    return n_left;
+}
+
 static void some_descriptors_are_not_for_clients(void)
 {
-    enum { LIMIT = 160, RESERVE = 20, N_CLIENTS = 90 };
     struct server server;
     struct rlimit before;
-    int clients[N_CLIENTS], n_left = 0, fds[RESERVE];
+    int clients[N_CLIENTS];
     expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
     expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){LIMIT, before.rlim_max}), 0);
     server_start(&server);
-    for (int i = 0; i < N_CLIENTS; i++)
-        clients[i] = connect_to(&server.addr);
-    while (server.n_shortages == 0)
-        loop_turn(server.loop, NSEC_NEVER);
+    expect_int(flood(&server, clients), LIMIT / 8);
     expect_true(server.n > 0 && server.n_refused > 0);
     expect_int(server.error, -EMFILE);
-    while (n_left < RESERVE && (fds[n_left] = dup(clients[0])) >= 0)
-        n_left++;
-    expect_int(n_left, RESERVE);
 
     /* A limit that is raised meanwhile counts. */
-    while (n_left > 0)
-        close(fds[--n_left]);
     expect_int(setrlimit(RLIMIT_NOFILE, &before), 0);
     int last = connect_to(&server.addr), n = server.n;
     while (server.n == n)
         loop_turn(server.loop, NSEC_NEVER);
     expect_int(server.n_shortages, 1);
     close(last);
+    for (int i = 0; i < N_CLIENTS; i++)
+        close(clients[i]);
+    server_stop(&server);
+}
+
+static void preferred_clients_have_half_of_those(void)
+{
+    struct server server;
+    struct rlimit before;
+    int clients[N_CLIENTS];
+    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){LIMIT, before.rlim_max}), 0);
+    server_start(&server);
+    acceptor_prefer(server.acceptor);
+    expect_int(flood(&server, clients), LIMIT / 16);
+    expect_int(setrlimit(RLIMIT_NOFILE, &before), 0);
     for (int i = 0; i < N_CLIENTS; i++)
         close(clients[i]);
     server_stop(&server);
@@ -233,6 +257,7 @@ static const struct test_case cases[] = {
     {"without descriptors clients are closed, and accepting goes on later",
      without_descriptors_clients_are_closed_not_ignored},
     {"some descriptors are not for clients", some_descriptors_are_not_for_clients},
+    {"preferred clients have half of those", preferred_clients_have_half_of_those},
     {"it rests while there are no descriptors", rests_while_there_are_no_descriptors},
     {"an acceptor may be freed in its pause", may_be_freed_in_its_pause},
     {"out of memory is reported and leaks nothing", survives_failing_allocations},
