@@ -40,6 +40,11 @@ static bool holds_too_much(const struct h2_session *session)
     return session->n_held > H2_CONNECTION_WINDOW_BYTES / H2_NARROW && backlog_is_full(h2_session_backlog(session));
 }
 
+bool h2_io_is_held_up(const struct h2_session *session)
+{
+    return http_connection_stream(session->session.connection)->bits & STREAM_READABLE && holds_too_much(session);
+}
+
 static bool may_receive(const struct h2_session *session)
 {
     const struct http_connection *connection = session->session.connection;

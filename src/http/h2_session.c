@@ -11,6 +11,8 @@
 
 /* How long the first GOAWAY of a drain may take to reach the peer and its last requests to reach us. */
 #define DRAIN_NOTICE_NS (1 * NSEC_PER_SEC)
+/* Nobody tells a connection that is held up when there is room again. */
+#define LOOK_AGAIN_NS (100 * NSEC_PER_MSEC)
 
 static struct h2_session *session_of(struct session *session)
 {
@@ -136,6 +138,9 @@ static nsec_t next_deadline(const struct h2_session *session)
 {
     if (session->is_terminated)
         return send_deadline(session);
+    if (session->is_held_up)
+        return earlier(earlier(send_deadline(session), drain_deadline(session)),
+                       after(h2_session_now(session), LOOK_AGAIN_NS));
     return earlier(earlier(send_deadline(session), input_deadline(session)),
                    earlier(drain_deadline(session), silence_deadline(session)));
 }
@@ -151,6 +156,7 @@ static void wrap_up(struct h2_session *session)
 {
     h2_io_send(session);
     settle_news(session);
+    session->is_held_up = h2_io_is_held_up(session);
     if (session->error != 0)
         finish(session, HTTP_CLOSE_NOW);
     else if (h2_io_is_over(session))
@@ -198,19 +204,25 @@ static void on_silence(struct h2_session *session)
     }
 }
 
+static void judge_peer(struct h2_session *session, nsec_t now)
+{
+    if (now >= input_deadline(session))
+        h2_session_terminate(session, H2_NO_ERROR);
+    else if (now >= silence_deadline(session))
+        on_silence(session);
+}
+
 static void on_deadline(struct session *base)
 {
     struct h2_session *session = session_of(base);
     nsec_t now = h2_session_now(session);
     if (now >= send_deadline(session))
         session->error = -ETIMEDOUT;
-    else if (now >= input_deadline(session))
-        h2_session_terminate(session, H2_NO_ERROR);
     else if (now >= drain_deadline(session))
         h2_session_end_drain(session);
-    else if (now >= silence_deadline(session))
-        on_silence(session);
-    wrap_up(session);
+    else if (!session->is_held_up) /* else it is we who did not read */
+        judge_peer(session, now);
+    tick(session);
 }
 
 void h2_session_flush(struct h2_session *session)

@@ -62,6 +62,7 @@ struct h2_session {
     struct h2_window window;
     int32_t last_id; /* the highest stream that the peer has begun */
     size_t n_held;   /* bytes of bodies that came while their exchanges are paused */
+    bool is_held_up; /* the deadline is for looking whether all is full still */
     uint8_t n_preface;
     uint8_t n_padding; /* of `data`, still to come */
 
@@ -171,6 +172,9 @@ void h2_io_feed(struct h2_session *session, struct slice bytes);
  * when the peer has sent its last byte.
  */
 bool h2_io_receive(struct h2_session *session);
+
+/* There may be more to receive, but all is full. */
+bool h2_io_is_held_up(const struct h2_session *session);
 
 /* Sends what there is to send; does nothing while frames are dealt with. */
 void h2_io_send(struct h2_session *session);

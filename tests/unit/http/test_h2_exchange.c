@@ -331,6 +331,30 @@ static void under_pressure_windows_are_still_opened(void)
     kit_free(kit);
 }
 
+/* Nobody says when others have been taken from: it looks. */
+static void who_had_to_wait_is_read_on(void)
+{
+    const struct sim_options wide = {.to_a.window_bytes = 16 << 20, .to_b.window_bytes = 16 << 20};
+    static char bytes[200 * 1024];
+    struct http_server_options options;
+    struct kit *kit;
+    http_server_options_init(&options);
+    expect_int(kit_new(&options, &wide, &kit), 0);
+    struct backlog *backlog = loop_backlog(kit->loop);
+    int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+    kit_run(kit);
+    size_t n = write_until_full(kit);
+    backlog_note(backlog, 0, 2 * options.unsent_bytes + 2);
+    kit_data(kit, id, slice_from(bytes, sizeof(bytes)), false);
+    open_windows(kit, id);
+    expect_true(kit_answer(kit, id)->n_body < n);
+    backlog_note(backlog, 2 * options.unsent_bytes + 2, 0);
+    expect_int(kit->error, 0);
+    kit_run_for(kit, NSEC_PER_SEC);
+    expect_int(kit_answer(kit, id)->n_body, n);
+    kit_free(kit);
+}
+
 /* What the client may still send on the connection. */
 static int32_t window_of(struct kit *kit)
 {
@@ -564,6 +588,7 @@ static const struct test_case cases[] = {
     {"under pressure windows are narrow, and wide again behind it", under_pressure_windows_are_narrow},
     {"under pressure writers are held back sooner", under_pressure_writers_are_held_back_sooner},
     {"a paused exchange is sent no more than its window", a_paused_exchange_gets_no_more_than_its_window},
+    {"who had to wait while all was full is read on", who_had_to_wait_is_read_on},
     {"a writer is held back by the client's window and told when there is room", holds_writers_back},
     {"a large answer goes by the client's windows", large_answers_go_by_windows},
     {"an early answer lets the body end", an_early_answer_lets_the_body_end},
