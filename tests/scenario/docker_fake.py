@@ -128,8 +128,7 @@ def what_no_event_told_is_mended_and_told():
         one = engine.run(1, 1001)
         wait_for(lambda: catalogue(muster), {one: "up"})
         engine.die(one, 1, quietly=True)
-        wait_for(lambda: catalogue(muster), {})
-        tap.expect(source(muster)["drifts"], 1)
+        wait_for(lambda: (catalogue(muster), source(muster)["drifts"]), ({}, 1))
         muster.wait_for_log("drift")
         tap.expect(muster.metric("muster_docker_drift_total"), 1)
 
