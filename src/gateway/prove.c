@@ -67,10 +67,13 @@ static int ask(struct proof *proof)
     return r < 0 ? r : 0;
 }
 
-/* Only that it comes is of interest. */
+/* A connection that only our question has used is given up: the next one would take it for one of a request. */
 static void on_head(struct client_call *call, const struct http_response *response)
 {
-    (void)call, (void)response;
+    struct proof *proof = proof_of(call);
+    (void)response;
+    if (!call->reused)
+        finish(proof, proof->kind == PROOF_LIFE ? 0 : -ENOTCONN);
 }
 
 static void on_body(struct client_call *call, struct slice bytes)
@@ -81,11 +84,7 @@ static void on_body(struct client_call *call, struct slice bytes)
 static void on_done(struct client_call *call, int result)
 {
     struct proof *proof = proof_of(call);
-    if (proof->kind == PROOF_LIFE && call->responded)
-        result = 0;
-    else if (proof->kind == PROOF_REUSE && result == 0 && !call->reused)
-        result = -ENOTCONN;
-    finish(proof, result);
+    finish(proof, proof->kind == PROOF_LIFE && call->responded ? 0 : result);
 }
 
 static void send_question(struct proof *proof, struct client_connection *connection)

@@ -114,6 +114,20 @@ static void posts_use_connections_again_when_that_is_proven(void)
     gateway_kit_deinit(&kit);
 }
 
+/* It closes behind each request, but not behind our question: that is no sign that it answers twice. */
+static void a_proof_is_none_for_the_next_one(void)
+{
+    struct gateway_kit kit;
+    gateway_kit_init(&kit, 1);
+    kit.instances[0].how = KIT_RUDE;
+    kit.instances[0].answers_proofs = true;
+    for (unsigned i = 1; i <= 100; i++)
+        expect_int(gateway_kit_ask(&kit, "POST", i, 50, 1000 * MS), 200);
+    expect_true(kit.instances[0].n_proofs >= 3);
+    expect_int(kit.instances[0].n_connects, 100 + kit.instances[0].n_proofs);
+    gateway_kit_deinit(&kit);
+}
+
 /* The only instance restarts: its requests wait, and none fails. */
 static void requests_wait_for_an_instance_that_restarts(void)
 {
@@ -360,6 +374,7 @@ static const struct test_case cases[] = {
     {"an answer that breaks off is never repeated", an_answer_that_breaks_off_is_seen_to},
     {"instances that close connections cost nothing, nor do they get a POST twice", liars_cost_nothing},
     {"POSTs use connections again when that is proven", posts_use_connections_again_when_that_is_proven},
+    {"a proof's connection is none that a request has used", a_proof_is_none_for_the_next_one},
     {"requests wait for the only instance while it restarts", requests_wait_for_an_instance_that_restarts},
     {"a request waits for a new instance and goes with its publication",
      requests_wait_for_a_new_instance_and_go_with_its_publication},
