@@ -134,7 +134,7 @@ static void on_ready(struct loop_source *source, uint32_t events)
 {
     struct tcp_stream *tcp = container_of(source, struct tcp_stream, source);
     struct stream *stream = &tcp->stream;
-    struct inbox_letter *letter = source->letter ? inbox_letter(loop_inbox(stream->loop), source->letter) : NULL;
+    struct inbox_letter *letter = tcp_letter(tcp);
     if (letter && letter->error < 0) {
         tcp_close_letter(tcp, letter);
         stream_fail(stream, letter->error);

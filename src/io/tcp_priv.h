@@ -53,6 +53,12 @@ ssize_t tcp_recv(struct stream *stream, void *ret_bytes, size_t len);
 /* The turn of a letter is over, and the owner has not read it, or not all of it. The stream may be gone afterwards. */
 void tcp_keep_letter(struct tcp_stream *tcp, struct inbox_letter *letter);
 
+/* NULL: nothing was received ahead in this turn, or all of it is read. */
+static inline struct inbox_letter *tcp_letter(const struct tcp_stream *tcp)
+{
+    return tcp->source.letter ? inbox_letter(loop_inbox(tcp->stream.loop), tcp->source.letter) : NULL;
+}
+
 static inline void tcp_close_letter(struct tcp_stream *tcp, struct inbox_letter *letter)
 {
     letter->is_there = false;
@@ -67,7 +73,7 @@ int tcp_shutdown(struct stream *stream);
 
 /*
  * What waits in the outbox is sent, before anything else is done to the sending side; of what the system does not take
- * a rest is kept. 0; -EAGAIN: something of it waits still; another -errno.
+ * a rest is kept. 0: more may be sent. -EAGAIN: something of it waits still, or it is not open yet. Another -errno.
  */
 int tcp_send_letters(struct tcp_stream *tcp);
 

@@ -34,17 +34,17 @@ static bool is_ahead(const struct tcp_stream *tcp)
 /* Empty for an error that nobody was told of yet. */
 static struct slice ahead_bytes(const struct tcp_stream *tcp)
 {
-    return tcp->source.letter ? inbox_letter(loop_inbox(tcp->stream.loop), tcp->source.letter)->bytes
-                              : rest_bytes(tcp->kept->in);
+    const struct inbox_letter *letter = tcp_letter(tcp);
+    return letter ? letter->bytes : rest_bytes(tcp->kept->in);
 }
 
 static void ahead_skip(struct tcp_stream *tcp, size_t n)
 {
-    if (!tcp->source.letter) {
+    struct inbox_letter *letter = tcp_letter(tcp);
+    if (!letter) {
         rest_skip(&tcp->kept->in, n, loop_backlog(tcp->stream.loop));
         return;
     }
-    struct inbox_letter *letter = inbox_letter(loop_inbox(tcp->stream.loop), tcp->source.letter);
     letter->bytes = slice_skip(letter->bytes, n);
     if (letter->bytes.len > 0)
         return;
@@ -80,6 +80,21 @@ void tcp_keep_letter(struct tcp_stream *tcp, struct inbox_letter *letter)
         stream_fail(&tcp->stream, r);
 }
 
+/* What the system gave instead of bytes, by `n` and errno: the end, a failure, or that there is no more. */
+static ssize_t received_none(struct stream *stream, ssize_t n)
+{
+    if (stream->bits & STREAM_FAILED)
+        return stream->error;
+    if (n == 0) {
+        stream->bits |= STREAM_PEER_DONE | STREAM_READABLE;
+        return 0;
+    }
+    if (errno != EAGAIN)
+        return stream_broke(stream, -errno);
+    stream->bits &= (unsigned short)~STREAM_READABLE;
+    return -EAGAIN;
+}
+
 ssize_t tcp_recv(struct stream *stream, void *ret_bytes, size_t len)
 {
     ASSERT(len > 0);
@@ -96,16 +111,7 @@ ssize_t tcp_recv(struct stream *stream, void *ret_bytes, size_t len)
         tcp->source.reads_ahead = (size_t)n < len && n <= READ_AHEAD_BYTES;
         return n;
     }
-    if (stream->bits & STREAM_FAILED)
-        return stream->error;
-    if (n == 0) {
-        stream->bits |= STREAM_PEER_DONE | STREAM_READABLE;
-        return 0;
-    }
-    if (errno != EAGAIN)
-        return stream_broke(stream, -errno);
-    stream->bits &= (unsigned short)~STREAM_READABLE;
-    return -EAGAIN;
+    return received_none(stream, n);
 }
 
 /* What was received ahead, into the pipe. */
@@ -127,16 +133,5 @@ ssize_t tcp_splice_in(struct stream *from, int pipe_fd, size_t len)
     if (is_ahead(tcp_of(from)))
         return pipe_ahead(tcp_of(from), pipe_fd, len);
     ssize_t n = splice(tcp_descriptor(from), NULL, pipe_fd, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (n > 0)
-        return n;
-    if (from->bits & STREAM_FAILED)
-        return from->error;
-    if (n == 0) {
-        from->bits |= STREAM_PEER_DONE | STREAM_READABLE;
-        return 0;
-    }
-    if (errno != EAGAIN)
-        return stream_broke(from, -errno);
-    from->bits &= (unsigned short)~STREAM_READABLE;
-    return -EAGAIN;
+    return n > 0 ? n : received_none(from, n);
 }

@@ -67,15 +67,11 @@ int tcp_send_letters(struct tcp_stream *tcp)
     }
     if (tcp->stream.bits & STREAM_FAILED)
         return tcp->stream.error;
-    return tcp_has_rest_out(tcp) ? -EAGAIN : 0;
+    return !(tcp->stream.bits & STREAM_OPEN) || tcp_has_rest_out(tcp) ? -EAGAIN : 0;
 }
 
 ssize_t tcp_sendv(struct stream *stream, const struct iovec *iov, int n_iov)
 {
-    if (stream->bits & STREAM_FAILED)
-        return stream->error;
-    if (!(stream->bits & STREAM_OPEN))
-        return -EAGAIN;
     int r = tcp_send_letters(tcp_of(stream));
     if (r < 0)
         return r;
@@ -110,10 +106,6 @@ ssize_t tcp_postv(struct stream *stream, const struct iovec *iov, int n_iov)
 
 int tcp_shutdown(struct stream *stream)
 {
-    if (stream->bits & STREAM_FAILED)
-        return stream->error;
-    if (!(stream->bits & STREAM_OPEN))
-        return -EAGAIN;
     int r = tcp_send_letters(tcp_of(stream));
     if (r < 0)
         return r;
@@ -122,8 +114,6 @@ int tcp_shutdown(struct stream *stream)
 
 ssize_t tcp_splice_out(struct stream *to, int pipe_fd, size_t len)
 {
-    if (to->bits & STREAM_FAILED)
-        return to->error;
     int r = tcp_send_letters(tcp_of(to));
     if (r < 0)
         return r;

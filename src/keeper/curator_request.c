@@ -131,8 +131,7 @@ static const struct directory_service *find_service(const struct curator_request
 
 static const struct instance *find(const struct curator_request *request)
 {
-    const struct directory_service *service = find_service(request);
-    return service ? directory_find_instance(service, request->id) : NULL;
+    return directory_look_up(catalog_directory(request->curator->catalog), request->service, request->id);
 }
 
 bool curator_may_change(const struct curator_request *request, const struct instance *instance)

@@ -26,8 +26,7 @@ static void step(struct source_registration *registration);
 static const struct instance *find(const struct source_registration *registration)
 {
     const struct directory *directory = catalog_directory(curator_catalog(registration->registrar->curator));
-    const struct directory_service *service = directory_find(directory, slice_from_str(registration->service));
-    return service ? directory_find_instance(service, slice_from_str(registration->id)) : NULL;
+    return directory_look_up(directory, slice_from_str(registration->service), slice_from_str(registration->id));
 }
 
 static struct slice actor_of(const struct source_registration *registration)

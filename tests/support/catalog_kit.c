@@ -363,8 +363,7 @@ void kit_withdraw(struct catalog_kit *kit, enum catalog_event_type type, const c
 
 const struct instance *kit_find(const struct catalog_kit *kit, const char *service, const char *id)
 {
-    const struct directory_service *found = directory_find(catalog_directory(kit->catalog), slice_from_str(service));
-    return found ? directory_find_instance(found, slice_from_str(id)) : NULL;
+    return directory_look_up(catalog_directory(kit->catalog), slice_from_str(service), slice_from_str(id));
 }
 
 unsigned kit_count(const struct catalog_kit *kit, const char *service)

@@ -59,9 +59,8 @@ void curator_kit_deinit(struct curator_kit *kit)
 
 const struct instance *kit_find(const struct curator_kit *kit, const char *service, const char *id)
 {
-    const struct directory_service *all =
-        directory_find(catalog_directory(curator_catalog(kit->curator)), slice_from_str(service));
-    return all ? directory_find_instance(all, slice_from_str(id)) : NULL;
+    const struct directory *directory = catalog_directory(curator_catalog(kit->curator));
+    return directory_look_up(directory, slice_from_str(service), slice_from_str(id));
 }
 
 static void on_done(struct curator_request *request)
@@ -69,9 +68,8 @@ static void on_done(struct curator_request *request)
     struct asked *asked = container_of(request, struct asked, request);
     expect_false(asked->is_done);
     asked->is_done = true;
-    const struct directory_service *service =
-        directory_find(catalog_directory(curator_catalog(asked->kit->curator)), request->service);
-    asked->was_visible = service && directory_find_instance(service, request->id);
+    const struct directory *directory = catalog_directory(curator_catalog(asked->kit->curator));
+    asked->was_visible = directory_look_up(directory, request->service, request->id) != NULL;
 }
 
 struct asked curator_kit_request(struct curator_kit *kit, enum curator_request_type type, const char *id)

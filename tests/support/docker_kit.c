@@ -375,9 +375,7 @@ const struct instance *kit_instance(struct docker_kit *kit, unsigned i)
 {
     char id[32];
     (void)snprintf(id, sizeof(id), "%.12s:8080", kit->containers[i].id);
-    const struct directory_service *service =
-        directory_find(catalog_directory(curator_catalog(kit->base.curator)), SLICE_LIT("hello"));
-    return service ? directory_find_instance(service, slice_from_str(id)) : NULL;
+    return registry_kit_find(&kit->base, "hello", id);
 }
 
 const char *kit_status(struct docker_kit *kit, unsigned i)

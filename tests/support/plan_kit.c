@@ -80,8 +80,7 @@ void plan_kit_put(struct plan_kit *kit, const struct plan_kit_instance *one)
 void plan_kit_remove(struct plan_kit *kit, const char *id)
 {
     directory_publish(kit->directory);
-    const struct directory_service *service = directory_find(kit->directory, SERVICE);
-    const struct instance *instance = service ? directory_find_instance(service, slice_from_str(id)) : NULL;
+    const struct instance *instance = directory_look_up(kit->directory, SERVICE, slice_from_str(id));
     expect_true(instance);
     expect_int(directory_remove(kit->directory, instance, &(struct directory_stamp){1, 1}), 0);
 }

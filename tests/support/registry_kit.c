@@ -37,9 +37,8 @@ void registry_kit_deinit(struct registry_kit *kit)
 
 const struct instance *registry_kit_find(const struct registry_kit *kit, const char *service, const char *id)
 {
-    const struct directory_service *all =
-        directory_find(catalog_directory(curator_catalog(kit->curator)), slice_from_str(service));
-    return all ? directory_find_instance(all, slice_from_str(id)) : NULL;
+    const struct directory *directory = catalog_directory(curator_catalog(kit->curator));
+    return directory_look_up(directory, slice_from_str(service), slice_from_str(id));
 }
 
 static void on_done(struct curator_request *request)

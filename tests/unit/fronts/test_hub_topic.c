@@ -75,8 +75,7 @@ static void put(struct kit *kit, const char *id, uint32_t reasons)
 
 static const struct instance *get(struct kit *kit, const char *id)
 {
-    const struct directory_service *service = directory_find(kit->directory, SLICE_LIT("log"));
-    return service ? directory_find_instance(service, slice_from_str(id)) : NULL;
+    return directory_look_up(kit->directory, SLICE_LIT("log"), slice_from_str(id));
 }
 
 static void take(struct kit *kit, const char *id)

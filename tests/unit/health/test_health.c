@@ -126,9 +126,7 @@ static const struct instance *find(struct bench *bench, const char *service, uns
 {
     char id[16];
     (void)snprintf(id, sizeof(id), "%u", port);
-    const struct directory_service *all =
-        directory_find(catalog_directory(curator_catalog(bench->registry.curator)), slice_from_str(service));
-    return all ? directory_find_instance(all, slice_from_str(id)) : NULL;
+    return registry_kit_find(&bench->registry, service, id);
 }
 
 static void expect_status(struct bench *bench, unsigned port, const char *status)

@@ -94,6 +94,15 @@ static void a_burst_is_taken_in_bounded_turns(void)
     server_stop(&server);
 }
 
+/* Of descriptors, until the limit that was is set again. */
+static struct rlimit limit_descriptors(rlim_t limit)
+{
+    struct rlimit before;
+    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
+    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){limit, before.rlim_max}), 0);
+    return before;
+}
+
 static void without_descriptors_clients_are_closed_not_ignored(void)
 {
     struct server server;
@@ -101,9 +110,7 @@ static void without_descriptors_clients_are_closed_not_ignored(void)
     int first = connect_to(&server.addr), second = connect_to(&server.addr), third = connect_to(&server.addr);
     int next = dup(first); /* the lowest number that is free */
     close(next);
-    struct rlimit before;
-    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
-    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)next + 1, before.rlim_max}), 0);
+    const struct rlimit before = limit_descriptors((rlim_t)next + 1);
 
     loop_turn(server.loop, NSEC_NEVER); /* room for one */
     expect_int(server.n, 1);
@@ -129,7 +136,7 @@ static void without_descriptors_clients_are_closed_not_ignored(void)
     server_stop(&server);
 }
 
-enum { LIMIT = 160, N_CLIENTS = 90 };
+enum { NO_MORE = 3, LIMIT = 160, N_CLIENTS = 90 };
 
 /* More clients than there are descriptors for. How many are left when the server has found out. */
 static int flood(struct server *server, int clients[N_CLIENTS])
@@ -149,10 +156,8 @@ static int flood(struct server *server, int clients[N_CLIENTS])
 static void some_descriptors_are_not_for_clients(void)
 {
     struct server server;
-    struct rlimit before;
     int clients[N_CLIENTS];
-    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
-    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){LIMIT, before.rlim_max}), 0);
+    const struct rlimit before = limit_descriptors(LIMIT);
     server_start(&server);
     expect_int(flood(&server, clients), LIMIT / 8);
     expect_true(server.n > 0 && server.n_refused > 0);
@@ -173,10 +178,8 @@ static void some_descriptors_are_not_for_clients(void)
 static void preferred_clients_have_half_of_those(void)
 {
     struct server server;
-    struct rlimit before;
     int clients[N_CLIENTS];
-    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
-    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){LIMIT, before.rlim_max}), 0);
+    const struct rlimit before = limit_descriptors(LIMIT);
     server_start(&server);
     acceptor_prefer(server.acceptor);
     expect_int(flood(&server, clients), LIMIT / 16);
@@ -186,21 +189,12 @@ static void preferred_clients_have_half_of_those(void)
     server_stop(&server);
 }
 
-/* No descriptor can be opened any more, until the limit that was is set again. */
-static struct rlimit take_descriptors(void)
-{
-    struct rlimit before;
-    expect_int(getrlimit(RLIMIT_NOFILE, &before), 0);
-    expect_int(setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, before.rlim_max}), 0);
-    return before;
-}
-
 static void may_be_freed_in_its_pause(void)
 {
     struct server server;
     server_start(&server);
     int client = connect_to(&server.addr);
-    const struct rlimit before = take_descriptors();
+    const struct rlimit before = limit_descriptors(NO_MORE);
     loop_turn(server.loop, NSEC_NEVER);
     expect_int(server.n, 0);
     expect_int(server.n_shortages, 1);
@@ -216,7 +210,7 @@ static void rests_while_there_are_no_descriptors(void)
     struct server server;
     server_start(&server);
     int client = connect_to(&server.addr);
-    const struct rlimit before = take_descriptors();
+    const struct rlimit before = limit_descriptors(NO_MORE);
     unsigned n_turns = 0;
     for (; server.n_shortages < 4; n_turns++)
         loop_turn(server.loop, NSEC_NEVER);

@@ -267,46 +267,12 @@ static void a_pipe_is_filled_with_what_was_ahead(void)
 }
 
 /* The real system, with something that happens after it has told of its events and before anything is received. */
-struct meddler {
-    struct epoll_system *system;
-    struct busy *busy; /* NULL: let it be */
-};
+static struct busy *victim; /* of the one test that meddles; NULL: let it be */
 
-static nsec_t meddler_now(void *ctx)
+static int wait_and_meddle(void *ctx, struct epoll_event *events, int max_events, nsec_t timeout_ns)
 {
-    return epoll_system_ops.now(((struct meddler *)ctx)->system);
-}
-
-static nsec_t meddler_wall_now(void *ctx)
-{
-    return epoll_system_ops.wall_now(((struct meddler *)ctx)->system);
-}
-
-static int meddler_add(void *ctx, int fd, uint32_t events, void *data)
-{
-    return epoll_system_ops.add(((struct meddler *)ctx)->system, fd, events, data);
-}
-
-static void meddler_remove(void *ctx, int fd)
-{
-    epoll_system_ops.remove(((struct meddler *)ctx)->system, fd);
-}
-
-static void meddler_wake(void *ctx)
-{
-    epoll_system_ops.wake(((struct meddler *)ctx)->system);
-}
-
-static void meddler_free(void *ctx)
-{
-    epoll_system_ops.free(((struct meddler *)ctx)->system);
-}
-
-static int meddler_wait(void *ctx, struct epoll_event *events, int max_events, nsec_t timeout_ns)
-{
-    struct meddler *meddler = ctx;
-    int n = epoll_system_ops.wait(meddler->system, events, max_events, timeout_ns);
-    struct busy *busy = TAKE(meddler->busy);
+    int n = epoll_system_ops.wait(ctx, events, max_events, timeout_ns);
+    struct busy *busy = TAKE(victim);
     for (unsigned i = 0; busy && i < BUSY_STREAMS; i++) {
         char room[8];
         expect_int(recv(tcp_descriptor(busy->ones[i].stream), room, sizeof(room), 0), 5);
@@ -314,16 +280,6 @@ static int meddler_wait(void *ctx, struct epoll_event *events, int max_events, n
     }
     return n;
 }
-
-static const struct loop_system meddler_ops = {
-    .now = meddler_now,
-    .wall_now = meddler_wall_now,
-    .add = meddler_add,
-    .remove = meddler_remove,
-    .wait = meddler_wait,
-    .wake = meddler_wake,
-    .free = meddler_free,
-};
 
 static void hear_of_the_failure(struct busy_one *one)
 {
@@ -334,12 +290,14 @@ static void hear_of_the_failure(struct busy_one *one)
 
 static void a_failure_that_is_found_ahead_is_told(void)
 {
-    struct meddler meddler = {0};
+    struct loop_system meddling = epoll_system_ops;
+    struct epoll_system *system;
     struct loop *loop;
-    expect_int(epoll_system_new(&meddler.system), 0);
-    expect_int(loop_new_on(&meddler_ops, &meddler, NULL, &loop), 0);
+    meddling.wait = wait_and_meddle;
+    expect_int(epoll_system_new(&system), 0);
+    expect_int(loop_new_on(&meddling, system, NULL, &loop), 0);
     struct busy *busy = ready_on(loop, hear_of_the_failure);
-    meddler.busy = busy;
+    victim = busy;
     busy_turn(busy, "hello");
     for (unsigned i = 0; i < BUSY_STREAMS; i++)
         expect_int(busy->ones[i].stream->error, -ECONNRESET);

@@ -68,8 +68,7 @@ struct asked {
 
 static const struct instance *find(const struct bench *bench, struct slice service, struct slice id)
 {
-    const struct directory_service *all = directory_find(catalog_directory(curator_catalog(bench->curator)), service);
-    return all ? directory_find_instance(all, id) : NULL;
+    return directory_look_up(catalog_directory(curator_catalog(bench->curator)), service, id);
 }
 
 static void on_done(struct curator_request *request)
