@@ -28,6 +28,14 @@ static inline nsec_t backoff_next(struct backoff *backoff, struct random *random
     return backoff_jitter(backoff->last_ns, random);
 }
 
+/* For who counts the tries: the pause after one behind which `n_before` others had failed, without chance. */
+static inline nsec_t backoff_doubled(nsec_t first_ns, unsigned n_before, nsec_t max_ns)
+{
+    while (n_before-- > 0 && first_ns < max_ns)
+        first_ns *= 2;
+    return first_ns < max_ns ? first_ns : max_ns;
+}
+
 /* It went well. */
 static inline void backoff_reset(struct backoff *backoff)
 {

@@ -1,27 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One try of a request at one instance.
- *
- * Which connection it may use: a request that can be repeated takes the one used last. One that cannot takes none that
- * might be closed just now: only where the instance is known to answer on used connections, and only one that was in
- * use a moment ago; otherwise a new one. An instance that was seen to close connections is believed to do so again, and
- * they are left alone well before that.
  */
 #include "gateway/relay.h"
 
 #include "base/assert.h"
 #include "base/counter.h"
 #include "base/util.h"
+#include "gateway/reuse.h"
 #include "gateway/suspicion.h"
 
 #include <errno.h>
-
-/* How long a connection may have been idle to carry what must not be sent twice. */
-#define YOUNG_NS (2 * NSEC_PER_SEC)
-/* A request that can be repeated takes one as old as this, whatever was seen, which may have been an accident. */
-#define TRUST_NS NSEC_PER_SEC
-/* What an end may take to reach us: connections are left alone so long before it at least. */
-#define MARGIN_NS (20 * NSEC_PER_MSEC)
 
 static void count_begin(struct attempt *attempt)
 {
@@ -69,19 +58,13 @@ static nsec_t idle_max(const struct attempt *attempt)
     const struct relay *relay = attempt->relay;
     struct runtime_slot *slot = attempt->slot;
     const struct retry_facts facts = relay_facts(relay, attempt);
-    nsec_t life_ns = atomic_load_explicit(&slot->runtime->idle_life_ns, memory_order_relaxed);
-    nsec_t most_ns = life_ns == NSEC_NEVER ? NSEC_NEVER : life_ns / 5 * 4;
-    if (relay->wants_fresh || slot->reuse_again_ns > loop_now(relay->worker->loop))
+    nsec_t now_ns = loop_now(relay->worker->loop);
+    bool may_repeat = retry_may_repeat(&facts);
+    if (relay->wants_fresh)
         return 0;
-    if (retry_may_repeat(&facts))
-        return most_ns > TRUST_NS ? most_ns : TRUST_NS;
-    if (!atomic_load_explicit(&slot->runtime->reuse_proven, memory_order_relaxed)) {
+    if (!may_repeat && reuse_is_open(slot->runtime, now_ns))
         suspicion_wants_reuse(relay->worker, slot);
-        return 0;
-    }
-    if (life_ns <= 5 * MARGIN_NS)
-        most_ns = life_ns > MARGIN_NS ? life_ns - MARGIN_NS : 0;
-    return most_ns < YOUNG_NS ? most_ns : YOUNG_NS;
+    return reuse_idle_max(slot, may_repeat, now_ns);
 }
 
 /* All that there is of the body goes with the head if it is all there will be; else behind it. */
@@ -237,7 +220,7 @@ void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out)
     struct gateway_worker *worker = attempt->relay->worker;
     bool is_stale = attempt->call.reused && !attempt->call.responded && !timed_out;
     if (is_stale)
-        suspicion_of_reuse(worker, attempt->slot);
+        reuse_of_break(attempt->slot, loop_now(worker->loop));
     else
         suspicion_of_failure(worker, attempt->slot, cause);
     attempt_abandon(attempt, cause, timed_out);
@@ -270,15 +253,6 @@ void attempt_end(struct attempt *attempt)
     attempt->state = ATTEMPT_REST;
 }
 
-/* A connection that was used before has carried another request. */
-static void note_reuse(struct runtime *runtime, nsec_t idle_ns)
-{
-    if (!atomic_load_explicit(&runtime->reuse_proven, memory_order_relaxed))
-        atomic_store_explicit(&runtime->reuse_proven, true, memory_order_relaxed);
-    if (idle_ns > atomic_load_explicit(&runtime->idle_life_ns, memory_order_relaxed))
-        atomic_store_explicit(&runtime->idle_life_ns, idle_ns, memory_order_relaxed);
-}
-
 void attempt_answered(struct attempt *attempt, unsigned status)
 {
     ASSERT(attempt->state == ATTEMPT_WAIT);
@@ -291,8 +265,8 @@ void attempt_answered(struct attempt *attempt, unsigned status)
         runtime_observe(slot, now_ns - attempt->sent_ns, now_ns);
     list_attempt(attempt, &slot->answering);
     counter_add(&slot->by_class[status / 100 < ARRAY_LEN(slot->by_class) ? status / 100 : 0], 1);
-    slot->n_reuse_failures = 0;
+    slot->n_reuse_breaks = 0;
     if (attempt->call.reused)
-        note_reuse(slot->runtime, attempt->call.idle_ns);
+        reuse_of_answer(slot, attempt->call.idle_ns, now_ns);
     suspicion_of_answer(worker, slot);
 }

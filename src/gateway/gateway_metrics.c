@@ -52,8 +52,9 @@ static const struct family instance_families[] = {
      OF_INSTANCE(n_reused)},
     {PREFIX "instance_connections_failed_total", "Connections to it that could not be opened.", METRICS_COUNTER,
      OF_INSTANCE(n_connect_failures)},
-    {PREFIX "instance_connections_idle_closed_total", "Connections that it closed while they were idle.",
-     METRICS_COUNTER, OF_INSTANCE(n_idle_closed)},
+    {PREFIX "instance_connections_idle_closed_total",
+     "Connections that it closed while idle, or behind an answer without a word.", METRICS_COUNTER,
+     OF_INSTANCE(n_idle_closed)},
 };
 
 static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -171,8 +172,9 @@ static void put_whole(struct metrics_page *metrics, const struct traffic *traffi
         if (unrouted[cause] > 0)
             metrics_page_sample(metrics, &label, 1, unrouted[cause]);
     }
-    metrics_page_family(metrics, PREFIX "connections_idle_closed_total", METRICS_COUNTER,
-                        "Connections that instances closed while they were idle, of all services.");
+    metrics_page_family(
+        metrics, PREFIX "connections_idle_closed_total", METRICS_COUNTER,
+        "Connections that instances closed while idle, or behind an answer without a word, of all services.");
     metrics_page_sample(metrics, NULL, 0, n_idle_closed);
     metrics_page_family(metrics, PREFIX "connections_refused_total", METRICS_COUNTER,
                         "Connections closed at once, since their client address had its limit of them.");

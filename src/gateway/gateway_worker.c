@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "gateway/relay.h"
+#include "gateway/reuse.h"
 #include "gateway/suspicion.h"
 #include "gateway/watch.h"
 
@@ -17,11 +18,12 @@
 static void on_idle_closed(void *ctx, nsec_t idle_ns, bool is_promise)
 {
     struct runtime_slot *slot = ctx;
-    _Atomic nsec_t *life_ns = &slot->runtime->idle_life_ns;
-    if (!is_promise)
-        account_idle_closed(slot);
-    if (idle_ns < atomic_load_explicit(life_ns, memory_order_relaxed))
-        atomic_store_explicit(life_ns, idle_ns, memory_order_relaxed);
+    if (is_promise) {
+        reuse_of_promise(slot, idle_ns);
+        return;
+    }
+    account_idle_closed(slot);
+    reuse_of_end(slot, idle_ns, loop_now(slot->worker->loop));
 }
 
 static int open_place(struct gateway_worker *worker, struct runtime_slot *slot, const struct gateway_settings *settings)

@@ -58,21 +58,19 @@ struct runtime_slot {
     struct list answering;         /* attempts whose answer is passed on */
     struct list waiting_link;      /* in the list of the worker's slots in which something waits */
     struct list connecting;        /* attempts that wait for a connection */
-    nsec_t reuse_again_ns;         /* after too many n_reuse_failures: not before that */
-    unsigned n_reuse_failures;     /* in a row: connections that were used before and broke without an answer */
+    nsec_t reuse_again_ns;         /* after too many n_reuse_breaks: not before that */
+    unsigned n_reuse_breaks;       /* in a row: connections that were used before and broke without an answer */
     struct care {
-        bool is_owner;            /* this worker looks after the trouble of the instance */
-        bool wants_reuse;         /* it is to be found out whether it answers twice on a connection */
-        unsigned n_in_vain;       /* proofs of life, in a row */
-        struct list link;         /* in the worker's list of slots that need it */
-        struct proof *running;    /* NULL: none */
-        nsec_t prove_ns;          /* not before that */
-        unsigned n_reuse_in_vain; /* the same, of reuse */
-        nsec_t reuse_ns;
-        nsec_t told_ns;    /* when the catalogue was told of the trouble; 0: not yet */
-    } care;                /* suspicion.c */
-    struct list writing;   /* attempts whose request still comes from the client */
-    struct list open_link; /* in the list of its slots that hold the runtime */
+        bool is_owner;         /* this worker looks after the trouble of the instance */
+        bool wants_reuse;      /* it is to be found out whether it answers twice on a connection */
+        unsigned n_in_vain;    /* proofs of life, in a row */
+        struct list link;      /* in the worker's list of slots that need it */
+        struct proof *running; /* NULL: none */
+        nsec_t prove_ns;       /* not before that */
+        nsec_t told_ns;        /* when the catalogue was told of the trouble; 0: not yet */
+    } care;                    /* suspicion.c */
+    struct list writing;       /* attempts whose request still comes from the client */
+    struct list open_link;     /* in the list of its slots that hold the runtime */
 
     /* read by who counts */
     _Atomic uint64_t n_retries, n_hedges; /* of n_requests */
@@ -93,9 +91,11 @@ struct runtime {
     struct rcu_node retired;
     struct rcu_domain *rcu;
     _Atomic uint32_t refs;
-    _Atomic uint32_t n_ejections; /* lately: how long the next one lasts */
-    _Atomic uint64_t n_ejected;   /* ever */
-    _Atomic nsec_t stalled_ns;    /* with RUNTIME_STALLED: since when */
+    _Atomic uint32_t n_ejections;  /* lately: how long the next one lasts */
+    _Atomic uint64_t n_ejected;    /* ever */
+    _Atomic nsec_t stalled_ns;     /* with RUNTIME_STALLED: since when */
+    _Atomic nsec_t reuse_doubt_ns; /* reuse.c: whatever is seen, it is not proven before this; 0: never in doubt */
+    _Atomic uint32_t n_reuse_doubts;
     uint64_t incarnation;
     uint64_t hash; /* of service and id, the same in every process: consistent hashing */
     struct addr addr;

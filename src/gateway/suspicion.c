@@ -7,7 +7,9 @@
 #include "gateway/suspicion.h"
 
 #include "base/assert.h"
+#include "base/backoff.h"
 #include "gateway/account.h"
+#include "gateway/reuse.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -18,12 +20,6 @@
 /* Ejections get longer by doubling, up to this many times; who was well for so long begins anew. */
 #define DOUBLINGS_MAX 5
 #define FORGIVE_NS    (60 * NSEC_PER_SEC)
-
-/* From so many on, connections that were used before are left alone for a while. */
-#define REUSE_FAILURES_MAX 2
-#define REUSE_PAUSE_NS     (10 * NSEC_PER_SEC)
-/* Between proofs of reuse that fail, doubling. */
-#define REUSE_PAUSE_MAX_NS (640 * NSEC_PER_SEC)
 
 /* Who hangs is frozen when it has not answered a question for so long: its requests are hedged then. */
 #define GRACE_NS (2 * WORKER_WATCH_NS)
@@ -48,13 +44,6 @@ static const struct gateway_settings *settings_of(const struct gateway_worker *w
 static uint32_t trouble_of(const struct runtime *runtime)
 {
     return atomic_load_explicit(&runtime->trouble, memory_order_relaxed);
-}
-
-static nsec_t doubled(nsec_t first_ns, unsigned times, nsec_t most_ns)
-{
-    while (times-- > 0 && first_ns < most_ns)
-        first_ns *= 2;
-    return first_ns < most_ns ? first_ns : most_ns;
 }
 
 /* ------------------------------------------------------------------------------------------------ telling */
@@ -188,23 +177,6 @@ void suspicion_of_failure(struct gateway_worker *worker, struct runtime_slot *sl
     eject(worker, slot, cause);
 }
 
-static void pause_proofs_of_reuse(struct gateway_worker *worker, struct runtime_slot *slot)
-{
-    struct care *care = &slot->care;
-    nsec_t now_ns = loop_now(worker->loop);
-    care->wants_reuse = false;
-    if (now_ns >= care->reuse_ns)
-        care->reuse_ns = now_ns + doubled(REUSE_PAUSE_NS, care->n_reuse_in_vain++, REUSE_PAUSE_MAX_NS);
-}
-
-void suspicion_of_reuse(struct gateway_worker *worker, struct runtime_slot *slot)
-{
-    atomic_store_explicit(&slot->runtime->reuse_proven, false, memory_order_relaxed);
-    pause_proofs_of_reuse(worker, slot);
-    if (++slot->n_reuse_failures >= REUSE_FAILURES_MAX)
-        slot->reuse_again_ns = loop_now(worker->loop) + REUSE_PAUSE_NS;
-}
-
 void suspicion_of_answer(struct gateway_worker *worker, struct runtime_slot *slot)
 {
     slot->n_failures = 0;
@@ -267,19 +239,10 @@ void suspicion_doubt(struct gateway_worker *worker, struct runtime_slot *slot)
 
 void suspicion_wants_reuse(struct gateway_worker *worker, struct runtime_slot *slot)
 {
-    if (!settings_of(worker)->prove || slot->care.wants_reuse || loop_now(worker->loop) < slot->care.reuse_ns)
+    if (!settings_of(worker)->prove || slot->care.wants_reuse)
         return;
     slot->care.wants_reuse = true;
     list_slot(worker, slot);
-}
-
-static void after_proof_of_reuse(struct gateway_worker *worker, struct runtime_slot *slot, int result)
-{
-    slot->care.wants_reuse = false;
-    if (result < 0)
-        pause_proofs_of_reuse(worker, slot);
-    else if (loop_now(worker->loop) >= slot->care.reuse_ns) /* it did not fail with others meanwhile */
-        atomic_store_explicit(&slot->runtime->reuse_proven, true, memory_order_relaxed);
 }
 
 /* It was asked in vain: the trouble lasts, or is another one now. */
@@ -297,12 +260,12 @@ static void after_vain_proof(struct gateway_worker *worker, struct runtime_slot 
         atomic_fetch_or_explicit(&runtime->trouble, RUNTIME_EJECTED | RUNTIME_REFUSED, memory_order_relaxed);
         runtime_clear(runtime, RUNTIME_STALLED);
         (void)set_ejection_time(worker, runtime);
-        care->prove_ns += doubled(REFUSED_NS, n, REFUSED_MAX_NS);
+        care->prove_ns += backoff_doubled(REFUSED_NS, n, REFUSED_MAX_NS);
     } else if (trouble_of(runtime) & RUNTIME_EJECTED) {
         (void)set_ejection_time(worker, runtime);
         care->prove_ns = proof_of_ejection_ns(runtime);
     } else if (result != -ETIMEDOUT) {
-        care->prove_ns += doubled(REFUSED_NS, n, REFUSED_MAX_NS);
+        care->prove_ns += backoff_doubled(REFUSED_NS, n, REFUSED_MAX_NS);
     }
 }
 
@@ -311,7 +274,7 @@ void suspicion_of_proof(struct gateway_worker *worker, struct runtime_slot *slot
     if (result == 0)
         suspicion_of_answer(worker, slot);
     if (kind == PROOF_REUSE)
-        after_proof_of_reuse(worker, slot, result);
+        reuse_of_proof(slot, result, loop_now(worker->loop));
     else if (result < 0 && slot->care.is_owner)
         after_vain_proof(worker, slot, result);
     if (list_is_linked(&slot->care.link))
@@ -323,7 +286,7 @@ void suspicion_of_proof(struct gateway_worker *worker, struct runtime_slot *slot
 static void prove_life(struct gateway_worker *worker, struct runtime_slot *slot, uint32_t trouble)
 {
     struct runtime *runtime = slot->runtime;
-    nsec_t timeout_ns = doubled(PROOF_NS, slot->care.n_in_vain, PROOF_MAX_NS);
+    nsec_t timeout_ns = backoff_doubled(PROOF_NS, slot->care.n_in_vain, PROOF_MAX_NS);
     if (trouble & RUNTIME_EJECTED) { /* nobody else tries meanwhile */
         nsec_t until_ns = loop_now(worker->loop) + timeout_ns + 2 * WORKER_WATCH_NS;
         if (atomic_load_explicit(&runtime->ejected_until_ns, memory_order_relaxed) < until_ns)
@@ -379,8 +342,8 @@ static nsec_t look_after_trouble(struct gateway_worker *worker, struct runtime_s
 static nsec_t look_after(struct gateway_worker *worker, struct runtime_slot *slot)
 {
     nsec_t next_ns = slot->care.is_owner ? look_after_trouble(worker, slot) : NSEC_NEVER;
-    if (trouble_of(slot->runtime) & IN_TROUBLE)
-        slot->care.wants_reuse = false; /* there are other worries */
+    if (trouble_of(slot->runtime) & IN_TROUBLE || !reuse_is_open(slot->runtime, loop_now(worker->loop)))
+        slot->care.wants_reuse = false; /* there are other worries, or none */
     if (slot->care.wants_reuse && !slot->care.running && slot->place)
         prove(worker, slot, PROOF_REUSE, PROOF_NS);
     if (slot->care.wants_reuse)

@@ -10,9 +10,7 @@
  * | a request waits too long, and nothing was answered since  | passed over, and asked whether it lives; if it  |
  * | it was sent                                               | does not say so soon, it is frozen: its         |
  * |                                                           | requests are hedged                             |
- * | a connection that was used before breaks without a byte   | nothing against the instance: it was the        |
- * |                                                           | connection; after several used ones are left    |
- * |                                                           | alone for a while                               |
+ * | a connection that was used before breaks without a byte   | nothing: it was the connection (reuse.h)        |
  * | anything is answered                                      | all is well                                     |
  *
  * Trouble ends with a proof (prove.h): one question instead of many requests. With settings.prove off it ends with its
@@ -30,7 +28,6 @@
 #include "gateway/prove.h"
 
 void suspicion_of_failure(struct gateway_worker *worker, struct runtime_slot *slot, enum cause cause);
-void suspicion_of_reuse(struct gateway_worker *worker, struct runtime_slot *slot);
 /* Bytes have come. */
 void suspicion_of_answer(struct gateway_worker *worker, struct runtime_slot *slot);
 void suspicion_of_proof(struct gateway_worker *worker, struct runtime_slot *slot, enum proof_kind kind, int result);

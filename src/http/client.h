@@ -146,6 +146,7 @@ struct client_connection {
     /* What the owner may want to know. */
     nsec_t idle_since_ns;    /* when its last call was over, or it was opened */
     uint32_t idle_timeout_s; /* how long the server says that it keeps it; 0: it does not say */
+    bool was_left;           /* the server has closed it right behind a response, and had not said so */
 };
 
 /* What each protocol implements. */

@@ -80,15 +80,19 @@ static bool may_be_reused(const struct h1_client *client)
            !client->asked_to_close &&                                    /* both sides want it */
            h1_client_request_is_whole(client) && owes_nothing(client) && /* the server is not owed anything */
            client->body.framing != HTTP_BODY_STREAM &&                   /* the end of the body was not the end */
-           !client->held &&                                              /* no bytes behind the response */
-           !(client->stream->bits & (STREAM_PEER_DONE | STREAM_FAILED));
+           !client->held;                                                /* no bytes behind the response */
 }
 
 /* Asks the stream, unless it is known to have nothing: bytes behind the response would be taken for the next one. */
 static bool is_quiet(struct h1_client *client)
 {
     char byte;
-    return !(client->stream->bits & STREAM_READABLE) || stream_recv(client->stream, &byte, 1) == -EAGAIN;
+    unsigned bits = client->stream->bits;
+    ssize_t n = bits & (STREAM_PEER_DONE | STREAM_FAILED) ? 0 : -EAGAIN;
+    if (n < 0 && bits & STREAM_READABLE)
+        n = stream_recv(client->stream, &byte, 1);
+    client->connection.was_left = n <= 0 && n != -EAGAIN;
+    return n == -EAGAIN;
 }
 
 /* Gives the connection back, then tells the user. Nothing may be touched after it. */

@@ -306,6 +306,8 @@ static void on_free(struct client_connection *connection, bool reusable)
     struct pool_place *place = connection->owner;
     if (connection->idle_timeout_s > 0 && place->on_closed)
         place->on_closed(place->closed_ctx, connection->idle_timeout_s * NSEC_PER_SEC, true);
+    if (connection->was_left && place->on_closed)
+        place->on_closed(place->closed_ctx, 0, false);
     if (reusable)
         offer(place, connection, false);
     else

@@ -98,8 +98,9 @@ int pool_place_get(struct pool_place *place, const struct pool_want *want, struc
                    struct client_connection **ret_connection);
 
 /*
- * Has fn told how long the server keeps idle connections: that it has closed one that had been idle for idle_ns, or
- * (is_promise) that it says with its responses to keep them so long. Not from inside a call of the pool.
+ * Has fn told how long the server keeps idle connections: that it has closed one that had been idle for idle_ns (0:
+ * right behind a response, without a word), or (is_promise) that it says with its responses to keep them so long. Not
+ * from inside a call of the pool.
  */
 typedef void (*pool_closed_fn)(void *ctx, nsec_t idle_ns, bool is_promise);
 void pool_place_on_closed(struct pool_place *place, pool_closed_fn fn, void *ctx);
