@@ -47,7 +47,7 @@ struct pool_stats {
 struct pool;
 struct pool_place;
 
-/* 0 or -ENOMEM. */
+/* 0, -ENOMEM, or why there are no random bytes (base/random.h). */
 int pool_new(struct loop *loop, const struct pool_options *options, struct pool **ret_pool);
 /* No call may run, nobody may wait, and no place may be left that somebody owns. Accepts NULL. */
 void pool_free(struct pool *pool);
@@ -107,8 +107,5 @@ void pool_place_on_closed(struct pool_place *place, pool_closed_fn fn, void *ctx
 
 /* on_ready will not come. Harmless on one that does not wait. */
 void pool_cancel(struct pool_wait *wait);
-
-/* Closes the idle connections to one place, which is known to be gone. */
-void pool_close_idle(struct pool *pool, const struct pool_key *key);
 
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);

@@ -292,14 +292,6 @@ static void idle_connections_end(void)
     settle(kit);
     expect_int(stats_of(kit).n_idle_unasked, 1);
     expect_int(stats_of(kit).n_open, 0);
-
-    call(&kit->users[0], 80);
-    settle(kit);
-    (void)stream_send(kit->silent[3], SLICE_LIT("HTTP/1.1 204 No Content\r\n\r\n"));
-    settle(kit);
-    struct pool_key key = key_of(80);
-    pool_close_idle(kit->pool, &key);
-    expect_int(stats_of(kit).n_open, 0);
     kit_free(kit);
 }
 
