@@ -11,17 +11,21 @@ static int bio_read(BIO *bio, char *ret_bytes, size_t len, size_t *ret_len)
 {
     struct tls_bio *self = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (self->early.len > 0) {
+    len = min_size(len, self->n_left);
+    if (self->early.len > 0 && len > 0) {
         *ret_len = min_size(len, self->early.len);
         memcpy(ret_bytes, self->early.ptr, *ret_len);
         buf_consume(&self->early, *ret_len);
         if (self->early.len == 0)
             buf_deinit(&self->early);
+        self->n_left -= *ret_len;
         return 1;
     }
-    ssize_t n = self->lower->bits & STREAM_READABLE ? stream_recv(self->lower, ret_bytes, len) : -EAGAIN;
+    bool may_read = len > 0 && self->lower->bits & STREAM_READABLE;
+    ssize_t n = may_read ? stream_recv(self->lower, ret_bytes, len) : -EAGAIN;
     if (n > 0) {
         *ret_len = (size_t)n;
+        self->n_left -= (size_t)n;
         return 1;
     }
     if (n == -EAGAIN)
@@ -86,7 +90,7 @@ BIO_METHOD *tls_bio_method_new(void)
 
 int tls_bio_init(struct tls_bio *self, struct stream *lower, struct slice early)
 {
-    *self = (struct tls_bio){.lower = lower, .out = {.limit = TLS_BIO_OUT_MAX}};
+    *self = (struct tls_bio){.lower = lower, .out = {.limit = TLS_BIO_OUT_MAX}, .n_left = SIZE_MAX};
     return slice_is_empty(early) ? 0 : buf_append(&self->early, early);
 }
 

@@ -23,6 +23,7 @@ struct tls_bio {
     struct stream *lower;
     struct buf early; /* bytes that were read before there was TLS; given to OpenSSL first */
     struct buf out;   /* what the lower stream has not taken yet; owns no memory when empty */
+    size_t n_left;    /* so many bytes may be read before the owner sets it anew */
     int error;        /* the first failure of the lower stream or of ours, as -errno */
     bool is_ended;    /* the lower stream gave its end */
 };

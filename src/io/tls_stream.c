@@ -24,6 +24,12 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 
+/*
+ * What is read of a peer in one call: records may be as small as a byte, or change keys, of which OpenSSL takes any
+ * number on its own, and others have their turn, too. One without a byte for the owner in all of it has none.
+ */
+enum { RECV_BYTES_MAX = 128 * 1024 };
+
 struct tls_stream {
     struct stream stream;
     struct tls_bio bio;
@@ -111,6 +117,24 @@ static ssize_t read_record(struct tls_stream *tls, char *ret_bytes, size_t len)
     return result == -EAGAIN ? result : stream_broke(&tls->stream, result);
 }
 
+/* Of as many records as there are and fit, within bio.n_left. */
+static ssize_t read_records(struct tls_stream *tls, char *ret_bytes, size_t len)
+{
+    size_t n_read = 0;
+    while (n_read < len && tls->bio.n_left > 0) {
+        ssize_t n = read_record(tls, ret_bytes + n_read, len - n_read);
+        if (n <= 0 && n != -EAGAIN) /* the end or a failure is told again when asked again */
+            return n_read > 0 ? (ssize_t)n_read : n;
+        n_read += n > 0 ? (size_t)n : 0;
+        bool is_dry = n > 0 ? !can_read(tls) : tls->bio.n_left > 0;
+        if (is_dry)
+            tls->stream.bits &= (unsigned short)~STREAM_READABLE;
+        if (is_dry || n < 0)
+            break;
+    }
+    return n_read > 0 ? (ssize_t)n_read : -EAGAIN;
+}
+
 static ssize_t tls_recv(struct stream *stream, void *ret_bytes, size_t len)
 {
     struct tls_stream *tls = tls_of(stream);
@@ -121,18 +145,13 @@ static ssize_t tls_recv(struct stream *stream, void *ret_bytes, size_t len)
     if (stream->bits & STREAM_FAILED && !(tls->bio.lower->bits & STREAM_FAILED))
         return stream->error;
 
-    size_t n_read = 0;
-    while (n_read < len) {
-        ssize_t n = read_record(tls, (char *)ret_bytes + n_read, len - n_read);
-        n_read += n > 0 ? (size_t)n : 0;
-        if (n == -EAGAIN || (n > 0 && !can_read(tls))) {
-            stream->bits &= (unsigned short)~STREAM_READABLE;
-            break;
-        }
-        if (n <= 0) /* the end or a failure is told again when asked again */
-            return n_read > 0 ? (ssize_t)n_read : n;
-    }
-    return n_read > 0 ? (ssize_t)n_read : -EAGAIN;
+    tls->bio.n_left = RECV_BYTES_MAX;
+    ssize_t n = read_records(tls, ret_bytes, len);
+    bool is_barren = n == -EAGAIN && tls->bio.n_left == 0;
+    tls->bio.n_left = SIZE_MAX;
+    if (is_barren)
+        return stream_broke(stream, err_set(failure_words(tls), -EPROTO, "the peer talks about TLS and says nothing"));
+    return n;
 }
 
 /* -- Sending -- */

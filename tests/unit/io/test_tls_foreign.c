@@ -102,9 +102,9 @@ static struct stream *connect_foreign(struct fixture *fixture, const struct sim_
 }
 
 /* A connection of a foreign client; `session` may be NULL. */
-static void call_server(struct fixture *fixture, SSL_SESSION *session)
+static void call_server_over(struct fixture *fixture, SSL_SESSION *session, const struct sim_options *ways)
 {
-    struct stream *lower = connect_foreign(fixture, NULL);
+    struct stream *lower = connect_foreign(fixture, ways);
     expect_int(tls_accept(lower, fixture->config, (struct slice){.ptr = NULL}, tls_end_on_event, &fixture->ours,
                           &fixture->ours.stream),
                0);
@@ -113,6 +113,11 @@ static void call_server(struct fixture *fixture, SSL_SESSION *session)
         expect_true(SSL_set_session(fixture->foreign.ssl, session));
     foreign_tick(&fixture->foreign);
     sim_run_for(fixture->sim, 0);
+}
+
+static void call_server(struct fixture *fixture, SSL_SESSION *session)
+{
+    call_server_over(fixture, session, NULL);
 }
 
 static void end_call(struct fixture *fixture)
@@ -208,6 +213,54 @@ static void follows_key_updates(void)
         expect_talk(&fixture);
     }
     expect_int(fixture.ours.error, 0);
+    fixture_deinit(&fixture);
+}
+
+/* A connection over which all of a flood is there at once. */
+static void call_server_over_a_wide_way(struct fixture *fixture)
+{
+    fixture_init(fixture);
+    call_server_over(fixture, NULL, &(struct sim_options){.to_a.window_bytes = (size_t)1024 * 1024});
+}
+
+static void drops_who_only_changes_keys(void)
+{
+    struct fixture fixture;
+    call_server_over_a_wide_way(&fixture);
+    for (int i = 0; i < 10000; i++) {
+        expect_true(SSL_key_update(fixture.foreign.ssl, SSL_KEY_UPDATE_NOT_REQUESTED));
+        expect_int(SSL_do_handshake(fixture.foreign.ssl), 1);
+    }
+    foreign_flush(&fixture.foreign);
+    sim_run_for(fixture.sim, 0);
+    expect_int(fixture.ours.error, -EPROTO);
+    expect_str(tls_error_text(fixture.ours.stream), "the peer talks about TLS and says nothing");
+    fixture_deinit(&fixture);
+}
+
+static void reads_tiny_records_a_part_at_a_time(void)
+{
+    enum { N = 20000 };
+    struct fixture fixture;
+    call_server_over_a_wide_way(&fixture);
+    fixture.ours.is_paused = true;
+    for (int i = 0; i < N; i++)
+        expect_int(SSL_write(fixture.foreign.ssl, "x", 1), 1);
+    foreign_flush(&fixture.foreign);
+    sim_run_for(fixture.sim, 0);
+
+    static char bytes[N];
+    ssize_t n = stream_recv(fixture.ours.stream, bytes, sizeof(bytes));
+    expect_true(n > 1000 && n < N / 2);
+    expect_true(fixture.ours.stream->bits & STREAM_READABLE);
+    size_t n_all = (size_t)n;
+    while ((n = stream_recv(fixture.ours.stream, bytes, sizeof(bytes))) > 0)
+        n_all += (size_t)n;
+    expect_int(n, -EAGAIN);
+    expect_int(n_all, N);
+    expect_false(fixture.ours.stream->bits & STREAM_READABLE);
+    fixture.ours.is_paused = false;
+    expect_talk(&fixture);
     fixture_deinit(&fixture);
 }
 
@@ -319,6 +372,8 @@ static const struct test_case cases[] = {
     {"older versions and weak ciphers are refused", refuses_older_versions_and_weak_ciphers},
     {"renegotiation is refused", refuses_to_renegotiate},
     {"key updates are followed", follows_key_updates},
+    {"who does nothing but change keys is dropped", drops_who_only_changes_keys},
+    {"many tiny records are read a part at a time", reads_tiny_records_a_part_at_a_time},
     {"sessions are resumed, but not across a reload", resumes_sessions},
     {"a writer waits while half a message of TLS itself has come", waits_for_the_rest_of_a_message},
 };
