@@ -57,6 +57,8 @@ static void end_stream(struct h2_stream *stream, const struct h2_frame *frame, c
         h2_stream_reset(stream, H2_STREAM_CLOSED, EXCHANGE_ABORTED);
     else if (!(frame->flags & H2_FLAG_END_STREAM) || !h2_head_is_trailers(head))
         h2_stream_reset(stream, H2_PROTOCOL_ERROR, EXCHANGE_ABORTED);
+    else if (head->is_too_large || head->has_too_many)
+        h2_stream_reset(stream, H2_ENHANCE_YOUR_CALM, EXCHANGE_ABORTED);
     else
         h2_stream_on_trailers(stream, head->fields);
 }

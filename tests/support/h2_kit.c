@@ -456,7 +456,7 @@ void kit_data(struct kit *kit, int32_t id, struct slice bytes, bool is_last)
 
 void kit_trailers(struct kit *kit, int32_t id, const char *const *pairs)
 {
-    nghttp2_nv nv[16];
+    nghttp2_nv nv[200];
     size_t n = add_pairs(nv, 0, pairs);
     int r = nghttp2_submit_headers(kit->client, NGHTTP2_FLAG_END_STREAM, id, NULL, nv, n, NULL);
     if (r < 0)

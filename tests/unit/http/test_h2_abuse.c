@@ -225,6 +225,27 @@ static void a_bomb_is_refused(void)
     expect_alive(kit);
 }
 
+/* The same behind a body: trailers are kept until what is in front of them is taken. */
+static void a_bomb_in_trailers_is_refused(void)
+{
+    static char value[2900];
+    const char *pairs[2 * 99 + 1];
+    struct kit *kit = make_kit();
+    memset(value, 'v', sizeof(value) - 1);
+    for (size_t i = 0; i < 99; i++) {
+        pairs[2 * i] = "b";
+        pairs[2 * i + 1] = value;
+    }
+    pairs[2 * 99] = NULL;
+    int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+    kit_data(kit, id, SLICE_LIT("held back"), false);
+    kit_trailers(kit, id, pairs);
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->code, NGHTTP2_ENHANCE_YOUR_CALM);
+    expect_trace(kit, "request close:aborted");
+    expect_alive(kit);
+}
+
 static void too_many_streams(void)
 {
     struct http_server_options options;
@@ -420,6 +441,7 @@ static const struct test_case cases[] = {
     {"a flood leaves room for others", a_flood_leaves_room_for_others},
     {"a header block without end ends the connection", endless_header_block},
     {"a small block that unfolds to a large one is refused", a_bomb_is_refused},
+    {"so is one behind a body", a_bomb_in_trailers_is_refused},
     {"more streams than allowed are refused", too_many_streams},
     {"a connection keeps the limit that it was told", a_limit_holds_as_it_was_told},
     {"resets are no way round the number of streams", resets_do_not_free_streams_at_once},
