@@ -376,10 +376,12 @@ void h2_stream_on_body(struct h2_stream *stream, struct slice bytes)
     if (stream->sends)
         earn(stream, bytes.len);
     bool must_wait = is_listening(stream) && (stream->is_paused || stream->held.len > 0);
-    if (!must_wait)
+    if (!must_wait) {
         deliver(stream, bytes);
-    else if (hold(stream, bytes) < 0)
+    } else if (hold(stream, bytes) < 0) {
         h2_stream_reset(stream, H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
+        h2_stream_consume(stream, bytes.len);
+    }
     h2_stream_touch(stream);
 }
 

@@ -78,6 +78,28 @@ static void a_paused_exchange(void)
     expect_true(fault_alloc_sweep(exchange_paused, NULL) > 10);
 }
 
+/* More than the connection's window, of which nothing could be kept: it is given back all the same. */
+static void bodies_that_cannot_be_kept(void)
+{
+    enum { N = 62, BODY_BYTES = 60000 };
+    static char body[BODY_BYTES];
+    struct kit *kit;
+    expect_int(kit_new(NULL, NULL, &kit), 0);
+    for (int i = 0; i < N; i++) {
+        int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
+        kit_run(kit);
+        fault_alloc_arm(1);
+        kit_data(kit, id, slice_from(body, BODY_BYTES), true);
+        expect_true(fault_alloc_disarm());
+        expect_int(kit_answer(kit, id)->code, NGHTTP2_INTERNAL_ERROR);
+    }
+    int32_t id = kit_request(kit, "POST", "/echo", true, NULL);
+    kit_data(kit, id, slice_from(body, BODY_BYTES), true);
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->n_body, BODY_BYTES);
+    kit_free(kit);
+}
+
 static int drain_one(void *arg)
 {
     struct kit *kit;
@@ -104,6 +126,7 @@ static const struct test_case cases[] = {
     {"an exchange survives any failing allocation", an_exchange},
     {"a large answer survives any failing allocation", a_large_answer},
     {"a paused exchange survives any failing allocation", a_paused_exchange},
+    {"bodies that cannot be kept leave the window open", bodies_that_cannot_be_kept},
     {"a drain survives any failing allocation", a_drain},
 };
 
