@@ -96,10 +96,13 @@ void h1_put_refusal(struct http_connection *connection, unsigned status, const c
     add_status_line(&head, status);
     add_date(&head);
     add(&head, SLICE_LIT("content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"));
-    add_length(&head, strlen(text) + 1);
+    if (text)
+        add_length(&head, strlen(text) + 1);
     add(&head, crlf);
-    add(&head, slice_from_str(text));
-    add(&head, SLICE_LIT("\n"));
+    if (text) {
+        add(&head, slice_from_str(text));
+        add(&head, SLICE_LIT("\n"));
+    }
     end_text(&head);
 }
 

@@ -59,8 +59,9 @@ static void refuse(struct h1_session *h1, enum exchange_end end, unsigned status
         break_off(h1, end);
         return;
     }
+    bool is_head = h1->is_running && h1->is_head;
     end_exchange(h1, end);
-    h1_put_refusal(connection, status, text);
+    h1_put_refusal(connection, status, is_head ? NULL : text);
     http_connection_count(connection, status);
     if (status != 503)
         http_connection_count_malformed(connection);
@@ -125,7 +126,8 @@ static void begin_exchange(struct h1_session *h1, struct http_request *request)
     h1->is_running = true;
     h1->is_head = request->method == HTTP_METHOD_HEAD;
     h1->is_http10 = request->version_minor == 0;
-    h1->keep_alive = request->keep_alive;
+    /* Who asks for a tunnel may send through it before he hears that there is none: these are no requests. */
+    h1->keep_alive = request->keep_alive && request->method != HTTP_METHOD_CONNECT;
     h1->expecting = request->expect_continue;
     h1->may_switch = request->upgrade;
     h1->holds_continue = h1->paused = h1->writer_waits = h1->pipe_waits = false;

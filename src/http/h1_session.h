@@ -100,5 +100,5 @@ int h1_tunnel_move(struct h1_tunnel *tunnel);
 /* Nothing more comes: tells the other side, unless something still waits for it. */
 void h1_tunnel_end(struct h1_tunnel *tunnel);
 
-/* A short answer in plain text that closes the connection, for what is refused. */
+/* A short answer in plain text that closes the connection, for what is refused. text: NULL in answer to HEAD. */
 void h1_put_refusal(struct http_connection *connection, unsigned status, const char *text);

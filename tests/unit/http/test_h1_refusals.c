@@ -33,6 +33,29 @@ static void expect_refused(struct sim_http *http, const char *request, unsigned 
     expect_int(http_server_n_connections(http->server), 0);
 }
 
+/* Not even the reason follows its head. */
+static void a_refusal_of_head_has_no_body(void)
+{
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    sim_http_say(http, "HEAD /later HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nx\r\n");
+    const char *heard = sim_http_hear(http);
+    expect_true(slice_starts_with(slice_from_str(heard), SLICE_LIT("HTTP/1.1 400 Bad Request\r\n")));
+    expect_str(strstr(heard, "\r\n\r\n"), "\r\n\r\n");
+    expect_true(http->ended);
+    sim_http_free(http);
+}
+
+/* What a client that had hoped for one sends through it is not taken for requests. */
+static void nothing_follows_on_connect(void)
+{
+    struct sim_http *http = sim_http_new(NULL, NULL);
+    sim_http_say(http, "CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n" GET("/hello"));
+    expect_true(strstr(sim_http_hear(http), "\r\nconnection: close\r\n"));
+    expect_true(http->ended);
+    expect_true(!strstr(sim_http_calls(http), "/hello"));
+    sim_http_free(http);
+}
+
 static void malformed_heads_are_refused(void)
 {
     static const struct {
@@ -365,6 +388,8 @@ static void lingering_ends(void)
 
 static const struct test_case cases[] = {
     {"malformed heads are refused", malformed_heads_are_refused},
+    {"a refusal of HEAD has no body", a_refusal_of_head_has_no_body},
+    {"nothing follows on CONNECT", nothing_follows_on_connect},
     {"long heads are refused", long_heads_are_refused},
     {"malformed bodies are refused", malformed_bodies_are_refused},
     {"what ends too soon is refused", what_ends_too_soon_is_refused},
