@@ -189,7 +189,7 @@ static void rest(struct http_connection *connection)
     free_session(connection, EXCHANGE_DONE);
     move(connection, CONNECTION_REST);
     const struct http_server_options *options = &connection->server->options;
-    if (stream_is_posting(connection->stream) && options->send_timeout_ns < options->idle_timeout_ns) {
+    if (http_connection_is_sending(connection) && options->send_timeout_ns < options->idle_timeout_ns) {
         set_deadline_in(connection, options->send_timeout_ns);
         connection->posted = true;
     }

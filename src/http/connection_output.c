@@ -138,6 +138,12 @@ size_t http_connection_unsent(const struct http_connection *connection)
     return outq_size(&connection->queue);
 }
 
+bool http_connection_is_sending(const struct http_connection *connection)
+{
+    const struct stream *stream = connection->stream;
+    return http_connection_unsent(connection) > 0 || !(stream->bits & STREAM_WRITABLE) || stream_is_posting(stream);
+}
+
 bool http_connection_is_full(const struct http_connection *connection)
 {
     const struct http_server *server = connection->server;

@@ -80,7 +80,7 @@ static void note_progress(struct h2_session *session)
     size_t n_unsent = http_connection_unsent(session->session.connection);
     size_t n_taken = session->n_unsent - min_size(session->n_unsent, n_unsent);
     nsec_t now_ns = h2_session_now(session);
-    if (n_unsent == 0)
+    if (!http_connection_is_sending(session->session.connection))
         session->blocked_ns = NSEC_NEVER;
     else
         session->blocked_ns =
@@ -108,6 +108,7 @@ void h2_io_send(struct h2_session *session)
 {
     if (session->is_busy || session->error != 0)
         return;
+    note_progress(session); /* of what was sent before */
     session->is_busy = true;
     int r = send_out(session);
     session->is_busy = false;

@@ -216,6 +216,7 @@ static void on_deadline(struct session *base)
 {
     struct h2_session *session = session_of(base);
     nsec_t now = h2_session_now(session);
+    h2_io_send(session); /* which finds out what the peer has taken meanwhile */
     if (now >= send_deadline(session))
         session->error = -ETIMEDOUT;
     else if (now >= drain_deadline(session))

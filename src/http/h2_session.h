@@ -77,7 +77,7 @@ struct h2_session {
     size_t n_unsent;      /* bytes that the peer did not take, when we last looked */
 
     nsec_t received_ns;    /* when bytes last came */
-    nsec_t blocked_ns;     /* up to when the peer has earned by taking of n_unsent; NSEC_NEVER when nothing waits */
+    nsec_t blocked_ns;     /* up to when the peer has earned by taking of n_unsent; NSEC_NEVER when all has left */
     nsec_t begun_ns;       /* since when a frame or a header block is incomplete; NSEC_NEVER when none is */
     nsec_t reset_ns;       /* when we last reset a stream; 0 before that */
     nsec_t pinged_ns;      /* when we asked whether the peer is alive; NSEC_NEVER when we do not wonder */

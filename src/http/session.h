@@ -87,6 +87,11 @@ size_t http_connection_unsent(const struct http_connection *connection);
 /* So many of them that writers are told to wait; so few that they may go on. Under pressure (io/backlog.h) fewer. */
 bool http_connection_is_full(const struct http_connection *connection);
 bool http_connection_has_room(const struct http_connection *connection);
+/*
+ * Something that was sent may not have reached the system: it waits here, inside of TLS, or for the end of the turn
+ * (io/outbox.h), after which it is known.
+ */
+bool http_connection_is_sending(const struct http_connection *connection);
 bool http_connection_is_broken(const struct http_connection *connection);
 
 /* The bytes that wait, for a session that has nothing to put any more and passes on what others say (h1_tunnel.c). */

@@ -135,6 +135,80 @@ static void a_handshake_has_its_time(void)
     kit_free(&kit);
 }
 
+/* A connection whose network holds little, and a client that will not read. */
+static struct kit kit_with_a_deaf_client(const char *protocol)
+{
+    struct kit kit = kit_new(true);
+    sim_http_reconnect(kit.http, &(struct sim_options){.to_a.window_bytes = 4000});
+    secure(&kit, protocol);
+    return kit;
+}
+
+static void answer_largely(struct kit *kit)
+{
+    static char body[12000];
+    expect_true(kit->http->exchange);
+    exchange_respond(kit->http->exchange, 200, NULL, 0, slice_from(body, sizeof(body)));
+}
+
+/* All of an answer is in the hands of TLS, and the client does not take it: that is not idleness. */
+static void expect_dropped_as_slow(struct kit *kit)
+{
+    struct http_server_options options;
+    http_server_options_init(&options);
+    expect_true(options.send_timeout_ns < options.idle_timeout_ns);
+    answer_largely(kit);
+    sim_http_wait(kit->http, options.send_timeout_ns - NSEC_PER_SEC);
+    expect_int(http_server_n_connections(kit->http->server), 1);
+    sim_http_wait(kit->http, 2 * NSEC_PER_SEC);
+    expect_int(http_server_n_connections(kit->http->server), 0);
+    kit_free(kit);
+}
+
+/* Who has taken it, late as it is, is idle. */
+static void expect_kept_while_idle(struct kit *kit)
+{
+    struct http_server_options options;
+    http_server_options_init(&options);
+    answer_largely(kit);
+    sim_http_wait(kit->http, options.send_timeout_ns - NSEC_PER_SEC);
+    for (int i = 0; i < 10; i++) {
+        (void)sim_http_hear(kit->http);
+        sim_http_wait(kit->http, 0);
+    }
+    sim_http_wait(kit->http, options.idle_timeout_ns - options.send_timeout_ns - NSEC_PER_SEC);
+    expect_int(http_server_n_connections(kit->http->server), 1);
+    sim_http_wait(kit->http, 5 * NSEC_PER_SEC);
+    expect_int(http_server_n_connections(kit->http->server), 0);
+    kit_free(kit);
+}
+
+#define GET_LATER_H2                                                                                                   \
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"                                                                                 \
+    "\0\0\0\4\0\0\0\0\0" /* SETTINGS */                                                                                \
+    "\0\0\15\1\5\0\0\0\1"                                                                                              \
+    "\x82\x86\4\6/later\1\1x"
+
+static void who_takes_nothing_of_the_last_answer_is_slow(void)
+{
+    struct kit kit = kit_with_a_deaf_client("http/1.1");
+    sim_http_say(kit.http, GET("/later"));
+    expect_dropped_as_slow(&kit);
+    kit = kit_with_a_deaf_client("h2");
+    (void)sim_http_send(kit.http, SLICE_LIT(GET_LATER_H2));
+    expect_dropped_as_slow(&kit);
+}
+
+static void who_takes_the_last_answer_late_is_idle(void)
+{
+    struct kit kit = kit_with_a_deaf_client("http/1.1");
+    sim_http_say(kit.http, GET("/later"));
+    expect_kept_while_idle(&kit);
+    kit = kit_with_a_deaf_client("h2");
+    (void)sim_http_send(kit.http, SLICE_LIT(GET_LATER_H2));
+    expect_kept_while_idle(&kit);
+}
+
 /* A pool has no context for connect: a case has one kit, and a process of its own. */
 static struct sim_http *the_http;
 
@@ -223,6 +297,8 @@ static const struct test_case cases[] = {
     {"without ALPN the first bytes tell", without_alpn_the_first_bytes_tell},
     {"plain requests are served, or refused in words", plain_requests_are_served_or_refused},
     {"a handshake has its time", a_handshake_has_its_time},
+    {"who takes nothing of the last answer is slow, not idle", who_takes_nothing_of_the_last_answer_is_slow},
+    {"who takes the last answer late is idle from then on", who_takes_the_last_answer_late_is_idle},
     {"the pool connects with TLS", the_pool_connects_with_tls},
 };
 
