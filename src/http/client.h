@@ -120,7 +120,7 @@ void client_call_pause(struct client_call *call, bool paused);
 /* Gives the call up; no callback comes. Harmless on one that is over. */
 void client_call_cancel(struct client_call *call);
 
-/* -- for owners of connections (pool.c) -- */
+/* -- for owners of connections (pool_connection.c) -- */
 
 enum client_loss {
     CLIENT_LOSS_CLOSED,   /* the server has closed it, or it failed */

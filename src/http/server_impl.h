@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of the server, shared by server.c (the set of connections), connection.c (the life of one) and
- * connection_output.c (what it sends). Sessions use session.h.
+ * The inside of the server, shared by server.c (the set of connections), connection.c (the life of one),
+ * connection_output.c (what it sends) and session.c (what a session sees of it). Sessions use session.h.
  */
 #pragma once
 
