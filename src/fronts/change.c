@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/util.h"
+#include "io/addr.h"
 #include "io/tls.h"
 
 #include <stdio.h>

@@ -8,7 +8,7 @@
 
 #include "gateway/access_line.h"
 #include "gateway/passage.h"
-#include "http/exchange.h"
+#include "io/addr.h"
 
 struct attempt;
 struct gateway_worker;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/hash.h"
 #include "gateway/plan.h"
 
 /* An empty table with room for so many. 0 or -ENOMEM. */

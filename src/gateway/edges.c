@@ -7,7 +7,6 @@
  */
 #include "gateway/edges.h"
 
-#include "base/assert.h"
 #include "base/counter.h"
 #include "base/util.h"
 

@@ -11,8 +11,6 @@
 #include "gateway/suspicion.h"
 #include "gateway/watch.h"
 
-#include <errno.h>
-
 /* -- slots -- */
 
 static void on_idle_closed(void *ctx, nsec_t idle_ns, bool is_promise)

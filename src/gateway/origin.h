@@ -3,7 +3,8 @@
 #pragma once
 
 #include "gateway/settings.h"
-#include "http/exchange.h"
+#include "io/addr.h"
+#include "wire/http.h"
 
 /*
  * The peer; where that is a trusted proxy, whom it names in X-Forwarded-For: the last address there that is not a

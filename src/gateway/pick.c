@@ -7,6 +7,7 @@
  */
 #include "gateway/pick.h"
 
+#include "base/hash.h"
 #include "gateway/ring.h"
 
 #include "base/assert.h"

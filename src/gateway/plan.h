@@ -16,9 +16,8 @@
 #pragma once
 
 #include "base/counter.h"
-#include "base/hash.h"
 #include "base/rcu.h"
-#include "catalog/directory.h"
+#include "catalog/instance.h"
 #include "gateway/runtime.h"
 #include "gateway/settings.h"
 

@@ -11,7 +11,6 @@
 #include "gateway/gateway_worker.h"
 #include "gateway/pick.h"
 #include "gateway/retry.h"
-#include "gateway/route.h"
 
 /*
  * The life of a request; relay.c moves it:

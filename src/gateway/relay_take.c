@@ -7,7 +7,7 @@
  */
 #include "gateway/relay.h"
 
-#include "base/assert.h"
+#include "gateway/route.h"
 #include "io/tls.h"
 
 #include <errno.h>

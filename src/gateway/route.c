@@ -4,7 +4,6 @@
  */
 #include "gateway/route.h"
 
-#include "base/util.h"
 #include "catalog/instance.h"
 #include "gateway/policy.h"
 #include "wire/chars.h"

@@ -10,6 +10,7 @@
  */
 #include "gateway/service.h"
 
+#include "gateway/chunk.h"
 #include "gateway/tier.h"
 #include "gateway/voice.h"
 

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "catalog/directory.h"
 #include "gateway/hosts.h"
 #include "gateway/plan.h"
 #include "gateway/settings_copy.h"

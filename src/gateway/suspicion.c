@@ -6,7 +6,6 @@
  */
 #include "gateway/suspicion.h"
 
-#include "base/assert.h"
 #include "base/backoff.h"
 #include "gateway/account.h"
 #include "gateway/reuse.h"

@@ -9,7 +9,6 @@
 #include "gateway/tell.h"
 
 #include "base/array.h"
-#include "base/util.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,6 @@
 #include "gateway/tell.h"
 
 #include "base/array.h"
-#include "base/util.h"
 #include "gateway/gateway_worker.h"
 
 #include <stdio.h>

@@ -9,6 +9,9 @@
  */
 #include "gateway/tier.h"
 
+#include "gateway/chunk.h"
+#include "gateway/ring.h"
+
 #include <errno.h>
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /* The arrays of a choice of instances, made from the chunks of a service. */
 #pragma once
 
-#include "gateway/ring.h"
+#include "gateway/plan.h"
 
 /*
  * `place` of the chunks of a service; points too if has_points, from those of `old` (NULL: none) where that is

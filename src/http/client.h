@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "http/exchange.h"
 #include "io/pipes.h"

@@ -5,6 +5,7 @@
 #include "http/exchange.h"
 
 #include "base/assert.h"
+#include "base/buf.h"
 #include "http/exchange_impl.h"
 
 #include <errno.h>

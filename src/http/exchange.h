@@ -26,7 +26,6 @@
  */
 #pragma once
 
-#include "base/buf.h"
 #include "http/carry.h"
 #include "io/stream.h"
 

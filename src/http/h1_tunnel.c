@@ -7,7 +7,6 @@
  * waits. A way on which much comes is led through a pipe, when there is one and both streams are plain, until it has
  * run dry.
  */
-#include "base/assert.h"
 #include "http/h1_session.h"
 
 #include <errno.h>

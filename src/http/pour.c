@@ -16,7 +16,6 @@
 #include "base/assert.h"
 #include "http/exchange_impl.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 /* Of a pipe's size each, per turn. */

@@ -10,8 +10,6 @@
 #include "base/time.h"
 #include "io/addr.h"
 
-#include <stddef.h>
-
 /* Those who are told of at most. */
 #define TALKERS_TOP_MAX 50
 

@@ -10,8 +10,6 @@
  */
 #include "io/acceptor.h"
 
-#include "base/assert.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

@@ -5,7 +5,6 @@
 #include "io/shortage.h"
 
 #include "base/seldom.h"
-#include "base/util.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -15,7 +15,6 @@
 #pragma once
 
 #include "base/slice.h"
-#include "io/addr.h"
 #include "io/loop.h"
 
 #include <sys/types.h>

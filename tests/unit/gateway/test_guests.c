@@ -6,7 +6,6 @@
 #include "support/fault_alloc.h"
 #include "support/test.h"
 
-#include <errno.h>
 #include <pthread.h>
 
 static const struct hash_key key = {1, 2};

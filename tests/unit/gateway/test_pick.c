@@ -5,7 +5,6 @@
 #include "support/test.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define S  NSEC_PER_SEC
 #define MS NSEC_PER_MSEC

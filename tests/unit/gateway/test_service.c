@@ -4,7 +4,6 @@
 #include "gateway/ring.h"
 #include "support/fault_alloc.h"
 #include "support/plan_kit.h"
-#include "support/sim.h"
 #include "support/test.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gateway/throttle.h"
 
-#include "base/slice.h"
 #include "support/addrs.h"
 #include "support/test.h"
 

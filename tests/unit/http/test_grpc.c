@@ -7,7 +7,6 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 /* --- a service --- */
 

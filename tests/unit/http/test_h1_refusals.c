@@ -6,7 +6,6 @@
 #include "support/sim_http.h"
 #include "support/test.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request by HTTP/2, to a server that is played frame by frame. */
+#include "base/buf.h"
 #include "http/h2_once.h"
 #include "support/fault_alloc.h"
 #include "support/sim.h"

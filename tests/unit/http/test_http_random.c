@@ -8,8 +8,6 @@
 #include "support/sim.h"
 #include "support/test.h"
 
-#include <stdlib.h>
-
 enum { CALLS_PER_ROUND = 4, ROUNDS = 30, BODY_MAX = 200000 };
 
 /* A round: one connection with a call after the other, each echoed in pieces. */

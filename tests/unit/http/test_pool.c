@@ -10,7 +10,6 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { USERS_MAX = 8 };

@@ -8,7 +8,6 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { INSTANCE_MAX = 4 };

@@ -10,7 +10,6 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { CLIENTS = 4, SERVERS_MAX = 2000, IDS_MAX = 4000, BODY_MAX = 3000, STEPS = 6000, ROUNDS = 12 };

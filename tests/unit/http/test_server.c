@@ -2,12 +2,10 @@
 /*
  * The set of connections: which protocol is spoken, how many there may be, how they end, what they cost.
  */
-#include "http/h1_session.h"
 #include "http/server_impl.h"
 #include "support/sim_http.h"
 #include "support/test.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #define GET(path) "GET " path " HTTP/1.1\r\nhost: x\r\n\r\n"

@@ -2,7 +2,6 @@
 #include "io/loop.h"
 
 #include "support/fault_alloc.h"
-#include "support/sim.h"
 #include "support/test.h"
 
 #include <errno.h>

@@ -6,7 +6,6 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 struct world {
     struct sim *sim;

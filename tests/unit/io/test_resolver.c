@@ -5,7 +5,6 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
 

@@ -5,7 +5,6 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 /* Reads all there is at each event, and remembers it. */
 struct reader {

@@ -6,9 +6,7 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 /* The owner of the stream under test: it only remembers. */

@@ -5,7 +5,6 @@
 #include "support/test.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static struct addr parse(const char *text)
