@@ -92,6 +92,8 @@ void entry_touch(struct entry *entry);
 int entry_make(struct entry *entry);
 /* Whether the present plan, or the next one, refers to it by a route. */
 bool entry_is_routed(const struct entry *entry);
+/* Whether its service is known and has no instance. */
+bool entry_is_empty(const struct entry *entry);
 /* Lets go of one that is neither known nor routed to. */
 void entry_leave_if_idle(struct entry *entry);
 /* Frees those whose cells nobody has any more. */

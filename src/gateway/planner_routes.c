@@ -146,10 +146,16 @@ static int add_said(struct collection *all, struct entry *entry)
     return 0;
 }
 
-/* In an order that does not depend on the table: of routes that are alike, the first one counts. */
+/*
+ * In an order that does not depend on the table: of routes that are alike, the first one counts. So services without
+ * instances, whose routes only wait for these, are behind.
+ */
 static int compare_entries(const void *a, const void *b)
 {
-    const struct slice x = (*(struct entry *const *)a)->cell->name, y = (*(struct entry *const *)b)->cell->name;
+    const struct entry *one = *(struct entry *const *)a, *other = *(struct entry *const *)b;
+    const struct slice x = one->cell->name, y = other->cell->name;
+    if (entry_is_empty(one) != entry_is_empty(other))
+        return entry_is_empty(one) ? 1 : -1;
     int order = memcmp(x.ptr, y.ptr, min_size(x.len, y.len));
     return order != 0 ? order : (x.len > y.len) - (x.len < y.len);
 }

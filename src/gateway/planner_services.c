@@ -18,6 +18,12 @@ static struct plan_service *current_of(const struct entry *entry)
     return atomic_load_explicit(&entry->cell->current, memory_order_relaxed);
 }
 
+bool entry_is_empty(const struct entry *entry)
+{
+    const struct plan_service *service = current_of(entry);
+    return service && service->n_chunks == 0;
+}
+
 /* ------------------------------------------------------------------------------------------------ coming */
 
 static void on_time(struct timer *timer)
@@ -126,12 +132,15 @@ static void publish(struct entry *entry, struct plan_service *service)
 {
     struct planner *planner = entry->planner;
     struct plan_service *old = current_of(entry);
+    bool was_empty = entry_is_empty(entry);
     rcu_publish(&entry->cell->current, service);
     if (old)
         service_retire(old, planner->rcu);
     list_remove(&entry->link);
-    if (service && service->n_chunks == 0)
+    if (entry_is_empty(entry))
         list_push_back(&planner->empty, &entry->link);
+    if (entry_is_empty(entry) != was_empty && list_is_linked(&entry->sayer_link))
+        planner->is_stale = true; /* its routes have another rank */
     entry->is_forced = false;
     set_voice(entry, service ? service->voice : NULL);
     planner->has_news = true;

@@ -7,7 +7,8 @@
  *     gateway.route[.NAME]=TEXT    a route to it: route.h
  *
  * One of them speaks for all: of those that say anything, the one that was registered last. So a rolling update takes
- * its words with it, and one that came by a protocol without metadata takes nothing away.
+ * its words with it, and one that came by a protocol without metadata takes nothing away. When the last instance of all
+ * has gone its words hold on, as long as the service is known.
  */
 #pragma once
 

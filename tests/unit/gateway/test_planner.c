@@ -207,6 +207,34 @@ static void routes_come_and_go_with_who_says_them(void)
     planner_kit_free(kit);
 }
 
+static void routes_wait_for_who_said_them_and_yield_meanwhile(void)
+{
+    struct planner_kit *kit = planner_kit_new();
+    planner_kit_begin(kit);
+    planner_kit_put(kit, "blue", "a", PLANNER_KIT_SAYS("gateway.route", "/shop"));
+    planner_kit_settle(kit);
+    planner_kit_drop(kit, "blue", "a");
+    planner_kit_settle(kit);
+    expect_str(routed_to(kit, "/shop/1"), "blue"); /* 503, and not for others to take or for caches to forget */
+    planner_kit_put(kit, "green", "a", PLANNER_KIT_SAYS("gateway.route", "/shop"));
+    planner_kit_settle(kit);
+    expect_str(routed_to(kit, "/shop/1"), "green");
+    planner_kit_put(kit, "blue", "a", PLANNER_KIT_SAYS("gateway.route", "/shop"));
+    planner_kit_settle(kit);
+    expect_str(routed_to(kit, "/shop/1"), "blue");
+    planner_kit_drop(kit, "blue", "a");
+    planner_kit_settle(kit);
+    expect_str(routed_to(kit, "/shop/1"), "green");
+
+    planner_kit_drop(kit, "green", "a");
+    sim_run_for(kit->registry.sim, 2 * 3600 * S);
+    planner_kit_put(kit, "other", "a", ""); /* the catalogue forgets when it is stepped */
+    sim_run_for(kit->registry.sim, 5 * S);
+    expect_str(routed_to(kit, "/shop/1"), "");
+    expect_false(planner_kit_cell(kit, "green"));
+    planner_kit_free(kit);
+}
+
 static void a_bad_route_of_the_configuration_is_refused(void)
 {
     struct planner_kit *kit = planner_kit_new();
@@ -460,6 +488,7 @@ static const struct test_case cases[] = {
      a_service_that_is_forgotten_leaves_when_nobody_holds_it},
     {"the table of services grows", the_table_of_services_grows},
     {"routes come and go with who says them", routes_come_and_go_with_who_says_them},
+    {"routes wait for who said them, and yield meanwhile", routes_wait_for_who_said_them_and_yield_meanwhile},
     {"a bad route of the configuration is refused", a_bad_route_of_the_configuration_is_refused},
     {"settings reach all services", settings_reach_all_services},
     {"who is hashed by a route has points", who_is_hashed_by_a_route_has_points},

@@ -146,6 +146,30 @@ static void the_last_registered_says_how_it_is_treated(void)
     plan_kit_deinit(&kit);
 }
 
+static void what_the_last_instance_said_holds_on(void)
+{
+    static const struct instance_pair words[] = {
+        {SLICE_LIT("gateway.strip"), SLICE_LIT("true")},
+        {SLICE_LIT("gateway.route"), SLICE_LIT("/shop")},
+        {SLICE_LIT("expose"), SLICE_LIT("true")},
+    };
+    struct plan_kit kit;
+    plan_kit_init(&kit);
+    plan_kit_put(&kit, &(struct plan_kit_instance){.id = "a", .weight = 1, .metadata = words, .n_metadata = 3});
+    plan_kit_make(&kit);
+    plan_kit_remove(&kit, "a");
+    const struct plan_service *service = plan_kit_make(&kit);
+    expect_int(service->offered.n, 0);
+    expect_true(service->is_exposed);
+    expect_true(service->policy.strip);
+    expect_true(service->voice);
+    plan_kit_put(&kit, &(struct plan_kit_instance){.id = "b", .weight = 1}); /* the next one says nothing of it */
+    service = plan_kit_make(&kit);
+    expect_false(service->is_exposed);
+    expect_false(service->policy.strip);
+    plan_kit_deinit(&kit);
+}
+
 /* ------------------------------------------------------------------------------------------------ versions */
 
 #define MODEL_MAX 400
@@ -326,6 +350,7 @@ static const struct test_case cases[] = {
     {"its age begins when it is first offered", its_age_begins_when_it_is_first_offered},
     {"addresses are taken as far as they are allowed", addresses_are_taken_as_far_as_they_are_allowed},
     {"the last registered says how it is treated", the_last_registered_says_how_it_is_treated},
+    {"what the last instance said holds on", what_the_last_instance_said_holds_on},
     {"any row of changes gives what a naive model has", any_row_of_changes_gives_what_a_naive_model_has},
     {"versions share their chunks", versions_share_their_chunks},
     {"without memory the version before stays", without_memory_the_version_before_stays},
