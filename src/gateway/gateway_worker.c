@@ -82,14 +82,6 @@ bool gateway_worker_close(struct runtime_slot *slot)
 
 /* -- lines -- */
 
-unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const struct plan_cell *cell)
-{
-    unsigned n = 0;
-    list_for_each (node, &worker->queued)
-        n += container_of(node, struct relay, link)->cell == cell;
-    return n;
-}
-
 void gateway_worker_move(struct list *line)
 {
     list_for_each (node, line)

@@ -81,9 +81,6 @@ void gateway_worker_deinit(struct gateway_worker *worker);
 /* Sees to it that the watch (watch.c) looks soon. */
 void gateway_worker_watch(struct gateway_worker *worker);
 
-/* Requests of that service that wait for their turn here. */
-unsigned gateway_worker_n_queued(const struct gateway_worker *worker, const struct plan_cell *cell);
-
 /* Those in that line (parked, queued) try: somebody may have come, or a place of a full service become free. */
 void gateway_worker_move(struct list *line);
 

@@ -98,6 +98,7 @@ struct plan_cell {
     unsigned n_shares;
     _Alignas(64) _Atomic uint64_t turn;       /* round robin, over all workers */
     _Alignas(64) _Atomic int64_t n_in_flight; /* requests, over all workers; counted only under a limit */
+    _Atomic uint32_t n_queued;                /* that wait for such a place, over all workers */
     struct plan_share shares[];               /* by worker */
     /* the name */
 };

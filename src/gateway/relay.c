@@ -151,6 +151,8 @@ static void leave_lines(struct relay *relay)
 {
     if (relay->state == RELAY_PARKED)
         relay->worker->n_parked--;
+    if (relay->state == RELAY_QUEUED)
+        atomic_fetch_sub_explicit(&relay->cell->n_queued, 1, memory_order_relaxed);
     list_remove(&relay->link);
     loop_undefer(&relay->gathered);
 }
@@ -266,6 +268,23 @@ struct retry_facts relay_facts(const struct relay *relay, const struct attempt *
     };
 }
 
+/* It waits for a place to become free, unless too many do. */
+static void queue(struct relay *relay)
+{
+    struct plan_cell *cell = relay->cell;
+    if (atomic_fetch_add_explicit(&cell->n_queued, 1, memory_order_relaxed) >= relay->n_queued_max) {
+        atomic_fetch_sub_explicit(&cell->n_queued, 1, memory_order_relaxed);
+        relay_fail(relay, CAUSE_QUEUE_FULL);
+        return;
+    }
+    leave_lines(relay);
+    relay->state = RELAY_QUEUED;
+    relay->was_queued = true;
+    relay->wait_until_ns = now_of(relay) + relay->timeout_ns;
+    list_push_back(&relay->worker->queued, &relay->link);
+    gateway_worker_watch(relay->worker);
+}
+
 /* True when it may go on; else it waits in line, or was answered. */
 static bool take_place(struct relay *relay)
 {
@@ -276,18 +295,8 @@ static bool take_place(struct relay *relay)
         return true;
     }
     atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
-    if (relay->state == RELAY_QUEUED)
-        return false;
-    if (gateway_worker_n_queued(relay->worker, relay->cell) >= relay->n_queued_max) {
-        relay_fail(relay, CAUSE_QUEUE_FULL);
-        return false;
-    }
-    leave_lines(relay);
-    relay->state = RELAY_QUEUED;
-    relay->was_queued = true;
-    relay->wait_until_ns = now_of(relay) + relay->timeout_ns;
-    list_push_back(&relay->worker->queued, &relay->link);
-    gateway_worker_watch(relay->worker);
+    if (relay->state != RELAY_QUEUED)
+        queue(relay);
     return false;
 }
 

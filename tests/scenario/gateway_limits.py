@@ -3,10 +3,12 @@
 # variants: release asan tsan
 """What the gateway takes from one client: so many requests, at a pace that lets others be served, too."""
 
+import contextlib
 import socket
 import sys
+import threading
 
-from gateway_lib import Gateway, Instance
+from gateway_lib import OK, Gateway, Instance
 from lib import SECONDS, tap, wait_for
 
 HEAD = "HTTP/1.1\r\nHost: a\r\n"
@@ -53,6 +55,24 @@ def a_stranger_cannot_take_another_one_s_name():
     with Gateway(*RATE) as gateway, Instance(gateway) as instance:
         ask_many(gateway, instance.path, "X-Forwarded-For: 192.0.2.1\r\n")
         tap.expect(n_served(ask_many(gateway, instance.path, "X-Forwarded-For: 192.0.2.2\r\n")) <= 10, True)
+
+
+def a_queue_is_one_for_all_workers():
+    full = ["--workers", "2", "--set", "gateway.max_in_flight=1", "--set", "gateway.queue=3"]
+    release = threading.Event()
+
+    def late(*_):
+        tap.expect(release.wait(SECONDS), True)
+        return OK
+
+    with Gateway(*full) as gateway, Instance(gateway, answer=late) as instance, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(gateway.dial()) for _ in range(MANY)]  # at both workers, surely
+        for client in clients:
+            client.send(f"GET {instance.path} {HEAD}\r\n")
+        refused = 'muster_gateway_requests_total{service="' + instance.service + '",code="5xx"}'
+        gateway.wait_for_metric(refused, MANY - 1 - 3)
+        release.set()
+        tap.expect(n_served([client.answer() for client in clients]), 1 + 3)
 
 
 PATIENT = [f"http.{name}_timeout=1h" for name in ("head", "body", "idle", "answer", "send")]
@@ -112,6 +132,7 @@ CASES = [
     ("who asks too often is told so", who_asks_too_often_is_told_so),
     ("a trusted proxy's clients have limits of their own", a_trusted_proxy_s_clients_have_limits_of_their_own),
     ("a stranger cannot take another one's name", a_stranger_cannot_take_another_one_s_name),
+    ("a queue is one for all workers", a_queue_is_one_for_all_workers),
     ("a head that drips in is cut off", a_head_that_drips_in_is_cut_off),
     ("a body that stops frees its instance", a_body_that_stops_frees_its_instance),
     ("who reads nothing frees the instance", who_reads_nothing_frees_the_instance),
