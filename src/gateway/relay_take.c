@@ -32,14 +32,14 @@ static struct slice cookie_value(const struct http_request *request, struct slic
 
 static void set_key(struct relay *relay, const struct http_request *request, const struct policy_key *key)
 {
-    const struct peer *peer = exchange_peer(relay->exchange);
+    const struct peer *client = &relay->account.client;
     const struct http_field *field;
     struct slice text = {0};
     switch (key->source) {
     case POLICY_KEY_NONE:
         return;
     case POLICY_KEY_ADDRESS:
-        text = slice_from(peer->ip, sizeof(peer->ip));
+        text = slice_from(client->ip, sizeof(client->ip));
         break;
     case POLICY_KEY_HEADER:
         field = http_fields_get_name(request->fields, key->name);

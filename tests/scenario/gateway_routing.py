@@ -103,6 +103,21 @@ def hashed_clients():
             tap.expect(sorted([len(one.seen()), len(two.seen())]), [0, 3])
 
 
+def hashed_behind_a_proxy():
+    """Clients are told apart by the address that a trusted proxy names."""
+    settings = ["--set", "gateway.trusted=127.0.0.0/8", "--set", "gateway.balance=hash"]
+    with Gateway(*settings) as gateway, Instance(None) as one, Instance(None) as two:
+        for instance in (one, two):
+            register(gateway, "cache", instance.name, address=instance.address())
+
+        def ask_as_many():
+            for number in range(1, 41):
+                status(gateway, "/cache/", fields=f"X-Forwarded-For: 192.0.2.{number}\r\n")
+            return all([instance.seen() for instance in (one, two)])
+
+        wait_for(ask_as_many, True)
+
+
 def drained_instances():
     """What is drained gets no new request; when the drain is withdrawn it does again."""
     with Gateway() as gateway, Instance(gateway) as one, Instance(gateway, service=one.service) as two:
@@ -187,6 +202,7 @@ CASES = [
     ("a default service that nobody ever was in", empty_default_service),
     ("a client stays with its instance", sticky_clients),
     ("the same key goes to the same instance", hashed_clients),
+    ("clients behind a proxy are hashed by their own address", hashed_behind_a_proxy),
     ("a drained instance gets nothing new", drained_instances),
     ("an instance whose check has not passed gets nothing", failing_checks),
     ("what is not exposed is there for this machine only", exposure),
