@@ -80,6 +80,22 @@ bool gateway_worker_close(struct runtime_slot *slot)
     return true;
 }
 
+/* -- connections -- */
+
+static void get_pool_options(const struct gateway_worker *worker, struct pool_options *ret_options)
+{
+    const struct gateway_settings *settings = &planner_plan(gateway_planner(worker->gateway))->settings;
+    pool_options_init(ret_options);
+    ret_options->connect_timeout_ns = ret_options->wait_timeout_ns = settings->connect_timeout_ns;
+    ret_options->n_waits_per_key_max = 65536;
+    if (gateway_connect_fn(worker->gateway))
+        ret_options->connect = gateway_connect_fn(worker->gateway);
+    ret_options->n_idle_max = ret_options->n_idle_per_key_max = 16384;
+    ret_options->client.idle_timeout_ns = settings->idle_timeout_ns;
+    ret_options->client.head_timeout_ns = NSEC_NEVER; /* the watch ends those that wait */
+    ret_options->client.body_timeout_ns = settings->body_timeout_ns;
+}
+
 /* -- lines -- */
 
 void gateway_worker_move(struct list *line)
@@ -91,6 +107,11 @@ void gateway_worker_move(struct list *line)
 static void on_news(struct planner_listener *listener)
 {
     struct gateway_worker *worker = container_of(listener, struct gateway_worker, listener);
+    struct pool_options options;
+    if (!worker->pool)
+        return; /* it has stopped */
+    get_pool_options(worker, &options); /* settings may be among the news */
+    pool_set_options(worker->pool, &options);
     worker->has_news = true;
     gateway_worker_move(&worker->parked);
     gateway_worker_watch(worker);
@@ -133,16 +154,7 @@ int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, 
     int r = random_init_system(&worker->random);
     if (r < 0)
         return r;
-    const struct gateway_settings *settings = &planner_plan(gateway_planner(gateway))->settings;
-    pool_options_init(&options);
-    options.connect_timeout_ns = options.wait_timeout_ns = settings->connect_timeout_ns;
-    options.n_waits_per_key_max = 65536;
-    if (gateway_connect_fn(gateway))
-        options.connect = gateway_connect_fn(gateway);
-    options.n_idle_max = options.n_idle_per_key_max = 16384;
-    options.client.idle_timeout_ns = settings->idle_timeout_ns;
-    options.client.head_timeout_ns = NSEC_NEVER; /* the watch ends those that wait */
-    options.client.body_timeout_ns = settings->body_timeout_ns;
+    get_pool_options(worker, &options);
     access_log_start_lane(gateway_access_log(gateway), index, loop);
     r = pool_new(loop, &options, &worker->pool);
     if (r < 0)
@@ -174,6 +186,7 @@ void gateway_worker_deinit(struct gateway_worker *worker)
     buf_deinit(&worker->head);
     buf_deinit(&worker->lines);
     pool_free(worker->pool);
+    worker->pool = NULL;
     slab_deinit(&worker->relays);
     access_log_stop_lane(gateway_access_log(worker->gateway), worker->index);
     buf_deinit(&worker->line_room);

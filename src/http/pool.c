@@ -189,6 +189,12 @@ int pool_new(struct loop *loop, const struct pool_options *options, struct pool 
     return 0;
 }
 
+void pool_set_options(struct pool *pool, const struct pool_options *options)
+{
+    pool->options = *options;
+    pool->room.options = options->client;
+}
+
 /* All that nobody uses now. */
 static void close_place(struct pool_place *place)
 {

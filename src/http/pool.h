@@ -49,6 +49,8 @@ struct pool_place;
 
 /* 0, -ENOMEM, or why there are no random bytes (base/random.h). */
 int pool_new(struct loop *loop, const struct pool_options *options, struct pool **ret_pool);
+/* Other options than it was made with: for what begins from now on, on connections that are there, too. */
+void pool_set_options(struct pool *pool, const struct pool_options *options);
 /* No call may run, nobody may wait, and no place may be left that somebody owns. Accepts NULL. */
 void pool_free(struct pool *pool);
 
