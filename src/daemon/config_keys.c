@@ -65,7 +65,7 @@ const struct config_key config_keys[] = {
      .help = "addresses or ranges (10.0.0.0/8) of proxies in front, whose X-Forwarded fields, Forwarded and "
              "X-Request-ID are believed"},
     {"gateway.name", CONFIG_TEXT, RELOADS, AT(gateway.name), "muster",
-     .help = "what it is called in Via and Proxy-Status"},
+     .help = "what it is called in Via and Proxy-Status; digits behind that tell it from others of its name"},
     {"gateway.zone", CONFIG_TEXT, RELOADS, AT(gateway.zone), "",
      .help = "where it stands: instances of that zone come first; empty: all are alike"},
 

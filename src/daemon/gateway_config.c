@@ -108,8 +108,8 @@ static int fill_names(const struct config *config, struct gateway_settings *sett
     settings->access_log_path = config->gateway.access_log_file;
     if (settings->default_service.len > CATALOG_NAME_MAX)
         return fail_with(config, "gateway.default_service", "is longer than the name of a service can be", err);
-    if (!http_is_token(settings->name))
-        return fail_with(config, "gateway.name", "is not valid; expected one word", err);
+    if (!http_is_token(settings->name) || settings->name.len > GATEWAY_NAME_MAX)
+        return fail_with(config, "gateway.name", "is not valid; expected one word of up to 64 characters", err);
     if (*config->gateway.instance_key && !*config->gateway.instance_cert)
         return fail_with(config, "gateway.instance_key", "expected gateway.instance_cert to be set, too", err);
     return 0;

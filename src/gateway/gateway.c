@@ -12,7 +12,6 @@
 #include "gateway/relay.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { DOOR_OPEN, DOOR_LOCAL, DOORS };
@@ -27,7 +26,7 @@ struct station {
 
 struct gateway {
     struct gateway_options options;
-    char name[64];
+    uint32_t digits; /* in its name: one that is called the same is not taken for this one in Via */
     struct hash_key key;
     struct throttle *throttle;
     struct guests *guests;
@@ -50,8 +49,7 @@ static void free_parts(struct gateway *gateway)
 static int make_parts(struct gateway *gateway)
 {
     const struct gateway_settings *settings = &planner_plan(gateway->options.planner)->settings;
-    uint32_t digits = 0;
-    int r = random_system(&digits, sizeof(digits));
+    int r = random_system(&gateway->digits, sizeof(gateway->digits));
     if (r == 0)
         r = random_system(&gateway->key, sizeof(gateway->key));
     if (r == 0)
@@ -62,7 +60,6 @@ static int make_parts(struct gateway *gateway)
         r = access_log_new(gateway->options.n_workers, gateway->options.log, &gateway->access_log);
     for (unsigned i = 0; r == 0 && i < gateway->options.n_workers; i++)
         r = gateway_worker_open_records(&gateway->stations[i].worker, settings, &gateway->key);
-    (void)snprintf(gateway->name, sizeof(gateway->name), "muster-%08x", digits);
     return r;
 }
 
@@ -97,7 +94,7 @@ int gateway_start_worker(struct gateway *gateway, unsigned worker, struct loop *
     struct station *station = &gateway->stations[worker];
     for (unsigned i = 0; i < DOORS; i++)
         station->doors[i] = (struct gateway_door){&station->worker, i == DOOR_LOCAL};
-    return gateway_worker_init(&station->worker, gateway, worker, loop, slice_from_str(gateway->name));
+    return gateway_worker_init(&station->worker, gateway, worker, loop, gateway->digits);
 }
 
 void gateway_stop_worker(struct gateway *gateway, unsigned worker)

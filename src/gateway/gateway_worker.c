@@ -11,6 +11,8 @@
 #include "gateway/suspicion.h"
 #include "gateway/watch.h"
 
+#include <stdio.h>
+
 /* -- slots -- */
 
 static void on_idle_closed(void *ctx, nsec_t idle_ns, bool is_promise)
@@ -80,7 +82,7 @@ bool gateway_worker_close(struct runtime_slot *slot)
     return true;
 }
 
-/* -- connections -- */
+/* -- settings -- */
 
 static void get_pool_options(const struct gateway_worker *worker, struct pool_options *ret_options)
 {
@@ -96,6 +98,23 @@ static void get_pool_options(const struct gateway_worker *worker, struct pool_op
     ret_options->client.body_timeout_ns = settings->body_timeout_ns;
 }
 
+static void set_name(struct gateway_worker *worker)
+{
+    struct slice name = planner_plan(gateway_planner(worker->gateway))->settings.name;
+    ASSERT(name.len <= GATEWAY_NAME_MAX);
+    int n = snprintf(worker->name_room, sizeof(worker->name_room), "%.*s-%08x", SLICE_ARG(name), worker->digits);
+    worker->name = slice_from(worker->name_room, (size_t)n);
+}
+
+/* They may be among the news. */
+static void take_settings(struct gateway_worker *worker)
+{
+    struct pool_options options;
+    get_pool_options(worker, &options);
+    pool_set_options(worker->pool, &options);
+    set_name(worker);
+}
+
 /* -- lines -- */
 
 void gateway_worker_move(struct list *line)
@@ -107,11 +126,9 @@ void gateway_worker_move(struct list *line)
 static void on_news(struct planner_listener *listener)
 {
     struct gateway_worker *worker = container_of(listener, struct gateway_worker, listener);
-    struct pool_options options;
     if (!worker->pool)
         return; /* it has stopped */
-    get_pool_options(worker, &options); /* settings may be among the news */
-    pool_set_options(worker->pool, &options);
+    take_settings(worker);
     worker->has_news = true;
     gateway_worker_move(&worker->parked);
     gateway_worker_watch(worker);
@@ -144,13 +161,14 @@ void gateway_worker_unlisten(struct gateway_worker *worker)
 }
 
 int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, unsigned index, struct loop *loop,
-                        struct slice name)
+                        uint32_t digits)
 {
     struct pool_options options;
     worker->gateway = gateway;
     worker->index = index;
     worker->loop = loop;
-    worker->name = name;
+    worker->digits = digits;
+    set_name(worker);
     int r = random_init_system(&worker->random);
     if (r < 0)
         return r;

@@ -52,7 +52,9 @@ struct gateway_worker {
     size_t n_kept;      /* bytes: WORKER_KEPT_MAX */
     bool has_news;      /* the plan has changed since the open slots were looked through */
     struct timer watch; /* armed while there is something to watch */
-    struct slice name;  /* the gateway's, in Via */
+    uint32_t digits;    /* behind the gateway's name, to tell it from others */
+    struct slice name;  /* it is called in Via and Proxy-Status */
+    char name_room[GATEWAY_NAME_MAX + 10];
 };
 
 struct gateway_door {
@@ -72,9 +74,9 @@ void gateway_worker_close_records(struct gateway_worker *worker);
 void gateway_worker_listen(struct gateway_worker *worker, struct planner *planner, struct loop *loop);
 void gateway_worker_unlisten(struct gateway_worker *worker);
 
-/* On its own thread. 0 or -errno. name: as it stands in Via; outlives the worker. */
+/* On its own thread. 0 or -errno. digits: the same for all workers of the gateway. */
 int gateway_worker_init(struct gateway_worker *worker, struct gateway *gateway, unsigned index, struct loop *loop,
-                        struct slice name);
+                        uint32_t digits);
 /* The same; no exchange is left. */
 void gateway_worker_deinit(struct gateway_worker *worker);
 

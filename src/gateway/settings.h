@@ -55,6 +55,8 @@ struct policy {
     uint64_t body_bytes_max;  /* of a request; beyond: 413; 0: no limit */
 };
 
+#define GATEWAY_NAME_MAX 64
+
 #define POLICY_IN_FLIGHT_LIMIT 10000000
 #define POLICY_QUEUE_LIMIT     1000000
 #define POLICY_BODY_LIMIT      (1ULL << 40)
@@ -67,7 +69,7 @@ struct gateway_settings {
     unsigned n_routes;
     const struct slice *routes; /* as written in the configuration; route.h */
     struct slice zone;          /* where this gateway stands; instances of the same zone come first; "": nowhere */
-    struct slice name;          /* in Via and Proxy-Status: "muster" unless told otherwise */
+    struct slice name;          /* in Via and Proxy-Status, in front of digits: a token, GATEWAY_NAME_MAX at most */
     bool expose_all;            /* listeners beyond loopback serve every service, not only what is exposed */
     bool odd_addresses;         /* instances at link-local, multicast or unspecified addresses are used too */
     unsigned n_trusted;

@@ -42,7 +42,7 @@ MISTAKES = [
     ),
     (
         None, {}, ["--set", "gateway.name=my gateway"],
-        '--set gateway.name: is not valid; expected one word',
+        '--set gateway.name: is not valid; expected one word of up to 64 characters',
     ),
     (
         None, {}, ["--set", "gateway.tls.client_auth=require"],

@@ -238,7 +238,7 @@ static void a_full_service_queues_and_then_refuses(void)
     gateway_kit_deinit(&kit);
 }
 
-static void other_times_hold_from_the_reload_on(void)
+static void other_settings_hold_from_the_reload_on(void)
 {
     struct gateway_kit kit;
     struct err err;
@@ -248,12 +248,14 @@ static void other_times_hold_from_the_reload_on(void)
     kit.instances[0].door = KIT_SILENT;
     expect_int(gateway_kit_start(&kit), 0);
     kit.settings.connect_timeout_ns = 20 * MS;
+    kit.settings.name = SLICE_LIT("edge");
     expect_int(planner_set_settings(kit.planner, &kit.settings, &err), 0);
     gateway_kit_run_for(&kit, 10 * MS);
     struct kit_client *client = kit_client_open(&kit);
     kit_client_ask(client, "POST", 1, 10);
     gateway_kit_run_for(&kit, 100 * MS);
     expect_int(kit_client_status(client), 504);
+    expect_true(strstr(kit_client_hear(client), "proxy-status: edge-"));
     gateway_kit_deinit(&kit);
 }
 
@@ -437,7 +439,7 @@ static const struct test_case cases[] = {
     {"a request waits for a new instance and goes with its publication",
      requests_wait_for_a_new_instance_and_go_with_its_publication},
     {"a full service queues, and then refuses", a_full_service_queues_and_then_refuses},
-    {"other times hold from the reload on", other_times_hold_from_the_reload_on},
+    {"other settings hold from the reload on", other_settings_hold_from_the_reload_on},
     {"the time of a request is over in every state", time_is_over_in_every_state},
     {"idle connections to who is gone are closed at once", idle_connections_to_who_is_gone_are_closed_at_once},
     {"what waits at one that is removed is hedged, or waits on",
