@@ -31,7 +31,7 @@ static int open_place(struct gateway_worker *worker, struct runtime_slot *slot, 
     struct runtime *runtime = slot->runtime;
     const struct pool_key key = {
         .addr = runtime->addr,
-        .tls = runtime->is_tls ? settings->tls : NULL,
+        .tls = runtime->is_tls ? settings->tls : NULL, /* kept up by set_tls */
         .server_name = runtime->is_tls ? runtime->host : (struct slice){0},
     };
     int r = pool_place_new(worker->pool, &key, &slot->place);
@@ -106,12 +106,27 @@ static void set_name(struct gateway_worker *worker)
     worker->name = slice_from(worker->name_room, (size_t)n);
 }
 
+/* Authorities and our certificate, for connections to come. */
+static void set_tls(struct gateway_worker *worker, struct tls_config *tls)
+{
+    if (tls == worker->tls)
+        return;
+    (void)tls_config_unref(worker->tls);
+    worker->tls = tls ? tls_config_ref(tls) : NULL;
+    list_for_each (node, &worker->open) {
+        struct runtime_slot *slot = container_of(node, struct runtime_slot, open_link);
+        if (tls && slot->place && slot->runtime->is_tls)
+            pool_place_set_tls(slot->place, tls);
+    }
+}
+
 /* They may be among the news. */
 static void take_settings(struct gateway_worker *worker)
 {
     struct pool_options options;
     get_pool_options(worker, &options);
     pool_set_options(worker->pool, &options);
+    set_tls(worker, planner_plan(gateway_planner(worker->gateway))->settings.tls);
     set_name(worker);
 }
 
@@ -205,6 +220,7 @@ void gateway_worker_deinit(struct gateway_worker *worker)
     buf_deinit(&worker->lines);
     pool_free(worker->pool);
     worker->pool = NULL;
+    worker->tls = tls_config_unref(worker->tls);
     slab_deinit(&worker->relays);
     access_log_stop_lane(gateway_access_log(worker->gateway), worker->index);
     buf_deinit(&worker->line_room);

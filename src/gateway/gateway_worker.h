@@ -29,6 +29,7 @@ struct gateway_worker {
     unsigned index;
     struct loop *loop;
     struct pool *pool;
+    struct tls_config *tls; /* a reference: what places of https instances have; NULL: there are none */
     struct random random;
     struct slab relays;
     struct access_clock clock;

@@ -270,6 +270,14 @@ void pool_place_on_closed(struct pool_place *place, pool_closed_fn fn, void *ctx
     place->closed_ctx = ctx;
 }
 
+void pool_place_set_tls(struct pool_place *place, struct tls_config *tls)
+{
+    ASSERT(place->is_owned && place->tls && tls);
+    (void)tls_config_ref(tls);
+    (void)tls_config_unref(place->tls);
+    place->tls = tls;
+}
+
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats)
 {
     *ret_stats = pool->stats;

@@ -110,4 +110,7 @@ void pool_place_on_closed(struct pool_place *place, pool_closed_fn fn, void *ctx
 /* on_ready will not come. Harmless on one that does not wait. */
 void pool_cancel(struct pool_wait *wait);
 
+/* Of a place with tls, by the owner: connections to come are made with that; those that are there keep their own. */
+void pool_place_set_tls(struct pool_place *place, struct tls_config *tls);
+
 void pool_get_stats(const struct pool *pool, struct pool_stats *ret_stats);

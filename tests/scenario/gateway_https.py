@@ -5,6 +5,7 @@
 
 import contextlib
 import hashlib
+import signal
 import ssl
 import sys
 
@@ -99,6 +100,25 @@ def certificates_are_checked():
             tap.expect(gateway.ask(f"GET {instance.path} HTTP/1.1\r\n{HOST}\r\n").status, 200)
 
 
+def authorities_change():
+    """SIGHUP: whom instances are to be vouched for by, also those that were asked before."""
+    with folder() as place:
+        cert, key = make_certificate(place, "instance")
+        path = place / "muster.yaml"
+        path.write_text("gateway:\n  park: 0s\n")
+        with Gateway("--config", str(path), "--workers", "1") as gateway, \
+                Instance(None, tls=server_side(cert, key)) as instance:
+            register(gateway, instance.service, "i", address=instance.address())
+
+            def status():
+                return gateway.ask(f"GET {instance.path} HTTP/1.1\r\n{HOST}\r\n").status
+
+            wait_for(status, 502)
+            path.write_text(f"gateway:\n  park: 0s\n  instance_ca: {cert}\n")
+            gateway.signal(signal.SIGHUP)
+            wait_for(status, 200)
+
+
 def closing_instances():
     """Without a close_notify, between two requests: the next request notices nothing."""
     def rude(request, connection):
@@ -116,6 +136,7 @@ CASES = [
     ("large bodies by TLS", large_bodies),
     ("tunnels by TLS", tunnels),
     ("certificates of instances are checked", certificates_are_checked),
+    ("the authorities of instances change", authorities_change),
     ("instances that close without a word", closing_instances),
 ]
 
