@@ -20,19 +20,23 @@ enum {
     OUT_KEPT_BYTES = 512,
     /*
      * What is read of a connection before others have their turn. A peer that keeps to the rules has no more to send:
-     * its body is bounded by the window, which is not given back before the reading ends.
+     * its body is bounded by the window, which is not given back before the reading ends. It does not cut that into
+     * pieces of a byte either.
      */
     READ_BYTES_MAX = 2 * H2_CONNECTION_WINDOW_BYTES,
+    READ_PIECES_MAX = 32 * 1024,
 };
 
-void h2_io_feed(struct h2_session *session, struct slice bytes)
+size_t h2_io_feed(struct h2_session *session, struct slice bytes)
 {
+    size_t n_pieces = 0;
     ASSERT(!session->is_busy);
     session->is_busy = true;
-    while (bytes.len > 0 && !session->is_terminated && session->error == 0)
+    for (; bytes.len > 0 && !session->is_terminated && session->error == 0; n_pieces++)
         h2_input_take(session, &bytes);
     session->is_busy = false;
     session->received_ns = h2_session_now(session);
+    return n_pieces;
 }
 
 static bool holds_too_much(const struct h2_session *session)
@@ -58,13 +62,13 @@ bool h2_io_receive(struct h2_session *session)
 {
     struct stream *stream = http_connection_stream(session->session.connection);
     char *room = loop_read_buffer(stream->loop);
-    size_t n_read = 0;
-    while (n_read < READ_BYTES_MAX && may_receive(session)) {
+    size_t n_read = 0, n_pieces = 0;
+    while (n_read < READ_BYTES_MAX && n_pieces < READ_PIECES_MAX && may_receive(session)) {
         ssize_t n = stream_recv(stream, room, backlog_mark(h2_session_backlog(session), LOOP_READ_BUFFER_BYTES));
         if (n == 0)
             return true;
         if (n > 0)
-            h2_io_feed(session, slice_from(room, (size_t)n));
+            n_pieces += h2_io_feed(session, slice_from(room, (size_t)n));
         else if (n != -EAGAIN)
             h2_session_fail(session, (int)n);
         n_read += n > 0 ? (size_t)n : 0;

@@ -313,7 +313,7 @@ int h2_session_new(struct http_connection *connection, struct slice early, struc
     h2_input_consume(session, 0); /* opens the connection's window */
     if (http_connection_is_draining(connection))
         drain(&session->session);
-    h2_io_feed(session, early);
+    (void)h2_io_feed(session, early);
     tick(session);
     return 0;
 }

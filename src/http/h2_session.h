@@ -164,8 +164,8 @@ void h2_session_charge(struct h2_session *session, enum h2_offence offence);
 /* The second step of a drain: what has begun may end, nothing else is accepted. */
 void h2_session_end_drain(struct h2_session *session);
 
-/* Deals with bytes that came; failures are in session->error. */
-void h2_io_feed(struct h2_session *session, struct slice bytes);
+/* Deals with bytes that came, frames and pieces of their bodies, and gives their number; failures are in ->error. */
+size_t h2_io_feed(struct h2_session *session, struct slice bytes);
 
 /*
  * Receives until there is no more, until the peer should read first, or until it is the turn of other connections. True

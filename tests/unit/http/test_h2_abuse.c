@@ -190,6 +190,23 @@ static void a_flood_leaves_room_for_others(void)
     expect_alive(kit);
 }
 
+/* The same where each byte of a body is a frame. */
+static void a_flood_of_small_frames_leaves_room_for_others(void)
+{
+    enum { FRAMES = 100000 };
+    struct kit *kit;
+    const struct sim_options wide = {.to_a.window_bytes = 16 << 20, .to_b.window_bytes = 16 << 20};
+    expect_int(kit_new(NULL, &wide, &kit), 0);
+    int32_t id = kit_request(kit, "POST", "/collect", true, NULL);
+    kit_run(kit);
+    for (unsigned i = 0; i < FRAMES; i++)
+        kit_frame(kit, NGHTTP2_DATA, 0, id, SLICE_LIT("x"));
+    expect_int(kit->error, 0);
+    expect_int(loop_turn(kit->loop, 0), 0);
+    expect_true(kit->near->bits & STREAM_READABLE);
+    expect_alive(kit);
+}
+
 static void endless_header_block(void)
 {
     static char fragment[16 * 1024];
@@ -439,6 +456,7 @@ static const struct test_case cases[] = {
     {"a flood of resets for a stream that is gone ends the connection", resets_of_what_is_gone},
     {"thousands of windows in one frame end the connection", windows_in_one_frame},
     {"a flood leaves room for others", a_flood_leaves_room_for_others},
+    {"a flood of small frames leaves room for others", a_flood_of_small_frames_leaves_room_for_others},
     {"a header block without end ends the connection", endless_header_block},
     {"a small block that unfolds to a large one is refused", a_bomb_is_refused},
     {"so is one behind a body", a_bomb_in_trailers_is_refused},
