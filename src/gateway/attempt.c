@@ -190,6 +190,8 @@ static void leave(struct attempt *attempt)
 {
     struct runtime_slot *slot = attempt->slot;
     attempt->is_writing = false;
+    if (attempt->state == ATTEMPT_ANSWER)
+        attempt->relay->n_sent = attempt->call.n_body_bytes;
     if (attempt->state == ATTEMPT_CONNECT)
         pool_cancel(&attempt->wait);
     else

@@ -103,7 +103,7 @@ struct relay {
     uint64_t key; /* of BALANCE_HASH */
     unsigned n_in_flight_max, n_queued_max;
     uint64_t n_received; /* bytes of its body */
-    uint64_t n_sent;     /* and of the answer's */
+    uint64_t n_sent;     /* and of the answer's, once its attempt is over */
     unsigned status;     /* of the answer; 0: none has begun */
     uint8_t n_tries;     /* attempts, RELAY_TRIES_MAX at most */
     uint8_t n_tried;     /* instances that are not picked again */

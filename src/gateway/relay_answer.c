@@ -102,18 +102,13 @@ static void on_head(struct client_call *call, const struct http_response *respon
     if (exchange_begin_carry(relay->exchange, response->status, &forward.carry, forward.headers, forward.n_headers,
                              length) < 0)
         return; /* on_close comes */
-    if (response->framing == HTTP_BODY_LENGTH && pour_response(call, relay->exchange) == 0) {
+    if (response->framing == HTTP_BODY_LENGTH && pour_response(call, relay->exchange) == 0)
         relay->is_ended = true;
-        relay->n_sent = length;
-    }
 }
 
 static void on_body(struct client_call *call, struct slice bytes)
 {
-    struct attempt *attempt = attempt_of(call);
-    struct relay *relay = attempt->relay;
-    relay->n_sent += bytes.len;
-    if (exchange_write(relay->exchange, bytes) == EXCHANGE_FULL)
+    if (exchange_write(attempt_of(call)->relay->exchange, bytes) == EXCHANGE_FULL)
         client_call_pause(call, true);
 }
 

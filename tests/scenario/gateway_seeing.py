@@ -195,6 +195,23 @@ def the_json_log_says_where_it_went():
                        [3, 2, 1, instance.service, instance.name])
 
 
+def the_log_says_how_much_of_an_answer_came():
+    """However it was to be passed on: a large one goes from socket to socket."""
+    def answer(request, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(300000))
+        return CLOSE
+
+    with folder() as place:
+        path = place / "access.log"
+        with Gateway(*to_file(path, "json")) as gateway, Instance(gateway, answer=answer) as instance:
+            with gateway.dial() as client:
+                client.send(f"GET {instance.path}large {HEAD}\r\n")
+                client.ends()
+            wait_for(lambda: any("large" in line for line in log_lines(path, 1)), True)
+            line = next(json.loads(line) for line in log_lines(path, 1) if "large" in line)
+            tap.expect((line["status"], line["sent_bytes"]), (200, 300000))
+
+
 def no_client_writes_a_line_of_his_own():
     with folder() as place:
         for kind in ("combined", "json"):
@@ -256,6 +273,7 @@ CASES = [
     ("a caller is known by its certificate", a_caller_is_known_by_its_certificate),
     ("the combined log has a line for each request", the_combined_log_has_a_line_for_each_request),
     ("the JSON log says where it went", the_json_log_says_where_it_went),
+    ("the log says how much of an answer came", the_log_says_how_much_of_an_answer_came),
     ("no client writes a line of his own", no_client_writes_a_line_of_his_own),
     ("SIGHUP opens the log anew", sighup_opens_the_log_anew),
     ("a pipe that nobody reads costs lines, and no request", a_pipe_that_nobody_reads_costs_lines_and_no_request),
