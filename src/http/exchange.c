@@ -85,11 +85,6 @@ int exchange_write(struct exchange *exchange, struct slice bytes)
     return exchange->ops->write(exchange, bytes);
 }
 
-void exchange_flush(struct exchange *exchange)
-{
-    exchange->ops->flush(exchange);
-}
-
 void exchange_end(struct exchange *exchange, const struct header *trailers, unsigned n_trailers)
 {
     exchange->ops->end(exchange, trailers, n_trailers);

@@ -149,14 +149,11 @@ int exchange_switch(struct exchange *exchange, const struct header_carry *carry,
                     unsigned n_headers, const struct tunnel *tunnel);
 
 /*
- * Copies what cannot be sent now. 0: go on; EXCHANGE_FULL: taken, but stop until on_drain; negative: the exchange is
- * broken, on_close follows.
+ * Copies what cannot be sent now; little pieces leave together, at the end of the turn at the latest. 0: go on;
+ * EXCHANGE_FULL: taken, but stop until on_drain; negative: the exchange is broken, on_close follows.
  */
 enum { EXCHANGE_FULL = 1 };
 int exchange_write(struct exchange *exchange, struct slice bytes);
-
-/* Sends what earlier writes have gathered now rather than at the end of the loop's turn. */
-void exchange_flush(struct exchange *exchange);
 
 /*
  * Completes an answer begun with exchange_begin; trailers may be none, and are sent where the protocol can. Less than

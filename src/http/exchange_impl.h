@@ -19,7 +19,6 @@ struct exchange_ops {
     int (*switch_over)(struct exchange *exchange, const struct header_carry *carry, const struct header *headers,
                        unsigned n_headers, const struct tunnel *tunnel);
     int (*write)(struct exchange *exchange, struct slice bytes);
-    void (*flush)(struct exchange *exchange);
     void (*end)(struct exchange *exchange, const struct header *trailers, unsigned n_trailers);
     void (*abort)(struct exchange *exchange);
     void (*pause)(struct exchange *exchange, bool paused);

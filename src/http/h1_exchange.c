@@ -351,11 +351,6 @@ static ssize_t h1_pour(struct exchange *exchange, struct pipe *pipe)
     return n;
 }
 
-static void h1_flush(struct exchange *exchange)
-{
-    (void)http_connection_flush(h1_of(exchange)->session.connection); /* a failure is seen by the tick */
-}
-
 static void h1_abort(struct exchange *exchange)
 {
     struct h1_session *h1 = h1_of(exchange);
@@ -456,7 +451,6 @@ const struct exchange_ops h1_exchange_ops = {
     .hold_continue = h1_hold_continue,
     .switch_over = h1_switch_over,
     .write = h1_write,
-    .flush = h1_flush,
     .end = h1_end,
     .abort = h1_abort,
     .pause = h1_pause,

@@ -87,11 +87,6 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t code, enum exchange_end 
     h2_stream_on_closed(stream);
 }
 
-static void op_flush(struct exchange *exchange)
-{
-    h2_session_flush(h2_stream_of(exchange)->session);
-}
-
 static void op_abort(struct exchange *exchange)
 {
     h2_stream_reset(h2_stream_of(exchange), H2_INTERNAL_ERROR, EXCHANGE_ABORTED);
@@ -157,7 +152,6 @@ static const struct exchange_ops ops = {
     .hold_continue = op_hold_continue,
     .switch_over = op_switch_over,
     .write = h2_answer_write,
-    .flush = op_flush,
     .end = h2_answer_end,
     .abort = op_abort,
     .pause = op_pause,

@@ -59,11 +59,6 @@ static int ops_write(struct exchange *exchange, struct slice bytes)
     return r < 0 ? r : call->is_full ? EXCHANGE_FULL : 0;
 }
 
-static void ops_flush(struct exchange *exchange)
-{
-    (void)exchange;
-}
-
 static void ops_end(struct exchange *exchange, const struct header *trailers, unsigned n_trailers)
 {
     note_headers(call_of(exchange), trailers, n_trailers);
@@ -103,7 +98,6 @@ static const struct exchange_ops call_ops = {
     .respond = ops_respond,
     .begin = ops_begin,
     .write = ops_write,
-    .flush = ops_flush,
     .end = ops_end,
     .abort = ops_abort,
     .pause = ops_pause,

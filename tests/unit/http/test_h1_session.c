@@ -98,7 +98,7 @@ static void writes_leave_at_the_end_of_the_turn(void)
     expect_int(exchange_begin(http->exchange, 200, NULL, 0, 6), 0);
     expect_int(exchange_write(http->exchange, SLICE_LIT("one")), 0);
     expect_int(sim_unread(http->client), 0);
-    exchange_flush(http->exchange);
+    sim_http_wait(http, 0);
     expect_true(sim_unread(http->client) > 0);
     expect_int(exchange_write(http->exchange, SLICE_LIT("two")), 0);
     exchange_end(http->exchange, NULL, 0);
@@ -302,7 +302,7 @@ static void a_writer_waits_for_a_slow_reader(void)
     expect_int(exchange_begin(http->exchange, 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
     int n_written = 0;
     while (exchange_write(http->exchange, slice_from(piece, sizeof(piece))) == 0) {
-        exchange_flush(http->exchange);
+        sim_http_wait(http, 0);
         n_written++;
     }
     expect_int(n_written, 4);
@@ -325,7 +325,7 @@ static size_t n_taken_of_writer(struct sim_http *http)
     sim_http_say(http, GET("/later"));
     expect_int(exchange_begin(http->exchange, 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
     while (exchange_write(http->exchange, slice_from(piece, sizeof(piece))) == 0) {
-        exchange_flush(http->exchange);
+        sim_http_wait(http, 0);
         n += sizeof(piece);
     }
     return n;

@@ -219,20 +219,6 @@ static void answers_later_at_any_time(void)
     kit_free(kit);
 }
 
-static void flushes_within_a_turn(void)
-{
-    struct kit *kit = make_kit();
-    (void)kit_get(kit, "/hold");
-    kit_run(kit);
-    kit->n_sends = 0;
-    expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
-    expect_int(exchange_write(kit->held[0], SLICE_LIT("now")), 0);
-    expect_int(kit->n_sends, 0);
-    exchange_flush(kit->held[0]);
-    expect_int(kit->n_sends, 1);
-    kit_free(kit);
-}
-
 static void an_early_answer_lets_the_body_end(void)
 {
     struct kit *kit = make_kit();
@@ -354,7 +340,6 @@ static const struct test_case cases[] = {
     {"trailers of a request end its body", request_trailers_end_the_body},
     {"100 (Continue) is sent to who expects it, and only when the body is wanted", continues_when_expected},
     {"an answer may come later and in pieces, sent once a turn", answers_later_at_any_time},
-    {"a flush sends within the turn", flushes_within_a_turn},
     {"an early answer lets the body end", an_early_answer_lets_the_body_end},
     {"an early answer ends a body that does not", an_early_answer_ends_a_body_that_does_not},
     {"a reset by the client aborts the exchange", a_reset_aborts_the_exchange},
