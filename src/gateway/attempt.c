@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One try of a request at one instance.
+ * One try of a request at one instance. While it is under way it is on one of the lists of the instance's slot, by what
+ * it waits for, where the watch finds it and those who ask who holds the instance; list_attempt alone moves it, and
+ * shows all workers since when the oldest of those that are sent whole has waited.
  */
 #include "gateway/relay.h"
 

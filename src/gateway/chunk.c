@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A chunk and its arrays are one allocation. What is wanted of many instances at a time (targets, weights, places) lies
+ * in arrays of its own, so that tiers are made by copying.
+ */
 #include "gateway/chunk.h"
 
 #include "gateway/hosts.h"

@@ -142,18 +142,23 @@ static void put_instances(struct metrics_page *metrics, const struct traffic *tr
     }
 }
 
+/* A family of one number. */
+static void put_one(struct metrics_page *metrics, const char *name, enum metrics_type type, const char *help,
+                    uint64_t value)
+{
+    metrics_page_family(metrics, name, type, help);
+    metrics_page_sample(metrics, NULL, 0, value);
+}
+
 static void put_planner(struct metrics_page *metrics, const struct planner *planner)
 {
     const struct planner_counts counts = planner_counts(planner);
-    metrics_page_family(metrics, PREFIX "planner_changes_total", METRICS_COUNTER,
-                        "Changes of the catalogue that the gateway heard of.");
-    metrics_page_sample(metrics, NULL, 0, counts.n_changes);
-    metrics_page_family(metrics, PREFIX "planner_services_total", METRICS_COUNTER,
-                        "Versions of services that the gateway began to use; several changes may make one.");
-    metrics_page_sample(metrics, NULL, 0, counts.n_services);
-    metrics_page_family(metrics, PREFIX "planner_plans_total", METRICS_COUNTER,
-                        "Plans that it began to use, when routes or settings had changed.");
-    metrics_page_sample(metrics, NULL, 0, counts.n_plans);
+    put_one(metrics, PREFIX "planner_changes_total", METRICS_COUNTER,
+            "Changes of the catalogue that the gateway heard of.", counts.n_changes);
+    put_one(metrics, PREFIX "planner_services_total", METRICS_COUNTER,
+            "Versions of services that the gateway began to use; several changes may make one.", counts.n_services);
+    put_one(metrics, PREFIX "planner_plans_total", METRICS_COUNTER,
+            "Plans that it began to use, when routes or settings had changed.", counts.n_plans);
 }
 
 static void put_whole(struct metrics_page *metrics, const struct traffic *traffic, const struct gateway *gateway)
@@ -172,19 +177,16 @@ static void put_whole(struct metrics_page *metrics, const struct traffic *traffi
         if (unrouted[cause] > 0)
             metrics_page_sample(metrics, &label, 1, unrouted[cause]);
     }
-    metrics_page_family(
-        metrics, PREFIX "connections_idle_closed_total", METRICS_COUNTER,
-        "Connections that instances closed while idle, or behind an answer without a word, of all services.");
-    metrics_page_sample(metrics, NULL, 0, n_idle_closed);
-    metrics_page_family(metrics, PREFIX "connections_refused_total", METRICS_COUNTER,
-                        "Connections closed at once, since their client address had its limit of them.");
-    metrics_page_sample(metrics, NULL, 0, gateway_n_refused(gateway));
-    metrics_page_family(metrics, PREFIX "access_log_dropped_total", METRICS_COUNTER,
-                        "Lines of the access log that could not be written.");
-    metrics_page_sample(metrics, NULL, 0, access_log_n_dropped(gateway_access_log(gateway)));
-    metrics_page_family(metrics, PREFIX "untold", METRICS_GAUGE,
-                        "Services and instances that are left out here, as they are too many.");
-    metrics_page_sample(metrics, NULL, 0, traffic->n_untold);
+    put_one(metrics, PREFIX "connections_idle_closed_total", METRICS_COUNTER,
+            "Connections that instances closed while idle, or behind an answer without a word, of all services.",
+            n_idle_closed);
+    put_one(metrics, PREFIX "connections_refused_total", METRICS_COUNTER,
+            "Connections closed at once, since their client address had its limit of them.",
+            gateway_n_refused(gateway));
+    put_one(metrics, PREFIX "access_log_dropped_total", METRICS_COUNTER,
+            "Lines of the access log that could not be written.", access_log_n_dropped(gateway_access_log(gateway)));
+    put_one(metrics, PREFIX "untold", METRICS_GAUGE,
+            "Services and instances that are left out here, as they are too many.", traffic->n_untold);
 }
 
 static void collect(void *ctx, struct metrics_page *metrics)

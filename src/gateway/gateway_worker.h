@@ -38,8 +38,8 @@ struct gateway_worker {
     struct passage_ring *records;       /* the last requests; NULL: none are kept */
     _Atomic uint64_t unrouted[CAUSES_]; /* requests that were answered before they had a service, by why */
     _Atomic uint64_t n_idle_closed;     /* connections that instances closed while they were idle */
-    nsec_t wall_ahead_ns,
-        wall_until_ns; /* the wall clock's lead over the loop's, and until when that is taken for true */
+    nsec_t wall_ahead_ns;               /* the wall clock's lead over the loop's */
+    nsec_t wall_until_ns;               /* until when that is taken for true */
     struct planner_listener listener;
     struct list parked;  /* relays that wait for an instance to come, the oldest in front */
     struct list queued;  /* that wait for their turn at a service which is full, the oldest in front */

@@ -38,7 +38,7 @@ enum attempt_flag {
 struct passage_head {
     uint64_t began_ms, n_received, n_sent;
     uint32_t first_byte_us, took_us;
-    uint16_t status, port, n_trail;
+    uint16_t status, port;
     uint8_t method, cause, flags, family, n_attempts, n_untold;
     uint8_t n_id, n_target, n_service, n_caller;
     uint8_t ip[16];
@@ -187,7 +187,6 @@ static uint64_t encode(const struct passage *passage, const struct passage_trail
         .took_us = passage->took_us,
         .status = (uint16_t)passage->status,
         .port = passage->client.port,
-        .n_trail = trail->len,
         .method = (uint8_t)passage->method,
         .cause = (uint8_t)passage->cause,
         .flags = (uint8_t)passage->flags,

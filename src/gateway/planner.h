@@ -25,6 +25,7 @@ struct planner_options {
 int planner_new(const struct planner_options *options, struct planner **ret_planner, struct err *err);
 /* Stopped, or never started; no worker runs. Accepts NULL. */
 void planner_free(struct planner *planner);
+/* Main thread, both. 0 or -errno with the reason in err. */
 int planner_start(struct planner *planner, struct err *err);
 void planner_stop(struct planner *planner);
 

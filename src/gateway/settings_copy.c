@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lists and texts lie in one arena, so that a copy which is half made is freed like a whole one. */
 #include "gateway/settings_copy.h"
 
 #include <errno.h>

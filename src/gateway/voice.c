@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* See voice.h. Metadata is read where it lies: a service is made anew only when one of its instances changes. */
 #include "gateway/voice.h"
 
 #include "gateway/policy.h"

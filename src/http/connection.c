@@ -80,7 +80,7 @@ static void move(struct http_connection *connection, enum connection_state to)
 
 /* -- the end -- */
 
-void connection_close(struct http_connection *connection)
+static void connection_close(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
     const struct peer peer = connection->peer;

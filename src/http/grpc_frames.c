@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See grpc_frames.h. Of a message that is cut no more is taken over than it lacks, so that what lies behind it is given
+ * as it lies again.
+ */
 #include "http/grpc_frames.h"
 
 #include "base/assert.h"

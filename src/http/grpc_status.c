@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* See grpc_status.h: the protocol's tables, and its ways to write a text and a time. */
 #include "http/grpc_status.h"
 
 #include <errno.h>

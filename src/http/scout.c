@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See scout.h. What errands need is made on the scout's own thread and freed by the main thread when that has ended:
+ * until then errands that were cancelled come back.
+ */
 #include "http/scout.h"
 
 #include "io/tcp.h"
@@ -90,7 +94,6 @@ static int start(void *ctx, struct worker *worker)
     return r;
 }
 
-/* When the thread has ended: until then errands that were cancelled come back. */
 static void close_office(struct scout *scout)
 {
     pool_free(TAKE(scout->office.pool));

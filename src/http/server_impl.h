@@ -91,7 +91,6 @@ void server_tell_closed(struct http_server *server, const struct peer *peer);
 struct http_connection *connection_new(struct http_server *server, struct stream *stream, const struct peer *peer);
 /* Looks at what the stream may have already; may close the connection. */
 void connection_start(struct http_connection *connection);
-void connection_close(struct http_connection *connection);
 
 /* Aborts what runs, then closes. */
 void connection_abort(struct http_connection *connection, enum exchange_end end);

@@ -162,11 +162,6 @@ const struct addr *listener_addr(const struct listener *listener)
     return &listener->addr;
 }
 
-unsigned listener_size(const struct listener *listener)
-{
-    return listener->n;
-}
-
 int listener_fd(const struct listener *listener, unsigned index)
 {
     ASSERT(index < listener->n);

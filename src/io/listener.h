@@ -30,5 +30,5 @@ void listener_close(struct listener *listener); /* removes the Unix socket's fil
 
 /* The address really bound (the port chosen for ":0"). */
 const struct addr *listener_addr(const struct listener *listener);
-unsigned listener_size(const struct listener *listener);
+/* One of the n; of a Unix socket always the same. */
 int listener_fd(const struct listener *listener, unsigned index);

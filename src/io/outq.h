@@ -3,9 +3,9 @@
  * What could not be sent yet: a bounded queue of bytes in front of one stream, which counts in its loop's backlog.
  *
  * Sending tries the system first; only the rest is copied and kept. An empty queue owns no memory. The bound is the
- * writer's to respect, with two marks so that it does not stop and start at every byte: it stops when outq_is_full
- * (above the high mark) and goes on when outq_has_room (at or below the low mark), which it asks after outq_flush. The
- * queue holds at most the high mark and what one call adds; it takes a whole message or none of it.
+ * writer's to respect: it stops when outq_size is above a high mark and goes on when that is at a low one or below, so
+ * that it does not stop and start at every byte (backlog_mark). Then the queue holds at most the high mark and what one
+ * call adds; it takes a whole message or none of it.
  */
 #pragma once
 
@@ -16,11 +16,6 @@ struct outq_chunk;
 struct outq {
     struct outq_chunk *first, *last;
     size_t n_bytes;
-};
-
-/* How full is full; constant per kind of connection, so not stored per queue. */
-struct outq_marks {
-    size_t low_bytes, high_bytes;
 };
 
 void outq_init(struct outq *queue);
@@ -34,16 +29,6 @@ static inline size_t outq_size(const struct outq *queue)
 static inline bool outq_is_empty(const struct outq *queue)
 {
     return queue->n_bytes == 0;
-}
-
-static inline bool outq_is_full(const struct outq *queue, const struct outq_marks *marks)
-{
-    return queue->n_bytes > marks->high_bytes;
-}
-
-static inline bool outq_has_room(const struct outq *queue, const struct outq_marks *marks)
-{
-    return queue->n_bytes <= marks->low_bytes;
 }
 
 /*

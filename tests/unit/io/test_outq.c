@@ -78,26 +78,6 @@ static void keeps_what_is_not_taken(void)
     world_deinit(&world);
 }
 
-static void marks_tell_when_to_stop_and_go_on(void)
-{
-    const struct outq_marks marks = {.low_bytes = 10, .high_bytes = 20};
-    struct world world;
-    char text[64];
-    expect_int(world_init(&world, 1), 0);
-    expect_int(outq_send(&world.queue, world.stream, SLICE_LIT("x012345678901234567890")), 0);
-    expect_int(outq_size(&world.queue), 21);
-    expect_true(outq_is_full(&world.queue, &marks));
-    expect_false(outq_has_room(&world.queue, &marks));
-    for (size_t size = 21; size > 0; size--) {
-        expect_int(outq_is_full(&world.queue, &marks), size > 20);
-        expect_int(outq_has_room(&world.queue, &marks), size <= 10);
-        expect_int(receive(&world, text, sizeof(text)), 1);
-        expect_int(outq_flush(&world.queue, world.stream), 0);
-        expect_int(outq_size(&world.queue), size - 1);
-    }
-    world_deinit(&world);
-}
-
 /* A piece costs all of its memory until its last byte is sent. */
 static void memory_counts_until_it_is_given_back(void)
 {
@@ -210,7 +190,6 @@ static void survives_failing_allocations(void)
 static const struct test_case cases[] = {
     {"what the stream takes is not copied, and an empty queue owns nothing", sends_at_once_and_owns_nothing},
     {"what the stream does not take is kept and sent later, in order", keeps_what_is_not_taken},
-    {"the marks tell when to stop and when to go on", marks_tell_when_to_stop_and_go_on},
     {"memory counts in the backlog until it is given back", memory_counts_until_it_is_given_back},
     {"what is sent before the stream is open waits", waits_for_a_stream_that_opens},
     {"the stream's failure is told", tells_the_streams_failure},
