@@ -131,7 +131,7 @@ const struct config_key config_keys[] = {
     {"gateway.eject_failures", CONFIG_NUMBER, RELOADS, AT(gateway.eject_failures), "5", 1, 100000,
      .help = "so many failures in a row, and an instance gets nothing for a while"},
     {"gateway.eject_time", CONFIG_DURATION, RELOADS, AT(gateway.eject_time), "1s", 10 * MS, H,
-     .help = "the first such while; the next is twice as long, up to thirty times"},
+     .help = "the first such while; the next is twice as long, up to 32 times"},
 
     {"gateway.records", CONFIG_NUMBER, RESTARTS, AT(gateway.records), "4096", 0, 1000000,
      .help = "the last requests that each worker remembers for muster why, 256 bytes each; 0: none"},

@@ -88,7 +88,7 @@ struct gateway_settings {
     unsigned stall_factor;   /* and so many times longer than its slow ones take */
     bool prove;              /* instances in trouble are asked whether they are back, and others once how they close */
     unsigned eject_failures; /* so many connection failures or 5xx answers of the gateway's own kind in a row */
-    nsec_t eject_ns;         /* for how long at first; doubles with each time, up to 30 times */
+    nsec_t eject_ns;         /* for how long at first; doubles with each time, up to 32 times as long */
     unsigned client_rate;    /* requests per second of one client address; 0: no limit */
     unsigned client_burst;
     unsigned client_connections; /* of one client address, over all workers; 0: no limit */

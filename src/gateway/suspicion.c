@@ -16,9 +16,9 @@
 
 #define IN_TROUBLE ((uint32_t)(RUNTIME_EJECTED | RUNTIME_STALLED | RUNTIME_REFUSED))
 
-/* Ejections get longer by doubling, up to this many times; who was well for so long begins anew. */
-#define DOUBLINGS_MAX 5
-#define FORGIVE_NS    (60 * NSEC_PER_SEC)
+/* Ejections get longer by doubling, up to this many times as long; who was well for so long begins anew. */
+#define EJECT_TIMES_MAX 32
+#define FORGIVE_NS      (60 * NSEC_PER_SEC)
 
 /* Who hangs is frozen when it has not answered a question for so long: its requests are hedged then. */
 #define GRACE_NS (2 * WORKER_WATCH_NS)
@@ -126,12 +126,12 @@ void suspicion_forget(struct runtime_slot *slot)
 /* For longer than the last time, unless that is long ago. */
 static nsec_t set_ejection_time(struct gateway_worker *worker, struct runtime *runtime)
 {
-    nsec_t now_ns = loop_now(worker->loop);
+    nsec_t now_ns = loop_now(worker->loop), eject_ns = settings_of(worker)->eject_ns;
     nsec_t last_ns = atomic_load_explicit(&runtime->ejected_until_ns, memory_order_relaxed);
     if (now_ns - last_ns > FORGIVE_NS)
         atomic_store_explicit(&runtime->n_ejections, 0, memory_order_relaxed);
     uint32_t n = atomic_fetch_add_explicit(&runtime->n_ejections, 1, memory_order_relaxed);
-    nsec_t until_ns = now_ns + (settings_of(worker)->eject_ns << (n < DOUBLINGS_MAX ? n : DOUBLINGS_MAX));
+    nsec_t until_ns = now_ns + backoff_doubled(eject_ns, n, EJECT_TIMES_MAX * eject_ns);
     atomic_store_explicit(&runtime->ejected_until_ns, until_ns, memory_order_relaxed);
     return until_ns;
 }
