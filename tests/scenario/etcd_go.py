@@ -32,7 +32,7 @@ def client():
     with open(f"{BUILT}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run([go, "build", "-o", BUILT, "."], cwd=SOURCES, env={**os.environ, **settings}, check=True,
-                       timeout=120)
+                       timeout=300)
     return BUILT
 
 
