@@ -55,6 +55,9 @@ static struct pool_place *place_new(struct pool *pool, const struct pool_key *ke
     }
     *place = (struct pool_place){.pool = pool, .addr = key->addr, .server_name = server_name};
     place->tls = key->tls ? tls_config_ref(key->tls) : NULL;
+    list_init(&place->link);
+    list_push_back(&pool->all, &place->link);
+    pool->n_places++;
     list_init(&place->idle);
     list_init(&place->waits);
     list_init(&place->attempts);
@@ -67,6 +70,8 @@ void pool_drop_if_unused(struct pool_place *place)
         return;
     if (place->is_found)
         htab_remove(&place->pool->places, &place->node);
+    list_remove(&place->link);
+    place->pool->n_places--;
     (void)tls_config_unref(place->tls);
     free(place->server_name);
     free(place);
@@ -178,6 +183,8 @@ int pool_new(struct loop *loop, const struct pool_options *options, struct pool 
     pool->loop = loop;
     pool->options = *options;
     pool->places = (struct htab){0};
+    list_init(&pool->all);
+    pool->n_places = 0;
     pool->stats = (struct pool_stats){0};
     int r = random_system(&pool->hash_key, sizeof(pool->hash_key));
     if (r < 0) {

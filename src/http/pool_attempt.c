@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Idle connections that are closed for one attempt: others may be quicker to take what is free then. */
+#define GIVE_WAY_MAX 8
+
 struct attempt {
     struct list link; /* in place->attempts */
     struct pool_place *place;
@@ -84,6 +87,18 @@ static void on_timer(struct timer *timer)
     attempt_fail(container_of(timer, struct attempt, timer), -ETIMEDOUT);
 }
 
+/* What is idle has no claim to a descriptor that somebody wants. */
+static int open_stream(struct pool_place *place, struct attempt *attempt)
+{
+    struct pool *pool = place->pool;
+    unsigned n_tries = GIVE_WAY_MAX;
+    int r;
+    do
+        r = pool->options.connect(pool->loop, &place->addr, NSEC_NEVER, on_event, attempt, &attempt->stream);
+    while ((r == -EMFILE || r == -ENFILE) && n_tries-- > 0 && pool_give_way(place));
+    return r;
+}
+
 int pool_attempt_start(struct pool_place *place)
 {
     struct pool *pool = place->pool;
@@ -91,7 +106,7 @@ int pool_attempt_start(struct pool_place *place)
     if (!attempt)
         return -ENOMEM;
     *attempt = (struct attempt){.place = place};
-    int r = pool->options.connect(pool->loop, &place->addr, NSEC_NEVER, on_event, attempt, &attempt->stream);
+    int r = open_stream(place, attempt);
     if (r < 0) {
         free(attempt);
         return r;

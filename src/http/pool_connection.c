@@ -41,21 +41,41 @@ void pool_expire_oldest(struct pool_place *place)
     close_idle(place, container_of(place->idle.prev, struct client_connection, link));
 }
 
+/* Places take turns, so that one that was used a moment ago is rarely met, and those that have none are passed once. */
+bool pool_give_way(struct pool_place *place)
+{
+    struct pool *pool = place->pool;
+    for (unsigned n = pool->n_places; n > 0; n--) {
+        struct pool_place *next = container_of(pool->all.next, struct pool_place, link);
+        list_remove(&next->link);
+        list_push_back(&pool->all, &next->link);
+        if (next->n_idle == 0)
+            continue;
+        pool_expire_oldest(next);
+        if (next != place)
+            pool_drop_if_unused(next);
+        return true;
+    }
+    return false;
+}
+
 void pool_close_all_idle(struct pool_place *place)
 {
     list_for_each (link, &place->idle)
         close_idle(place, container_of(link, struct client_connection, link));
 }
 
-/* Keeps it, the freshest, and closes the oldest when that is one too many. */
+/* Keeps it, the freshest, and closes another one when that is one too many. */
 static void keep_idle(struct pool_place *place, struct client_connection *connection)
 {
     struct pool *pool = place->pool;
     list_push_front(&place->idle, &connection->link);
     place->n_idle++;
     pool->stats.n_idle++;
-    if (place->n_idle > pool->options.n_idle_per_key_max || pool->stats.n_idle > pool->options.n_idle_max)
+    if (place->n_idle > pool->options.n_idle_per_key_max)
         pool_expire_oldest(place);
+    else if (pool->stats.n_idle > pool->options.n_idle_max)
+        (void)pool_give_way(place);
 }
 
 static void close_busy(struct pool_place *place, struct client_connection *connection)

@@ -18,13 +18,16 @@ struct pool {
     struct loop *loop;
     struct pool_options options;
     struct hash_key hash_key;
-    struct htab places;
+    struct htab places; /* those that are found by their keys */
+    struct list all;    /* pool_place.link: all places, in the order in which their idle connections give way */
+    unsigned n_places;
     struct h1_client_room room;
     struct pool_stats stats;
 };
 
 struct pool_place {
     struct htab_node node; /* in pool->places, unless it has an owner */
+    struct list link;      /* in pool->all */
     struct pool *pool;
     struct addr addr;
     struct tls_config *tls;
@@ -73,6 +76,12 @@ struct client_connection *pool_take_idle(struct pool_place *place, nsec_t idle_m
 
 /* Closes the idle one that is so for longest, of which there is one. */
 void pool_expire_oldest(struct pool_place *place);
+
+/*
+ * Closes an idle connection, wherever it leads to, so that another one can be had or kept. `place` stays, others may be
+ * gone then. False: none is idle.
+ */
+bool pool_give_way(struct pool_place *place);
 
 /* Closes all that are idle. */
 void pool_close_all_idle(struct pool_place *place);

@@ -20,6 +20,8 @@ static int connect_sim(struct loop *loop, const struct addr *addr, nsec_t deadli
     };
     struct stream *end;
     expect_true(loop == kit->loop && deadline_ns == NSEC_NEVER && addr->len > 0);
+    if (kit->n_open_max > 0 && pool_kit_stats(kit).n_open >= kit->n_open_max)
+        return -EMFILE;
     int r = sim_connect(kit->sim, &network, on_event, owner, ret_stream, &end);
     if (r < 0)
         return r;

@@ -36,6 +36,7 @@ struct pool_kit {
     unsigned n_connects;      /* attempts so far */
     int connect_error;        /* what they come to */
     nsec_t connect_ns;        /* and when */
+    unsigned n_open_max;      /* the descriptors that there are; 0: enough */
     struct stream *silent[4]; /* ends that are not given to the server */
     bool server_is_silent;
     struct pool_user users[POOL_KIT_USERS];

@@ -219,11 +219,53 @@ static void any_allocation_may_fail(void)
     expect_true(fault_alloc_sweep(calls_or_fail, NULL) > 8);
 }
 
+/* Without descriptors an idle connection gives way, wherever it leads to; one in use does not. */
+static void idle_connections_give_way(void)
+{
+    struct pool_kit *kit = pool_kit_new(NULL);
+    kit->n_open_max = 3;
+    for (unsigned i = 0; i < 20; i++) {
+        expect_int(pool_user_call(&kit->users[1], 81 + i % 5), POOL_WAIT);
+        pool_kit_settle(kit);
+        expect_int(kit->users[1].result, 0);
+    }
+    expect_int(pool_kit_stats(kit).n_idle, 3);
+    expect_int(pool_kit_stats(kit).n_idle_expired, 17);
+    call_patiently(&kit->users[0]);
+    kit->n_open_max = 1;
+    expect_int(pool_user_call(&kit->users[1], 90), -EMFILE);
+    expect_int(pool_kit_stats(kit).n_idle, 0);
+    exchange_respond(kit->later, 200, NULL, 0, (struct slice){0});
+    pool_kit_settle(kit);
+    expect_int(kit->users[0].result, 0);
+    pool_kit_free(kit);
+}
+
+/* Of too many the one that was not used for long goes, not the one that has just been. */
+static void too_many_idle_ones_are_closed_in_turn(void)
+{
+    struct pool_options options;
+    pool_options_init(&options);
+    options.n_idle_max = 4;
+    struct pool_kit *kit = pool_kit_new(&options);
+    for (unsigned i = 0; i < 12; i++) {
+        expect_int(pool_user_call(&kit->users[0], 80 + i), POOL_WAIT);
+        pool_kit_settle(kit);
+        expect_int(pool_user_call(&kit->users[0], 80 + i), 0); /* it was kept */
+        pool_kit_settle(kit);
+        expect_true(pool_kit_stats(kit).n_idle <= 4);
+    }
+    expect_int(pool_kit_stats(kit).n_idle_expired, 8);
+    pool_kit_free(kit);
+}
+
 static const struct test_case cases[] = {
     {"connections are kept by place", connections_are_kept_by_place},
     {"the one used last is given first", the_one_used_last_is_given_first},
     {"idle connections end", idle_connections_end},
     {"not too many are kept", not_too_many_are_kept},
+    {"too many idle ones are closed in turn", too_many_idle_ones_are_closed_in_turn},
+    {"without descriptors idle connections give way", idle_connections_give_way},
     {"waits are served in order, within the limit", waits_are_served_in_order_within_the_limit},
     {"waiting ends", waiting_ends},
     {"a failed attempt fails the one who waits longest", a_failed_attempt_fails_who_waits_longest},
