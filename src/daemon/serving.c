@@ -31,6 +31,12 @@ static struct exchange_handler handler_of(void *ctx, unsigned worker, enum endpo
     return gateway_handler(serving->gateway, worker, kind == ENDPOINT_GATEWAY_LOCAL);
 }
 
+static bool make_room(void *ctx, unsigned worker)
+{
+    const struct serving *serving = ctx;
+    return serving->gateway && gateway_make_room(serving->gateway, worker);
+}
+
 static bool is_counted(const struct serving *serving, enum endpoint_kind kind)
 {
     return serving->gateway && (kind == ENDPOINT_GATEWAY || kind == ENDPOINT_GATEWAY_LOCAL);
@@ -54,6 +60,7 @@ void serving_fill(struct serving *serving, struct stations_options *options)
     static const struct stations_part part = {start_part, stop_part};
     options->part = &part;
     options->handler = handler_of;
+    options->make_room = make_room;
     options->enter = enter;
     options->leave = leave;
     options->ctx = serving;

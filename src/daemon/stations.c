@@ -77,6 +77,13 @@ static void on_accept(void *ctx, int fd, const struct peer *peer)
         refuse(fd);
 }
 
+static bool on_need(void *ctx)
+{
+    const struct door *door = ctx;
+    const struct stations_options *options = &door->station->all->options;
+    return options->make_room && options->make_room(options->ctx, worker_index(door->station->worker));
+}
+
 static void on_shortage(void *ctx, int error, unsigned n_refused)
 {
     const struct door *door = ctx;
@@ -115,6 +122,7 @@ static int open_doors(struct station *station)
                              on_accept, door, &door->acceptor);
         if (r < 0)
             return r;
+        acceptor_on_need(door->acceptor, on_need);
         acceptor_on_shortage(door->acceptor, on_shortage);
         if (door->kind == ENDPOINT_REGISTRY || door->kind == ENDPOINT_REGISTRY_UNIX)
             acceptor_prefer(door->acceptor); /* heartbeats, and people who look what is wrong */

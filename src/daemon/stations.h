@@ -33,6 +33,8 @@ struct stations_options {
     struct shortage *shortage;        /* told of connections for which there is no descriptor */
     const struct stations_part *part; /* NULL: none */
     struct exchange_handler (*handler)(void *ctx, unsigned worker, enum endpoint_kind kind);
+    /* No descriptor is left for a client of that worker, which asks. True: one was freed. NULL: nobody has any. */
+    bool (*make_room)(void *ctx, unsigned worker);
     /*
      * Whether a connection that was accepted is taken on, asked on the worker that accepted it; if not it is closed at
      * once. Then, on the worker that it lived on: that it is gone. Both NULL: all are.

@@ -123,6 +123,11 @@ static void tell_refusal(struct gateway *gateway, const struct peer *peer, unsig
                  log_str("client", peer_format_ip(peer, text)), log_int("limit", n_max), log_int("closed", (int64_t)n));
 }
 
+bool gateway_make_room(struct gateway *gateway, unsigned worker)
+{
+    return pool_make_room(gateway->stations[worker].worker.pool);
+}
+
 bool gateway_enter(struct gateway *gateway, const struct peer *peer)
 {
     const struct gateway_settings *settings = &planner_plan(gateway->options.planner)->settings;

@@ -39,6 +39,9 @@ void gateway_stop_worker(struct gateway *gateway, unsigned worker);
 /* What is behind the gateway's listeners on that worker. is_local: those of loopback and Unix sockets. */
 struct exchange_handler gateway_handler(struct gateway *gateway, unsigned worker, bool is_local);
 
+/* That worker, in a turn of its loop: closes an idle connection to an instance. False: it has none. */
+bool gateway_make_room(struct gateway *gateway, unsigned worker);
+
 /*
  * Any worker, in a turn of its loop: whether a connection that was accepted on a gateway listener is taken on; if so,
  * gateway_leave follows when it is closed. False: to be closed at once; it was counted and told.

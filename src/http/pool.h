@@ -108,6 +108,9 @@ int pool_place_get(struct pool_place *place, const struct pool_want *want, struc
 typedef void (*pool_closed_fn)(void *ctx, nsec_t idle_ns, bool is_promise);
 void pool_place_on_closed(struct pool_place *place, pool_closed_fn fn, void *ctx);
 
+/* Closes an idle connection, so that its descriptor can be had for something else. False: none is idle. */
+bool pool_make_room(struct pool *pool);
+
 /* on_ready will not come. Harmless on one that does not wait. */
 void pool_cancel(struct pool_wait *wait);
 

@@ -95,7 +95,7 @@ static int open_stream(struct pool_place *place, struct attempt *attempt)
     int r;
     do
         r = pool->options.connect(pool->loop, &place->addr, NSEC_NEVER, on_event, attempt, &attempt->stream);
-    while ((r == -EMFILE || r == -ENFILE) && n_tries-- > 0 && pool_give_way(place));
+    while ((r == -EMFILE || r == -ENFILE) && n_tries-- > 0 && pool_give_way(pool, place));
     return r;
 }
 

@@ -42,9 +42,8 @@ void pool_expire_oldest(struct pool_place *place)
 }
 
 /* Places take turns, so that one that was used a moment ago is rarely met, and those that have none are passed once. */
-bool pool_give_way(struct pool_place *place)
+bool pool_give_way(struct pool *pool, const struct pool_place *place)
 {
-    struct pool *pool = place->pool;
     for (unsigned n = pool->n_places; n > 0; n--) {
         struct pool_place *next = container_of(pool->all.next, struct pool_place, link);
         list_remove(&next->link);
@@ -57,6 +56,11 @@ bool pool_give_way(struct pool_place *place)
         return true;
     }
     return false;
+}
+
+bool pool_make_room(struct pool *pool)
+{
+    return pool_give_way(pool, NULL);
 }
 
 void pool_close_all_idle(struct pool_place *place)
@@ -75,7 +79,7 @@ static void keep_idle(struct pool_place *place, struct client_connection *connec
     if (place->n_idle > pool->options.n_idle_per_key_max)
         pool_expire_oldest(place);
     else if (pool->stats.n_idle > pool->options.n_idle_max)
-        (void)pool_give_way(place);
+        (void)pool_give_way(pool, place);
 }
 
 static void close_busy(struct pool_place *place, struct client_connection *connection)

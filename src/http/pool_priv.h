@@ -77,11 +77,8 @@ struct client_connection *pool_take_idle(struct pool_place *place, nsec_t idle_m
 /* Closes the idle one that is so for longest, of which there is one. */
 void pool_expire_oldest(struct pool_place *place);
 
-/*
- * Closes an idle connection, wherever it leads to, so that another one can be had or kept. `place` stays, others may be
- * gone then. False: none is idle.
- */
-bool pool_give_way(struct pool_place *place);
+/* pool_make_room for a connection of `place`, which stays; other places may be gone then. */
+bool pool_give_way(struct pool *pool, const struct pool_place *place);
 
 /* Closes all that are idle. */
 void pool_close_all_idle(struct pool_place *place);

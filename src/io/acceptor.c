@@ -4,25 +4,17 @@
  * is missed across a pause. EPOLLEXCLUSIVE keeps a connection to a shared (Unix) socket from waking all workers.
  *
  * Out of descriptors, a level-triggered socket would spin, so it is taken off the loop for the pause.
- *
- * The system gives the lowest number that is free, so the number of a new descriptor says how many are in use at least:
- * nobody counts.
  */
 #include "io/acceptor.h"
 
+#include "io/descriptors.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-enum {
-    ACCEPTS_PER_TURN = 64,
-    /* Of the descriptors that the process may have. */
-    RESERVE_PART = 8,
-    RESERVE_PART_PREFERRED = 16,
-};
+enum { ACCEPTS_PER_TURN = 64 };
 static const nsec_t pause_ns = 50 * NSEC_PER_MSEC;
 
 struct acceptor {
@@ -30,10 +22,10 @@ struct acceptor {
     struct loop *loop;
     struct timer pause; /* armed: off the loop */
     accept_fn on_accept;
+    accept_need_fn on_need;         /* NULL: nobody has any to spare */
     accept_shortage_fn on_shortage; /* NULL: nobody wants to know */
     void *ctx;
-    int reserve_part;
-    int fd_end;   /* from here on they are not for clients; looked up again when it is reached */
+    enum descriptor_use use;
     int spare_fd; /* given up to refuse a connection when there is no other; -1 while there is none */
 };
 
@@ -60,22 +52,6 @@ static void end_pause(struct timer *timer)
     open_spare(acceptor);
     if (listen_again(acceptor) < 0) /* the kernel is out of memory: try once more */
         loop_arm(acceptor->loop, &acceptor->pause, loop_now(acceptor->loop) + pause_ns);
-}
-
-static int find_fd_end(int reserve_part)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX)
-        return INT_MAX;
-    return (int)(limit.rlim_cur - limit.rlim_cur / (rlim_t)reserve_part);
-}
-
-/* The descriptor is one of those that are not for clients. */
-static bool is_reserved(struct acceptor *acceptor, int fd)
-{
-    if (fd >= acceptor->fd_end)
-        acceptor->fd_end = find_fd_end(acceptor->reserve_part);
-    return fd >= acceptor->fd_end;
 }
 
 /* Closes the connections that wait, with the spare descriptor. Gives their number. */
@@ -106,39 +82,56 @@ static void on_no_descriptor(struct acceptor *acceptor, int error, unsigned n_cl
         acceptor->on_shortage(acceptor->ctx, error, n_refused);
 }
 
+/* The same with the number that was given up for it: it leaves none of the reserve in use. */
+static int lowered(int fd)
+{
+    int lower = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (lower < 0)
+        return fd;
+    (void)close(fd);
+    return lower;
+}
+
+/* False: there is no other, or not now. */
+static bool take_one(struct acceptor *acceptor)
+{
+    struct addr addr = {.len = sizeof(addr) - offsetof(struct addr, any)};
+    int fd = accept4(acceptor->source.fd, &addr.any, &addr.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int error = fd < 0 ? errno : descriptor_may_be(fd, acceptor->use) ? 0 : EMFILE;
+    bool is_short = error == EMFILE || error == ENFILE;
+    if (is_short && acceptor->on_need && acceptor->on_need(acceptor->ctx)) {
+        if (fd < 0)
+            return true;
+        fd = lowered(fd);
+        error = 0;
+    }
+    struct peer peer;
+    switch (error) {
+    case 0:
+        peer_from_addr(&addr, &peer);
+        acceptor->on_accept(acceptor->ctx, fd, &peer);
+        return true;
+    case EMFILE:
+    case ENFILE:
+        if (fd >= 0)
+            (void)close(fd);
+        on_no_descriptor(acceptor, -error, fd >= 0);
+        return false;
+    case ENOBUFS:
+    case ENOMEM:
+        pause_accepting(acceptor);
+        return false;
+    default: /* that one connection broke before it was taken */
+        return error != EAGAIN;
+    }
+}
+
 static void on_ready(struct loop_source *source, uint32_t events)
 {
     (void)events;
     struct acceptor *acceptor = container_of(source, struct acceptor, source);
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        struct addr addr = {.len = sizeof(addr) - offsetof(struct addr, any)};
-        int fd = accept4(source->fd, &addr.any, &addr.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0 && is_reserved(acceptor, fd)) {
-            (void)close(fd);
-            on_no_descriptor(acceptor, -EMFILE, 1);
-            return;
-        }
-        if (fd >= 0) {
-            struct peer peer;
-            peer_from_addr(&addr, &peer);
-            acceptor->on_accept(acceptor->ctx, fd, &peer);
-            continue;
-        }
-        switch (errno) {
-        case EAGAIN:
-            return;
-        case EMFILE:
-        case ENFILE:
-            on_no_descriptor(acceptor, -errno, 0);
-            return;
-        case ENOBUFS:
-        case ENOMEM:
-            pause_accepting(acceptor);
-            return;
-        default: /* that one connection broke before it was taken */
-            break;
-        }
-    }
+    for (int i = 0; i < ACCEPTS_PER_TURN && take_one(acceptor); i++)
+        continue;
 }
 
 int acceptor_new(struct loop *loop, int listen_fd, accept_fn on_accept, void *ctx, struct acceptor **ret_acceptor)
@@ -151,8 +144,7 @@ int acceptor_new(struct loop *loop, int listen_fd, accept_fn on_accept, void *ct
         .loop = loop,
         .on_accept = on_accept,
         .ctx = ctx,
-        .reserve_part = RESERVE_PART,
-        .fd_end = find_fd_end(RESERVE_PART),
+        .use = DESCRIPTOR_OF_CLIENT,
         .spare_fd = -1,
     };
     timer_init(&acceptor->pause, end_pause);
@@ -186,7 +178,12 @@ void acceptor_on_shortage(struct acceptor *acceptor, accept_shortage_fn fn)
     acceptor->on_shortage = fn;
 }
 
+void acceptor_on_need(struct acceptor *acceptor, accept_need_fn fn)
+{
+    acceptor->on_need = fn;
+}
+
 void acceptor_prefer(struct acceptor *acceptor)
 {
-    acceptor->reserve_part = RESERVE_PART_PREFERRED;
+    acceptor->use = DESCRIPTOR_OF_SERVICE;
 }

@@ -16,8 +16,8 @@ struct acceptor;
 /*
  * At most a bounded number of connections are taken per turn. When the process or the system runs out of descriptors, a
  * spare one is used to accept and close (the client sees a closed connection instead of silence), and accepting pauses
- * for a short time; other connections are unharmed. An eighth of what the process may have is not given to clients: it
- * is for what serves them, connections to instances and files.
+ * for a short time; other connections are unharmed. Some of what the process may have is not given to clients:
+ * descriptors.h.
  *
  * The listening socket stays the caller's. 0, -ENOMEM, or the -errno of open or epoll_ctl.
  */
@@ -31,5 +31,9 @@ void acceptor_free(struct acceptor *acceptor); /* not from inside on_accept; acc
 typedef void (*accept_shortage_fn)(void *ctx, int error, unsigned n_refused);
 void acceptor_on_shortage(struct acceptor *acceptor, accept_shortage_fn fn);
 
-/* Its clients may have half of those descriptors that others may not: they get in when others are too many. */
+/* Has fn asked, with the acceptor's ctx, for a descriptor when none is left for a client. True: one was freed. */
+typedef bool (*accept_need_fn)(void *ctx);
+void acceptor_on_need(struct acceptor *acceptor, accept_need_fn fn);
+
+/* Its clients are DESCRIPTOR_OF_SERVICE: they get in when others are too many. */
 void acceptor_prefer(struct acceptor *acceptor);

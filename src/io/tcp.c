@@ -14,6 +14,7 @@
 #include "io/tcp_priv.h"
 
 #include "base/assert.h"
+#include "io/descriptors.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -190,6 +191,10 @@ static int begin_connect(const struct addr *addr)
     int fd = socket(addr->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
+    if (!descriptor_may_be(fd, DESCRIPTOR_OF_SERVICE)) {
+        (void)close(fd);
+        return -EMFILE;
+    }
     if (addr->any.sa_family != AF_UNIX)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     if (connect(fd, &addr->any, addr->len) < 0 && errno != EINPROGRESS) {

@@ -11,6 +11,7 @@ import threading
 import time
 
 import raw_h2
+from api_lib import register
 from gateway_lib import OK, Gateway, Instance
 from lib import SECONDS, ask, folder, make_certificate, tap, wait_for
 
@@ -175,10 +176,27 @@ def without_descriptors_it_says_so_and_recovers():
         tap.expect(gateway.metric(line), 20)
 
 
-def a_flood_leaves_descriptors_for_instances():
-    def limit():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+def limit():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
 
+
+def idle_connections_to_instances_give_way():
+    with (Gateway("--workers", "1", preexec_fn=limit) as gateway, Instance(gateway) as instance,
+          gateway.dial() as client):
+        for index in range(150):
+            register(gateway, instance.service, f"more{index}", address=instance.address())
+        for _ in range(1000):
+            client.send(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n")
+            tap.expect(client.answer().status, 200)
+        others = [gateway.connect("gateway") for _ in range(50)]  # the registry's clients are let in as well
+        tap.expect([is_taken(other) for other in others], [True] * 50)
+        tap.expect(gateway.metric('muster_descriptor_shortages_total{for="accept"}'), 0)
+        tap.expect(gateway.metric('muster_descriptor_shortages_total{for="connect"}'), 0)
+        for connection in others:
+            connection.close()
+
+
+def a_flood_leaves_descriptors_for_instances():
     with (Gateway("--workers", "1", preexec_fn=limit) as gateway, Instance(gateway) as instance,
           gateway.dial() as client):
         client.send(REQUEST)  # it is accepted, and nothing is open to the instance
@@ -199,6 +217,7 @@ CASES = [
     ("who says nothing is counted, too", who_says_nothing_is_counted_too),
     ("trusted proxies and Unix sockets have no limit", trusted_proxies_and_unix_sockets_have_no_limit),
     ("without descriptors it says so, rests and recovers by itself", without_descriptors_it_says_so_and_recovers),
+    ("idle connections to instances give way to clients", idle_connections_to_instances_give_way),
     ("a flood of clients leaves descriptors for instances", a_flood_leaves_descriptors_for_instances),
     ("a reload changes the limit for connections to come", a_reload_changes_the_limit_for_those_to_come),
 ]

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { N_MAX = 200 };
+enum { N_SPARE = 20, N_MAX = 200 };
 
 /* Accepts and keeps. */
 struct server {
@@ -22,6 +22,8 @@ struct server {
     int n;
     struct peer last;
     unsigned n_shortages, n_refused;
+    int spare_fds[N_SPARE]; /* that it can do without */
+    int n_spare;
     int error;
 };
 
@@ -93,6 +95,15 @@ static void a_burst_is_taken_in_bounded_turns(void)
     server_stop(&server);
 }
 
+static bool give_up_spare(void *ctx)
+{
+    struct server *server = ctx;
+    if (server->n_spare == 0)
+        return false;
+    close(server->spare_fds[--server->n_spare]);
+    return true;
+}
+
 /* Of descriptors, until the limit that was is set again. */
 static struct rlimit limit_descriptors(rlim_t limit)
 {
@@ -109,7 +120,7 @@ static void without_descriptors_clients_are_closed_not_ignored(void)
     int first = connect_to(&server.addr), second = connect_to(&server.addr), third = connect_to(&server.addr);
     int next = dup(first); /* the lowest number that is free */
     close(next);
-    const struct rlimit before = limit_descriptors((rlim_t)next + 1);
+    const struct rlimit before = limit_descriptors(((rlim_t)next + 1) * 8 / 7); /* an eighth is not for clients */
 
     loop_turn(server.loop, NSEC_NEVER); /* room for one */
     expect_int(server.n, 1);
@@ -188,6 +199,24 @@ static void preferred_clients_have_half_of_those(void)
     server_stop(&server);
 }
 
+static void clients_get_what_others_can_do_without(void)
+{
+    struct server server;
+    int clients[N_CLIENTS];
+    const struct rlimit before = limit_descriptors(LIMIT);
+    server_start(&server);
+    acceptor_on_need(server.acceptor, give_up_spare);
+    while (server.n_spare < N_SPARE)
+        expect_true((server.spare_fds[server.n_spare++] = dup(server.listen_fd)) > 0);
+    expect_int(flood(&server, clients), LIMIT / 8);
+    expect_int(server.n_spare, 0);
+    expect_true(server.n_refused > 0);
+    expect_int(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < N_CLIENTS; i++)
+        close(clients[i]);
+    server_stop(&server);
+}
+
 static void may_be_freed_in_its_pause(void)
 {
     struct server server;
@@ -251,6 +280,7 @@ static const struct test_case cases[] = {
      without_descriptors_clients_are_closed_not_ignored},
     {"some descriptors are not for clients", some_descriptors_are_not_for_clients},
     {"preferred clients have half of those", preferred_clients_have_half_of_those},
+    {"clients get what others can do without", clients_get_what_others_can_do_without},
     {"it rests while there are no descriptors", rests_while_there_are_no_descriptors},
     {"an acceptor may be freed in its pause", may_be_freed_in_its_pause},
     {"out of memory is reported and leaks nothing", survives_failing_allocations},
