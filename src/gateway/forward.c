@@ -328,7 +328,7 @@ static void add_via(struct rewrite *rewrite)
     put(rewrite, crlf);
 }
 
-/* -- */
+/* -- the whole -- */
 
 bool forward_is_trusted(const struct gateway_settings *settings, const struct peer *peer)
 {
@@ -356,6 +356,20 @@ bool forward_is_loop(const struct http_request *request, struct slice name)
     return false;
 }
 
+/* Only in these Max-Forwards means anything. */
+static bool counts_hops(const struct http_request *request)
+{
+    return request->method == HTTP_METHOD_OPTIONS || request->method == HTTP_METHOD_TRACE;
+}
+
+bool forward_ends_here(const struct http_request *request)
+{
+    const struct http_field *field =
+        counts_hops(request) ? http_fields_get(request->fields, HTTP_FIELD_MAX_FORWARDS) : NULL;
+    uint64_t n;
+    return field && slice_parse_u64(field->value, &n) == 0 && n == 0;
+}
+
 int forward_request(const struct http_request *request, const struct forward_terms *terms,
                     struct header_carry *ret_carry, struct buf *lines, struct forward_id *ret_id)
 {
@@ -370,8 +384,7 @@ int forward_request(const struct http_request *request, const struct forward_ter
     add_via(&rewrite);
     if (rewrite.found.traceparent < 0)
         add_trace(&rewrite);
-    bool counts_hops = request->method == HTTP_METHOD_OPTIONS || request->method == HTTP_METHOD_TRACE;
-    if (rewrite.found.max_forwards >= 0 && counts_hops)
+    if (rewrite.found.max_forwards >= 0 && counts_hops(request))
         add_max_forwards(&rewrite);
     add_identity(&rewrite);
     if (rewrite.found.te_trailers && !request->upgrade)

@@ -51,6 +51,9 @@ bool forward_is_trusted(const struct gateway_settings *settings, const struct pe
 /* The request has been here before. */
 bool forward_is_loop(const struct http_request *request, struct slice name);
 
+/* It says that nobody behind us is meant: Max-Forwards (RFC 9110 7.6.2). */
+bool forward_ends_here(const struct http_request *request);
+
 /*
  * For the instance: what is carried, and our own fields, which are appended to `lines` as such. An id that a trusted
  * peer gave is kept if it is no longer than FORWARD_ID_MAX. 0 or -ENOMEM.

@@ -149,7 +149,7 @@ static void on_news(struct planner_listener *listener)
     gateway_worker_watch(worker);
 }
 
-/* -- */
+/* -- the worker -- */
 
 int gateway_worker_open_records(struct gateway_worker *worker, const struct gateway_settings *settings,
                                 const struct hash_key *key)

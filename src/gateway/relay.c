@@ -317,10 +317,10 @@ static void park(struct relay *relay, const struct plan *plan, const struct plan
     struct gateway_worker *worker = relay->worker;
     const struct gateway_settings *settings = &plan->settings;
     nsec_t emptied_for_ns = NSEC_NEVER;
-    if (service)
-        emptied_for_ns = loop_wall_now(worker->loop) - service->emptied_ms * NSEC_PER_MSEC;
     if (relay->state == RELAY_PARKED)
         return;
+    if (service)
+        emptied_for_ns = loop_wall_now(worker->loop) - service->emptied_ms * NSEC_PER_MSEC;
     bool is_there = service && service->offered.n > 0; /* it failed, and may be back in a moment */
     bool was_there = service && service->emptied_ms > 0 && emptied_for_ns <= settings->park_since_ns;
     if (!(is_there || was_there) || relay->was_parked || settings->park_ns == 0 ||
@@ -454,6 +454,8 @@ static bool step(struct relay *relay)
 {
     switch (relay->state) {
     case RELAY_SEEK:
+    case RELAY_QUEUED:
+    case RELAY_PARKED:
         seek(relay);
         return relay->state == RELAY_ASK;
     case RELAY_ASK:
@@ -464,10 +466,6 @@ static bool step(struct relay *relay)
             }
         }
         return false;
-    case RELAY_QUEUED:
-    case RELAY_PARKED:
-        seek(relay);
-        return relay->state == RELAY_ASK;
     case RELAY_GATHER:
     case RELAY_ANSWER:
     case RELAY_TUNNEL:

@@ -127,19 +127,10 @@ static int write_head(struct relay *relay, const struct http_request *request, c
     return r < 0 ? r : keep_head(relay, buf_slice(&worker->head));
 }
 
-/* RFC 9110 7.6.2. */
-static bool ends_here(const struct http_request *request)
-{
-    bool counts_hops = request->method == HTTP_METHOD_OPTIONS || request->method == HTTP_METHOD_TRACE;
-    const struct http_field *field = counts_hops ? http_fields_get(request->fields, HTTP_FIELD_MAX_FORWARDS) : NULL;
-    uint64_t n;
-    return field && slice_parse_u64(field->value, &n) == 0 && n == 0;
-}
-
 /* What can be refused before anything is known of the service. */
 static enum cause refusal(const struct http_request *request, struct slice name)
 {
-    bool is_trace_for_us = request->method == HTTP_METHOD_TRACE && ends_here(request);
+    bool is_trace_for_us = request->method == HTTP_METHOD_TRACE && forward_ends_here(request);
     if (request->method == HTTP_METHOD_CONNECT || is_trace_for_us)
         return CAUSE_BAD_METHOD;
     if (request->upgrade && request->framing != HTTP_BODY_NONE)
@@ -254,7 +245,7 @@ void relay_take(struct gateway_worker *worker, struct exchange *exchange, bool i
         relay_fail(relay, CAUSE_TOO_MANY_REQUESTS);
         return;
     }
-    if (request->method == HTTP_METHOD_OPTIONS && ends_here(request)) {
+    if (request->method == HTTP_METHOD_OPTIONS && forward_ends_here(request)) {
         relay_answer_options(relay);
         return;
     }

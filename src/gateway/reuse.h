@@ -13,8 +13,8 @@
  * | or breaks under a request, without a byte              | repeated has new ones; longer each time                |
  * | several in a row break under requests                  | all have new ones for a while                          |
  *
- * What is known is the runtime's, so all workers know it, but for the breaks in a row, which a worker counts for itself.
- * On the worker of the slot.
+ * What is known is the runtime's, so all workers know it; breaks in a row each of them counts for itself. On the worker
+ * of the slot.
  */
 #pragma once
 

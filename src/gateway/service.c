@@ -264,7 +264,7 @@ static int make_chunks(struct walk *walk, struct plan_service *service)
 
 /* ------------------------------------------------------------------------------------------------ the service */
 
-/* What the last instance said holds on after it: who comes during a restart is to wait for it, as he would have met it. */
+/* What the last instance said holds on after it: who comes during a restart waits for it, as he would have met it. */
 static void read_voice(struct plan_service *service, const struct plan_service *old, struct err *fault)
 {
     for (unsigned i = 0; i < service->n_chunks; i++)
