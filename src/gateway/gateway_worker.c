@@ -215,7 +215,7 @@ void gateway_worker_deinit(struct gateway_worker *worker)
         ASSERT(is_closed);
     }
     ASSERT(list_is_empty(&worker->parked) && list_is_empty(&worker->queued) && list_is_empty(&worker->waiting));
-    ASSERT(worker->n_parked == 0 && worker->n_kept == 0);
+    ASSERT(worker->n_parked == 0 && worker->n_kept == 0 && worker->n_heads == 0);
     buf_deinit(&worker->head);
     buf_deinit(&worker->lines);
     pool_free(worker->pool);

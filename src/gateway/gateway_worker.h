@@ -21,6 +21,9 @@
 /* Bytes of request bodies that one worker keeps for the case that they must be sent again. */
 #define WORKER_KEPT_MAX ((size_t)64 * 1024 * 1024)
 
+/* Bytes of request heads longer than RELAY_HEAD_BYTES, which a client can make of next to nothing by compression. */
+#define WORKER_HEADS_MAX ((size_t)128 * 1024 * 1024)
+
 /* Memory of requests that is kept for those to come: of about 1500, which some hundred clients have at once. */
 #define WORKER_RELAYS_IDLE_BYTES ((size_t)4 * 1024 * 1024)
 
@@ -51,6 +54,7 @@ struct gateway_worker {
     struct buf head;    /* that is just made for an instance */
     struct buf lines;   /* our own fields in it */
     size_t n_kept;      /* bytes: WORKER_KEPT_MAX */
+    size_t n_heads;     /* the same: WORKER_HEADS_MAX */
     bool has_news;      /* the plan has changed since the open slots were looked through */
     struct timer watch; /* armed while there is something to watch */
     uint32_t digits;    /* behind the gateway's name, to tell it from others */

@@ -209,8 +209,10 @@ static void relay_free(struct relay *relay)
         atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
     if (relay->cell)
         plan_drop(relay->cell, worker->index);
-    if (relay->head.ptr != relay->head_room)
+    if (relay->head.ptr != relay->head_room) {
+        worker->n_heads -= relay->head.len;
         free((char *)(uintptr_t)relay->head.ptr);
+    }
     free(relay->sticky);
     slab_free(&worker->relays, relay);
 }

@@ -83,9 +83,14 @@ static struct slice stripped_prefix(const struct http_request *request, const st
 /* The bytes are the worker's, and soon another request's. */
 static int keep_head(struct relay *relay, struct slice head)
 {
-    char *room = head.len <= sizeof(relay->head_room) ? relay->head_room : malloc(head.len);
+    struct gateway_worker *worker = relay->worker;
+    bool is_short = head.len <= sizeof(relay->head_room);
+    if (!is_short && worker->n_heads + head.len > WORKER_HEADS_MAX)
+        return -ENOMEM;
+    char *room = is_short ? relay->head_room : malloc(head.len);
     if (!room)
         return -ENOMEM;
+    worker->n_heads += is_short ? 0 : head.len;
     relay->head = slice_from(memcpy(room, head.ptr, head.len), head.len);
     return 0;
 }

@@ -4,6 +4,8 @@
 #include "support/gateway_kit.h"
 #include "support/test.h"
 
+#include <stdio.h>
+
 #define MS NSEC_PER_MSEC
 #define S  NSEC_PER_SEC
 
@@ -357,6 +359,35 @@ static void an_upload_is_held_back(void)
     gateway_kit_deinit(&kit);
 }
 
+/* Clients of HTTP/2 can make long heads of a few bytes: all that are kept at one time have a bound. */
+static void long_heads_have_a_bound(void)
+{
+    enum { HEAD_BYTES = 3000 };
+    struct gateway_kit kit;
+    gateway_kit_init(&kit, 1);
+    kit.instances[0].how = KIT_LATE;
+    kit.instances[0].late_ns = 10 * MS;
+    char field[HEAD_BYTES], request[HEAD_BYTES + 100];
+    memset(field, 'x', sizeof(field));
+    int n = snprintf(request, sizeof(request), "GET /web/1 HTTP/1.1\r\nhost: x\r\nx-n: 1\r\na: %.*s\r\n\r\n",
+                     HEAD_BYTES, field);
+    struct kit_client *first = kit_client_open(&kit), *second = kit_client_open(&kit);
+    first->number = 1;
+    kit_client_say(first, slice_from(request, (size_t)n));
+    gateway_kit_run_for(&kit, MS);
+    size_t n_first = kit.worker->n_heads;
+    expect_true(n_first > HEAD_BYTES);
+    kit.worker->n_heads = WORKER_HEADS_MAX - HEAD_BYTES;
+    kit_client_say(second, slice_from(request, (size_t)n));
+    gateway_kit_run_for(&kit, MS);
+    expect_int(kit_client_status(second), 503);
+    kit.worker->n_heads = n_first;
+    gateway_kit_run_for(&kit, 20 * MS);
+    expect_int(kit_client_status(first), 200);
+    expect_int(kit.worker->n_heads, 0);
+    gateway_kit_deinit(&kit);
+}
+
 static void clients_that_go_leave_nothing(void)
 {
     static const enum kit_how hows[] = {KIT_OK, KIT_HANG, KIT_LATE, KIT_SWITCH};
@@ -445,6 +476,7 @@ static const struct test_case cases[] = {
     {"what waits at one that is removed is hedged, or waits on",
      what_waits_at_one_that_is_removed_is_hedged_or_waits_on},
     {"an upload is held back by an instance that takes nothing", an_upload_is_held_back},
+    {"long heads have a bound", long_heads_have_a_bound},
     {"clients that go leave nothing behind", clients_that_go_leave_nothing},
     {"it stops with requests in every state", stops_with_requests_in_every_state},
     {"each allocation may fail", each_allocation_may_fail},
