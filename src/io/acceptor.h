@@ -7,7 +7,8 @@
 #include "io/addr.h"
 #include "io/loop.h"
 
-/* The new descriptor, owned by the callee, is non-blocking, close-on-exec and, from a listener.h socket, TCP_NODELAY.
+/*
+ * The new descriptor, owned by the callee, is non-blocking, close-on-exec and, from a listener.h socket, TCP_NODELAY.
  */
 typedef void (*accept_fn)(void *ctx, int fd, const struct peer *peer);
 

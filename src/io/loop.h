@@ -122,8 +122,10 @@ void loop_arm(struct loop *loop, struct timer *timer, nsec_t deadline_ns);
 void loop_cancel(struct loop *loop, struct timer *timer);
 
 void loop_task_init(struct loop_task *task, loop_task_fn run);
-/* Runs the task once, after the mail of this turn; from inside a task: in the next turn. Harmless when deferred
- * already. */
+/*
+ * Runs the task once, after the mail of this turn; from inside a task: in the next turn. Harmless when deferred
+ * already.
+ */
 void loop_defer(struct loop *loop, struct loop_task *task);
 /* Harmless when it is not deferred. */
 void loop_undefer(struct loop_task *task);

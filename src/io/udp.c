@@ -92,7 +92,8 @@ static void on_ready(struct loop_source *source, uint32_t events)
         };
     }
 
-    /* On failure (the ICMP error of an earlier answer, for one) the error is cleared, and there is nothing more to do.
+    /*
+     * On failure (the ICMP error of an earlier answer, for one) the error is cleared, and there is nothing more to do.
      */
     int n = recvmmsg(source->fd, messages, BATCH, MSG_DONTWAIT, NULL);
     for (int i = 0; i < n; i++) {

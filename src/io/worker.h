@@ -30,6 +30,7 @@ struct worker_hooks {
     void *ctx;
 };
 
+/* With a loop each. 0, or -errno with the reason in err. */
 int worker_group_new(unsigned n_workers, struct rcu_domain *rcu, struct worker_group **ret_group, struct err *err);
 /* The group must not be running; delivers the mail that still waits for it. Accepts NULL. */
 void worker_group_free(struct worker_group *group);

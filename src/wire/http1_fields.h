@@ -12,7 +12,8 @@
 /* Host and Expect mean something in requests only; in trailers no field says anything about the message. */
 enum http1_kind { HTTP1_REQUEST, HTTP1_RESPONSE, HTTP1_TRAILERS };
 
-/* What the fields mean together. Pointers are into the http_fields that were filled; NULL when there is no such field.
+/*
+ * What the fields mean together. Pointers are into the http_fields that were filled; NULL when there is no such field.
  */
 struct http1_meaning {
     const struct http_field *host;

@@ -48,7 +48,8 @@ static void apply_meaning(struct http_response *response, enum http_method metho
     response->idle_timeout_s = meaning->idle_timeout_s;
     response->keep_alive = http1_is_keep_alive(meaning, response->version_minor);
     if (has_no_body(response->status, method)) {
-        /* A server that announces a body where none can be may well send it: nothing behind this response is trusted.
+        /*
+         * A server that announces a body where none can be may well send it: nothing behind this response is trusted.
          */
         bool announces = meaning->transfer_encoding || meaning->length > 0;
         if (announces && method != HTTP_METHOD_HEAD && response->status != 304)

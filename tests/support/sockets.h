@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Real sockets on the loopback interface, for tests of what only the kernel can play. Failing to get one fails the
- * test. */
+/*
+ * Real sockets on the loopback interface, for tests of what only the kernel can play. Failing to get one fails the
+ * test.
+ */
 #pragma once
 
 #include "io/addr.h"

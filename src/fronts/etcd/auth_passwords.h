@@ -63,6 +63,8 @@ bool password_hash_is_usable(struct slice hash);
  */
 int passwords_submit(struct passwords *passwords, struct password_job *job, struct slice password);
 
-/* A hash that fits no password, of the cost that new ones have: to check against when there is no user of a name, so
- * that the answer comes no sooner. With a NUL. */
+/*
+ * A hash that fits no password, of the cost that new ones have: to check against when there is no user of a name, so
+ * that the answer comes no sooner. With a NUL.
+ */
 void passwords_decoy(const struct passwords *passwords, char ret_hash[PASSWORD_HASH_MAX_BYTES]);

@@ -44,8 +44,10 @@ static void slots_free(struct rcu_node *node)
     free(container_of(node, struct lease_slots, rcu));
 }
 
-/* Ids are chosen by clients, often in sequence; mixing spreads them. Crafted collisions cost only their maker's rights:
- * whoever may grant leases may also fill the store. */
+/*
+ * Ids are chosen by clients, often in sequence; mixing spreads them. Crafted collisions cost only their maker's rights:
+ * whoever may grant leases may also fill the store.
+ */
 static size_t slot_of(const struct lease_slots *slots, int64_t id)
 {
     return (size_t)hash_number((uint64_t)id) & (slots->n_slots - 1);

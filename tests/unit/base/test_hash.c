@@ -4,7 +4,8 @@
 #include "base/random.h"
 #include "support/test.h"
 
-/* Key 00 01 .. 0f over the bytes 00 01 .. len-1, as in the paper's appendix; the values are OpenSSL's for 1-3 rounds.
+/*
+ * Key 00 01 .. 0f over the bytes 00 01 .. len-1, as in the paper's appendix; the values are OpenSSL's for 1-3 rounds.
  */
 static void gives_the_published_values(void)
 {
