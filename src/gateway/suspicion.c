@@ -337,13 +337,20 @@ static nsec_t look_after_trouble(struct gateway_worker *worker, struct runtime_s
     return next_ns;
 }
 
+/* That there is no used connection to ask on says something when none is in use. */
+static bool can_prove_reuse(const struct runtime_slot *slot)
+{
+    bool is_in_use = atomic_load_explicit(&slot->n_in_flight, memory_order_relaxed) > 0;
+    return slot->place && !slot->care.running && (pool_place_n_idle(slot->place) > 0 || !is_in_use);
+}
+
 /* When it wants to be looked at again; NSEC_NEVER: all is well. */
 static nsec_t look_after(struct gateway_worker *worker, struct runtime_slot *slot)
 {
     nsec_t next_ns = slot->care.is_owner ? look_after_trouble(worker, slot) : NSEC_NEVER;
     if (trouble_of(slot->runtime) & IN_TROUBLE || !reuse_is_open(slot->runtime, loop_now(worker->loop)))
         slot->care.wants_reuse = false; /* there are other worries, or none */
-    if (slot->care.wants_reuse && !slot->care.running && slot->place)
+    if (slot->care.wants_reuse && can_prove_reuse(slot))
         prove(worker, slot, PROOF_REUSE, PROOF_NS);
     if (slot->care.wants_reuse)
         next_ns = earlier(next_ns, loop_now(worker->loop) + PROOF_NS);

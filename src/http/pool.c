@@ -147,7 +147,7 @@ static int begin_wait(struct pool_place *place, bool wants_new, struct pool_wait
     struct pool *pool = place->pool;
     if (place->n_waits >= pool->options.n_waits_per_key_max)
         return -EBUSY;
-    if (!pool_may_open(place) && place->n_idle > 0)
+    if (place->n_idle > (pool_may_open(place) ? 1 : 0))
         pool_expire_oldest(place);
     if (place->n_attempts <= place->n_waits && pool_may_open(place)) {
         int r = pool_attempt_start(place);
@@ -275,6 +275,11 @@ void pool_place_on_closed(struct pool_place *place, pool_closed_fn fn, void *ctx
 {
     place->on_closed = fn;
     place->closed_ctx = ctx;
+}
+
+unsigned pool_place_n_idle(const struct pool_place *place)
+{
+    return place->n_idle;
 }
 
 void pool_place_set_tls(struct pool_place *place, struct tls_config *tls)

@@ -3,9 +3,10 @@
  * The client connections of one loop: kept open between calls, found by where they lead to, opened when none is idle.
  *
  * Of the idle connections to one place the one used last is given first, so that the others grow old and are closed.
- * When there are too many of them, or no descriptor is left for a new one, others give way, by turns of their places.
- * An idle connection on which bytes or an end arrive is closed and counted. Whether a connection may be used again
- * after a call is decided by the connection (client.h).
+ * Who finds only such as do not suit him has one opened in place of the oldest, but for the last, so that there are not
+ * more than were in use at once, and one for whom any will do. When there are too many of them, or no descriptor is left
+ * for a new one, others give way, by turns of their places. An idle connection on which bytes or an end arrive is closed
+ * and counted. Whether a connection may be used again after a call is decided by the connection (client.h).
  */
 #pragma once
 
@@ -113,6 +114,9 @@ bool pool_make_room(struct pool *pool);
 
 /* on_ready will not come. Harmless on one that does not wait. */
 void pool_cancel(struct pool_wait *wait);
+
+/* How many of its connections are idle. */
+unsigned pool_place_n_idle(const struct pool_place *place);
 
 /* Of a place with tls, by the owner: connections to come are made with that; those that are there keep their own. */
 void pool_place_set_tls(struct pool_place *place, struct tls_config *tls);

@@ -173,6 +173,21 @@ static void a_connection_that_closes_is_not_held_against_the_instance(void)
     gateway_kit_deinit(&kit);
 }
 
+/* All connections are in use when it would be asked whether it keeps them: that is no sign that it does not. */
+static void busy_connections_raise_no_doubt(void)
+{
+    struct gateway_kit kit;
+    gateway_kit_init(&kit, 1);
+    kit.instances[0].how = KIT_LATE;
+    kit.instances[0].late_ns = 50 * MS;
+    for (unsigned number = 1; number <= 40; number++)
+        expect_int(gateway_kit_ask(&kit, "POST", number, 100, 60 * MS), 200);
+    expect_int(runtime_of(&kit.instances[0])->reuse_doubt_ns, 0);
+    expect_true(runtime_of(&kit.instances[0])->reuse_proven);
+    expect_true(kit.instances[0].n_connects < 30);
+    gateway_kit_deinit(&kit);
+}
+
 /* It closes what is idle for a second: requests that must not be repeated keep well away from that. */
 static void the_life_of_idle_connections_is_learned(void)
 {
@@ -208,6 +223,7 @@ static const struct test_case cases[] = {
     {"many failures at once are one ejection", many_failures_at_once_are_one_ejection},
     {"a connection that closes is not held against the instance",
      a_connection_that_closes_is_not_held_against_the_instance},
+    {"busy connections raise no doubt", busy_connections_raise_no_doubt},
     {"the life of idle connections is learned", the_life_of_idle_connections_is_learned},
 };
 

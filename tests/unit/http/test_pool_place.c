@@ -65,6 +65,24 @@ static void who_wants_a_young_connection_gets_no_old_one(void)
     pool_kit_free(kit);
 }
 
+static void a_new_one_takes_the_place_of_the_oldest(void)
+{
+    struct pool_kit *kit = pool_kit_new(NULL);
+    struct pool_place *place = place_of(kit);
+    kit->users[0].is_patient = true;
+    expect_int(place_call(&kit->users[0], place, 0), POOL_WAIT);
+    for (int i = 1; i <= 100; i++) {
+        expect_int(place_call(&kit->users[1], place, 0), POOL_WAIT);
+        expect_int(kit->users[1].n_done, i);
+    }
+    expect_int(pool_kit_stats(kit).n_opened, 101);
+    expect_int(pool_kit_stats(kit).n_open, 3); /* two in use at once, and one */
+    exchange_respond(kit->later, 200, NULL, 0, (struct slice){0});
+    pool_kit_settle(kit);
+    pool_place_free(place);
+    pool_kit_free(kit);
+}
+
 static void one_that_comes_back_is_not_given_to_who_waits_for_a_new_one(void)
 {
     struct pool_options options;
@@ -116,9 +134,9 @@ static void a_freed_place_lets_calls_finish(void)
 {
     struct pool_kit *kit = pool_kit_new(NULL);
     struct pool_place *place = place_of(kit);
-    (void)place_call(&kit->users[0], place, NSEC_NEVER);
     kit->users[1].is_patient = true;
     (void)place_call(&kit->users[1], place, 0);
+    (void)place_call(&kit->users[0], place, NSEC_NEVER);
     expect_int(pool_kit_stats(kit).n_open, 2);
     pool_place_free(place);
     expect_int(pool_kit_stats(kit).n_open, 1);
@@ -144,6 +162,7 @@ static void a_freed_place_lets_calls_finish(void)
 
 static const struct test_case cases[] = {
     {"who wants a young connection gets no old one", who_wants_a_young_connection_gets_no_old_one},
+    {"a new one takes the place of the oldest", a_new_one_takes_the_place_of_the_oldest},
     {"one that comes back is not given to who waits for a new one",
      one_that_comes_back_is_not_given_to_who_waits_for_a_new_one},
     {"the owner learns how long idle connections live", the_owner_learns_how_long_idle_connections_live},
