@@ -53,6 +53,19 @@ static void trust(struct runtime *runtime, nsec_t now_ns)
         atomic_store_explicit(&runtime->reuse_proven, false, memory_order_seq_cst);
 }
 
+/* Connections end then because their program did. */
+static bool is_away(const struct runtime *runtime)
+{
+    return runtime_has(runtime, RUNTIME_REFUSED);
+}
+
+/* Several have broken in a row just now, and not with the end of a former program. */
+static bool is_breaking(const struct runtime_slot *slot, nsec_t now_ns)
+{
+    nsec_t anew_ns = atomic_load_explicit(&slot->runtime->reuse_anew_ns, memory_order_relaxed);
+    return slot->reuse_again_ns > now_ns && slot->reuse_again_ns - BREAKS_NS > anew_ns;
+}
+
 bool reuse_is_open(const struct runtime *runtime, nsec_t now_ns)
 {
     return !is_proven(runtime) && now_ns >= atomic_load_explicit(&runtime->reuse_doubt_ns, memory_order_relaxed);
@@ -62,7 +75,7 @@ nsec_t reuse_idle_max(const struct runtime_slot *slot, bool may_repeat, nsec_t n
 {
     nsec_t life_ns = atomic_load_explicit(&slot->runtime->idle_life_ns, memory_order_relaxed);
     nsec_t most_ns = life_ns == NSEC_NEVER ? NSEC_NEVER : life_ns / 5 * 4;
-    if (slot->reuse_again_ns > now_ns)
+    if (is_breaking(slot, now_ns))
         return 0;
     if (may_repeat)
         return most_ns > TRUST_NS ? most_ns : TRUST_NS;
@@ -84,6 +97,8 @@ void reuse_of_answer(struct runtime_slot *slot, nsec_t idle_ns, nsec_t now_ns)
 
 void reuse_of_break(struct runtime_slot *slot, nsec_t now_ns)
 {
+    if (is_away(slot->runtime))
+        return;
     doubt(slot->runtime, now_ns);
     if (++slot->n_reuse_breaks >= BREAKS_MAX)
         slot->reuse_again_ns = now_ns + BREAKS_NS;
@@ -97,10 +112,21 @@ void reuse_of_promise(struct runtime_slot *slot, nsec_t idle_ns)
 
 void reuse_of_end(struct runtime_slot *slot, nsec_t idle_ns, nsec_t now_ns)
 {
+    if (is_away(slot->runtime))
+        return;
     if (idle_ns > MARGIN_NS)
         reuse_of_promise(slot, idle_ns);
     else
         doubt(slot->runtime, now_ns);
+}
+
+void reuse_of_refusal(struct runtime *runtime, nsec_t now_ns)
+{
+    atomic_store_explicit(&runtime->reuse_anew_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&runtime->idle_life_ns, NSEC_NEVER, memory_order_relaxed);
+    atomic_store_explicit(&runtime->n_reuse_doubts, 0, memory_order_relaxed);
+    atomic_store_explicit(&runtime->reuse_doubt_ns, 0, memory_order_seq_cst);
+    atomic_store_explicit(&runtime->reuse_proven, false, memory_order_seq_cst);
 }
 
 void reuse_of_proof(struct runtime_slot *slot, int result, nsec_t now_ns)

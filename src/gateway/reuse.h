@@ -12,6 +12,7 @@
  * | one is closed right behind an answer, without a word;  | in doubt, whatever else is seen: what must not be      |
  * | or breaks under a request, without a byte              | repeated has new ones; longer each time                |
  * | several in a row break under requests                  | all have new ones for a while                          |
+ * | it refuses connections: nobody is there                | nothing of the above, which was of a former program    |
  *
  * What is known is the runtime's, so all workers know it; breaks in a row each of them counts for itself. On the worker
  * of the slot.
@@ -34,5 +35,7 @@ void reuse_of_break(struct runtime_slot *slot, nsec_t now_ns);
 void reuse_of_end(struct runtime_slot *slot, nsec_t idle_ns, nsec_t now_ns);
 /* It says that it closes connections when they were idle for so long. */
 void reuse_of_promise(struct runtime_slot *slot, nsec_t idle_ns);
+/* Nobody is there: who comes back is another program. */
+void reuse_of_refusal(struct runtime *runtime, nsec_t now_ns);
 /* What it said to PROOF_REUSE (prove.h). */
 void reuse_of_proof(struct runtime_slot *slot, int result, nsec_t now_ns);

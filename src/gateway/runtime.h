@@ -96,6 +96,7 @@ struct runtime {
     _Atomic nsec_t stalled_ns;     /* with RUNTIME_STALLED: since when */
     _Atomic nsec_t reuse_doubt_ns; /* reuse.c: whatever is seen, it is not proven before this; 0: never in doubt */
     _Atomic uint32_t n_reuse_doubts;
+    _Atomic nsec_t reuse_anew_ns; /* when it was last found that nobody was there; 0: never */
     uint64_t incarnation;
     uint64_t hash; /* of service and id, the same in every process: consistent hashing */
     struct addr addr;

@@ -170,7 +170,9 @@ void suspicion_of_failure(struct gateway_worker *worker, struct runtime_slot *sl
     if (cause_is_ours(cause))
         return;
     slot->n_failures++;
-    if (cause != CAUSE_CONNECT_REFUSED && slot->n_failures < settings_of(worker)->eject_failures)
+    if (cause == CAUSE_CONNECT_REFUSED)
+        reuse_of_refusal(slot->runtime, loop_now(worker->loop));
+    else if (slot->n_failures < settings_of(worker)->eject_failures)
         return;
     slot->n_failures = 0;
     eject(worker, slot, cause);
@@ -258,6 +260,7 @@ static void after_vain_proof(struct gateway_worker *worker, struct runtime_slot 
     } else if (cause == CAUSE_CONNECT_REFUSED) {
         atomic_fetch_or_explicit(&runtime->trouble, RUNTIME_EJECTED | RUNTIME_REFUSED, memory_order_relaxed);
         runtime_clear(runtime, RUNTIME_STALLED);
+        reuse_of_refusal(runtime, now_ns);
         (void)set_ejection_time(worker, runtime);
         care->prove_ns += backoff_doubled(REFUSED_NS, n, REFUSED_MAX_NS);
     } else if (trouble_of(runtime) & RUNTIME_EJECTED) {

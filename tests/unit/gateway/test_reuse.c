@@ -114,10 +114,35 @@ static void those_that_break_in_a_row_are_left_alone_by_all(void)
     bench_deinit(&bench);
 }
 
+static void the_end_of_a_program_says_nothing_of_the_next(void)
+{
+    struct bench bench;
+    bench_init(&bench);
+    reuse_of_answer(bench.slot, 5 * MS, bench.now_ns);
+    for (unsigned i = 0; i < 3; i++) { /* it is killed */
+        reuse_of_break(bench.slot, bench.now_ns);
+        reuse_of_end(bench.slot, 0, bench.now_ns);
+        reuse_of_end(bench.other, 30 * MS, bench.now_ns);
+    }
+    expect_max(&bench, 0, 0);
+    reuse_of_refusal(bench.runtime, bench.now_ns);
+    runtime_set(bench.runtime, RUNTIME_REFUSED);
+    reuse_of_break(bench.other, bench.now_ns); /* another worker sees it a moment later */
+    reuse_of_end(bench.other, 30 * MS, bench.now_ns);
+    bench.now_ns += 100 * MS;
+    runtime_clear(bench.runtime, RUNTIME_REFUSED);
+    expect_max(&bench, NSEC_NEVER, 0);
+    expect_true(reuse_is_open(bench.runtime, bench.now_ns));
+    reuse_of_answer(bench.slot, 5 * MS, bench.now_ns);
+    expect_max(&bench, NSEC_NEVER, 2 * S);
+    bench_deinit(&bench);
+}
+
 static const struct test_case cases[] = {
     {"what is seen proves it", what_is_seen_proves_it},
     {"idle ones are left alone before they are closed", idle_ones_are_left_alone_before_they_are_closed},
     {"an end behind an answer outweighs answers", an_end_behind_an_answer_outweighs_answers},
+    {"the end of a program says nothing of the next", the_end_of_a_program_says_nothing_of_the_next},
     {"those that break in a row are left alone by all", those_that_break_in_a_row_are_left_alone_by_all},
 };
 
