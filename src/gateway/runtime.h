@@ -53,7 +53,6 @@ struct runtime_slot {
     struct runtime *runtime;
     struct gateway_worker *worker; /* whose it is; set with `place` */
     unsigned n_held;               /* requests that remember it as tried */
-    unsigned n_failures;           /* in a row */
     struct list waiting;           /* attempts that wait for their first byte, the oldest in front */
     struct list answering;         /* attempts whose answer is passed on */
     struct list waiting_link;      /* in the list of the worker's slots in which something waits */
@@ -114,6 +113,7 @@ struct runtime {
     struct slice id;
     _Atomic bool reuse_proven;            /* it has answered a second request on a connection */
     _Atomic bool has_owner;               /* some worker looks after its trouble */
+    _Atomic uint32_t n_failures;          /* in a row, at all workers */
     struct runtime_slot *_Atomic slots[]; /* by worker; NULL: has not used it */
     /* texts */
 };

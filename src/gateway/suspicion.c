@@ -169,18 +169,20 @@ void suspicion_of_failure(struct gateway_worker *worker, struct runtime_slot *sl
 {
     if (cause_is_ours(cause))
         return;
-    slot->n_failures++;
+    _Atomic uint32_t *n_failures = &slot->runtime->n_failures;
+    uint32_t n = atomic_fetch_add_explicit(n_failures, 1, memory_order_relaxed) + 1;
     if (cause == CAUSE_CONNECT_REFUSED)
         reuse_of_refusal(slot->runtime, loop_now(worker->loop));
-    else if (slot->n_failures < settings_of(worker)->eject_failures)
+    else if (n < settings_of(worker)->eject_failures)
         return;
-    slot->n_failures = 0;
+    atomic_store_explicit(n_failures, 0, memory_order_relaxed);
     eject(worker, slot, cause);
 }
 
 void suspicion_of_answer(struct gateway_worker *worker, struct runtime_slot *slot)
 {
-    slot->n_failures = 0;
+    if (atomic_load_explicit(&slot->runtime->n_failures, memory_order_relaxed) > 0)
+        atomic_store_explicit(&slot->runtime->n_failures, 0, memory_order_relaxed);
     runtime_heard(slot, loop_now(worker->loop));
     if (trouble_of(slot->runtime) & IN_TROUBLE)
         clear(worker, slot, SLICE_LIT("it answers"));

@@ -299,6 +299,18 @@ def shutdown_under_way():
         tap.expect(gateway.end(), 0)
 
 
+def failures_in_a_row():
+    """They are counted over all workers: no more requests fail than the setting says."""
+    never = ("--workers", "2", "--set", "gateway.prove=false", "--set", "gateway.eject_time=1h",
+             "--set", "gateway.balance=round_robin", "--set", "gateway.eject_failures=6")
+    with Gateway(*never) as gateway, Instance(gateway) as well, Instance(None, answer=CLOSE) as ill:
+        register(gateway, well.service, ill.name, address=ill.address())
+        request = f"POST {well.path} HTTP/1.1\r\n{HOST}Content-Length: 0\r\n\r\n"
+        wait_for(lambda: gateway.ask(request).status, 502)
+        statuses = [gateway.ask(request).status for _ in range(60)]
+        tap.expect((statuses.count(502), len(ill.seen())), (5, 6))
+
+
 def reloaded_under_load():
     """SIGHUP closes no connection and fails no request."""
     with processes(2, "late") as (gateway, _, _), Load(gateway, "/web/") as load, gateway.dial() as idle:
@@ -330,6 +342,7 @@ CASES = [
     ("idle connections of who was removed are closed at once", idle_connections_of_who_was_removed),
     ("POSTs alone do not pile up connections", posts_reuse_connections),
     ("instances come and go under load: no POST fails", removed_under_load),
+    ("failures in a row are counted over all workers", failures_in_a_row),
     ("SIGTERM: what is under way is finished", shutdown_under_way),
     ("SIGHUP: no connection is closed, no request fails", reloaded_under_load),
 ]
