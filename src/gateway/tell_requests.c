@@ -50,7 +50,7 @@ static void tell_waits(const struct passage *passage, struct json_writer *json, 
 {
     buf_reset(why);
     if (passage->flags & PASSAGE_PARKED) {
-        (void)buf_append_str(why, "no instance was there at first; it waited for one to come");
+        (void)buf_append_str(why, "no instance was there, or all had failed; it waited for one");
         step(json, SLICE_LIT("wait"), "parked", why);
     }
     buf_reset(why);
