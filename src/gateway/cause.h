@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Why the gateway itself answered, or gave up, instead of passing on what an instance said: the status, the word for it
- * in Proxy-Status (RFC 9209), and words for people. One list, for answers, logs, metrics and `muster why`.
+ * in Proxy-Status (RFC 9209), and words for people. One list, for answers, logs, metrics and `muster why`. What is there
+ * but not for this client (NOT_EXPOSED) is told to him in the same words as what is not.
  */
 #pragma once
 
@@ -11,6 +12,7 @@
 #define CAUSES(X)                                                                                                      \
     X(NONE, 0, "", "")                                                                                                 \
     X(NO_ROUTE, 404, "destination_not_found", "no route and no service for this path")                                 \
+    X(NOT_EXPOSED, 404, "destination_not_found", "no route and no service for this path")                              \
     X(BAD_PATH, 400, "http_request_error", "the path can be read in two ways")                                         \
     X(BAD_METHOD, 405, "http_request_error", "the gateway does not serve this method")                                 \
     X(BAD_UPGRADE, 400, "http_request_error", "an upgrade with a request body")                                        \
@@ -18,7 +20,6 @@
     X(BODY_TOO_LARGE, 413, "http_request_error", "the request body is larger than this service takes")                 \
     X(TOO_MANY_REQUESTS, 429, "http_request_denied", "too many requests from this address")                            \
     X(NO_INSTANCE, 503, "destination_unavailable", "No backend entry in the service registry")                         \
-    X(NO_USABLE_INSTANCE, 503, "destination_unavailable", "no instance of the service can be used at the moment")      \
     X(QUEUE_FULL, 503, "connection_limit_reached", "too many requests wait for this service")                          \
     X(QUEUE_TIMEOUT, 503, "connection_limit_reached", "the request waited too long for its turn")                      \
     X(CONNECT_REFUSED, 502, "connection_refused", "the instance refused the connection")                               \

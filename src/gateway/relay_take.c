@@ -150,8 +150,9 @@ static enum cause refusal_of_match(const struct route_match *match)
         return CAUSE_NONE;
     case ROUTE_BAD_PATH:
         return CAUSE_BAD_PATH;
-    case ROUTE_NONE:
     case ROUTE_NOT_EXPOSED:
+        return CAUSE_NOT_EXPOSED;
+    case ROUTE_NONE:
         break;
     }
     return CAUSE_NO_ROUTE;

@@ -61,7 +61,7 @@ enum route_outcome {
     ROUTE_FOUND,
     ROUTE_NONE,       /* 404: no route, no service of that name, no default */
     ROUTE_BAD_PATH,   /* 400: `fault` says why */
-    ROUTE_NOT_EXPOSED /* 404 too, with other words in the log: it is there, but not for who is not on this machine */
+    ROUTE_NOT_EXPOSED /* 404 too, with another cause in the log: it is there, but not for who is not on this machine */
 };
 
 struct route_match {

@@ -157,13 +157,20 @@ def exposure():
         wait_for(lambda: both("/open/x"), [200, 200])
         tap.expect(both("/inner/x"), [200, 404])
         tap.expect(both("/routed/x"), [200, 200])
+        hidden, missing = (answer_from(gateway, 1, path) for path in ("/inner/x", "/nobody/x"))
+        tap.expect((hidden.body, hidden.names()), (missing.body, missing.names()))
+        tap.expect(gateway.metric('muster_gateway_unrouted_total{cause="NOT_EXPOSED"}') >= 2, True)
 
 
 def outside(gateway, index, path):
+    return answer_from(gateway, index, path).status
+
+
+def answer_from(gateway, index, path):
     port = gateway.address("gateway", index).rsplit(":", 1)[1]
     with Client(socket.create_connection(("127.0.0.1", int(port)), SECONDS)) as client:
         client.send(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
-        return client.answer().status
+        return client.answer()
 
 
 def odd_addresses():
