@@ -119,7 +119,7 @@ struct plan_chunk *chunk_ref(struct plan_chunk *chunk)
 
 void chunk_unref(struct plan_chunk *chunk)
 {
-    if (atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel) > 1)
+    if (!chunk || atomic_fetch_sub_explicit(&chunk->refs, 1, memory_order_acq_rel) > 1)
         return;
     for (unsigned i = 0; i < chunk->n; i++)
         target_unref(chunk->targets[i]);

@@ -23,12 +23,12 @@ static inline bool header_carry_has(const struct header_carry *carry, unsigned i
     return i < carry->fields->n && !(carry->dropped[i / 64] >> i % 64 & 1);
 }
 
+#define CARRY_BIT(id) (UINT64_C(1) << (id))
+
 /*
  * For those who write heads. What belongs to a connection, to a message's framing or to its routing (Host) is never
  * carried, whether it was dropped or not: each side has its own.
  */
-#define CARRY_BIT(id) (UINT64_C(1) << (id))
-
 static inline bool header_carry_allows(enum http_field_id id)
 {
     const uint64_t own = CARRY_BIT(HTTP_FIELD_CONNECTION) | CARRY_BIT(HTTP_FIELD_CONTENT_LENGTH) |

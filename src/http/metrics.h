@@ -27,7 +27,7 @@ struct http_metrics {
 
 /* 0, or what metrics_register_counter or talkers_new gives. The metrics live as long as the registry. */
 int http_metrics_new(struct metrics *metrics, struct http_metrics **ret_metrics);
-void http_metrics_free(struct http_metrics *metrics);
+void http_metrics_free(struct http_metrics *metrics); /* accepts NULL */
 
 static inline void http_metrics_opened(const struct http_metrics *metrics, unsigned slot)
 {

@@ -23,7 +23,7 @@ struct talker {
 
 /* 0, -ENOMEM, or the negative errno of getrandom(2). */
 int talkers_new(unsigned n_slots, struct talkers **ret_talkers);
-void talkers_free(struct talkers *talkers);
+void talkers_free(struct talkers *talkers); /* accepts NULL */
 
 void talkers_count(struct talkers *talkers, unsigned slot, const struct peer *peer, unsigned n_requests,
                    uint64_t n_bytes, nsec_t now_ns);
