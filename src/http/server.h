@@ -16,12 +16,11 @@
 
 struct http_server_options {
     struct http1_limits limits;
-    nsec_t head_timeout_ns; /* from the first byte of a head (or the accept) to its end */
-    nsec_t body_timeout_ns; /* longest pause inside a body */
-    nsec_t idle_timeout_ns; /* between requests */
-    nsec_t
-        answer_timeout_ns;  /* longest time a front end may keep a request without progress, unless it says otherwise */
-    nsec_t send_timeout_ns; /* longest time a peer may take nothing while we have something for it */
+    nsec_t head_timeout_ns;   /* from the first byte of a head (or the accept) to its end */
+    nsec_t body_timeout_ns;   /* longest pause inside a body */
+    nsec_t idle_timeout_ns;   /* between requests */
+    nsec_t answer_timeout_ns; /* longest that a front end keeps a request without progress, unless it says otherwise */
+    nsec_t send_timeout_ns;   /* longest time a peer may take nothing while we have something for it */
     size_t rate_min_bytes; /* per second, of a body that we wait for or an answer that waits: http/deadline.h; 0: any */
     nsec_t linger_ns;      /* after the last answer, for the peer to read it before the connection is closed */
     size_t body_drain_bytes; /* how much of an unwanted body is read before the connection is closed instead */
