@@ -44,6 +44,13 @@ static void a_paused_exchange_gets_no_more_than_its_window(void)
     kit_free(kit);
 }
 
+static void open_windows(struct kit *kit, int32_t id)
+{
+    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, id, 1000000), 0);
+    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, 0, 1000000), 0);
+    kit_run(kit);
+}
+
 static void holds_writers_back(void)
 {
     static char bytes[512 * 1024];
@@ -59,9 +66,7 @@ static void holds_writers_back(void)
     expect_int(kit_answer(kit, id)->n_body, 65535);
 
     kit->is_stingy = false;
-    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, id, 1000000), 0);
-    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, 0, 1000000), 0);
-    kit_run(kit);
+    open_windows(kit, id);
     expect_trace(kit, "drain");
     expect_int(kit_answer(kit, id)->n_body, 1000 + sizeof(bytes));
     exchange_end(kit->held[0], NULL, 0);
@@ -134,13 +139,6 @@ static size_t write_until_full(struct kit *kit)
         kit_run(kit);
     kit->is_stingy = false;
     return n;
-}
-
-static void open_windows(struct kit *kit, int32_t id)
-{
-    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, id, 1000000), 0);
-    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, 0, 1000000), 0);
-    kit_run(kit);
 }
 
 /* The front end takes no more of the body until the client has taken more of the answer. */
