@@ -3,10 +3,10 @@
  * The client connections of one loop: kept open between calls, found by where they lead to, opened when none is idle.
  *
  * Of the idle connections to one place the one used last is given first, so that the others grow old and are closed.
- * Who finds only such as do not suit him has one opened in place of the oldest, but for the last, so that there are not
- * more than were in use at once, and one for whom any will do. When there are too many of them, or no descriptor is left
- * for a new one, others give way, by turns of their places. An idle connection on which bytes or an end arrive is closed
- * and counted. Whether a connection may be used again after a call is decided by the connection (client.h).
+ * Who finds only such as do not suit him has one opened in place of the oldest, but for the last, so that there are
+ * not more than were in use at once, and one for whom any will do. When there are too many of them, or no descriptor
+ * is left for a new one, others give way, by turns of their places. An idle connection on which bytes or an end arrive
+ * is closed and counted. Whether a connection may be used again after a call is decided by the connection (client.h).
  */
 #pragma once
 
