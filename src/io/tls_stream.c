@@ -25,8 +25,8 @@
 #include <stdlib.h>
 
 /*
- * What is read of a peer in one call: records may be as small as a byte, or change keys, of which OpenSSL takes any
- * number on its own, and others have their turn, too. One without a byte for the owner in all of it has none.
+ * Of ciphertext, in one call: records may be as small as a byte, or change keys, of which OpenSSL takes any number on
+ * its own, and others want their turn, too. A peer that says so much without a byte for the owner has nothing to say.
  */
 enum { RECV_BYTES_MAX = 128 * 1024 };
 
@@ -38,6 +38,7 @@ struct tls_stream {
     struct loop_task start;
     char *peer_name;     /* NULL: none */
     struct err *failure; /* made when there is something to tell */
+    size_t n_barren;     /* bytes of ciphertext in which there was nothing for the owner, since there was */
     bool write_waits;    /* for bytes of the peer: half of a message of TLS itself has come */
 };
 
@@ -147,9 +148,9 @@ static ssize_t tls_recv(struct stream *stream, void *ret_bytes, size_t len)
 
     tls->bio.n_left = RECV_BYTES_MAX;
     ssize_t n = read_records(tls, ret_bytes, len);
-    bool is_barren = n == -EAGAIN && tls->bio.n_left == 0;
+    tls->n_barren = n == -EAGAIN ? tls->n_barren + RECV_BYTES_MAX - tls->bio.n_left : 0;
     tls->bio.n_left = SIZE_MAX;
-    if (is_barren)
+    if (tls->n_barren >= RECV_BYTES_MAX)
         return stream_broke(stream, err_set(failure_words(tls), -EPROTO, "the peer talks about TLS and says nothing"));
     return n;
 }
