@@ -259,7 +259,17 @@ static int enqueue(struct h2_stream *stream, struct slice bytes)
     return 0;
 }
 
-/* Frames what may be, keeps the rest. 0, or -ENOMEM and the stream is reset. */
+/*
+ * Answers may come whole before their writers can be told to wait, a hundred of them from a frame each: what one peer
+ * makes us keep so ends when all is full.
+ */
+static bool has_enough(const struct h2_session *session)
+{
+    return backlog_is_full(h2_session_backlog(session)) &&
+           session->n_queued >= h2_session_options(session)->send_high_bytes;
+}
+
+/* Frames what may be, keeps the rest. 0, or a negative errno and the stream is reset. */
 static int give(struct h2_stream *stream, struct slice bytes)
 {
     struct h2_session *session = stream->session;
@@ -272,6 +282,10 @@ static int give(struct h2_stream *stream, struct slice bytes)
         bytes = slice_skip(bytes, n);
     }
     h2_stream_touch(stream);
+    if (bytes.len > 0 && has_enough(session)) {
+        h2_stream_reset(stream, H2_ENHANCE_YOUR_CALM, EXCHANGE_TIMEOUT);
+        return -ECONNRESET;
+    }
     int r = bytes.len > 0 ? enqueue(stream, bytes) : 0;
     if (r < 0)
         h2_stream_reset(stream, H2_INTERNAL_ERROR, EXCHANGE_ABORTED);

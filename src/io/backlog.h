@@ -9,7 +9,7 @@
  * So the whole stays below the bound, one read, and two times BACKLOG_LITTLE_BYTES per connection, of clients and of
  * instances. A connection that carries more than one way at a time must be read all the same, since what it says next
  * may be what lets the rest go: it is promised little instead (http/h2_session.h), and what it was promised before is
- * taken until twice the bound is kept. Memory is counted, not bytes: of a piece of which all but one byte was sent, all
+ * taken until twice the bound is kept. From then on, too, it loses answers that it leaves waiting beside others. Memory is counted, not bytes: of a piece of which all but one byte was sent, all
  * is there still.
  */
 #pragma once

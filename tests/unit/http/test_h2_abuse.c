@@ -382,6 +382,33 @@ static void many_streams_with_closed_windows_share_one_account(void)
     kit_free(kit);
 }
 
+/* A small answer is there at once, and its writer cannot be held back: many of them end when all is full. */
+static void answers_that_nobody_takes_are_dropped_when_all_is_full(void)
+{
+    enum { STREAMS = 60, BOUND_BYTES = 64 * 1024 };
+    static char body[12 * 1024];
+    struct http_server_options options;
+    struct kit *kit;
+    http_server_options_init(&options);
+    options.unsent_bytes = BOUND_BYTES;
+    options.send_high_bytes = 32 * 1024;
+    options.send_low_bytes = 8 * 1024;
+    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit->is_stingy = true;
+    for (int i = 0; i < STREAMS; i++)
+        (void)kit_get(kit, "/hold");
+    kit_run(kit);
+    for (unsigned i = 0; i < STREAMS; i++)
+        exchange_respond(kit->held[i], 200, NULL, 0, slice_from(body, sizeof(body)));
+    kit_run(kit);
+    expect_true(loop_backlog(kit->loop)->n_bytes < 3 * BOUND_BYTES);
+    expect_int(kit_answer(kit, 2 * STREAMS - 1)->code, NGHTTP2_ENHANCE_YOUR_CALM);
+    expect_int(nghttp2_submit_window_update(kit->client, NGHTTP2_FLAG_NONE, 0, 1024 * 1024), 0);
+    kit_run(kit);
+    expect_true(kit_answer(kit, 11)->is_ended); /* one that was kept */
+    kit_free(kit);
+}
+
 /* --- those that are welcome --- */
 
 static void cancelling_now_and_then_is_fine(void)
@@ -466,6 +493,7 @@ static const struct test_case cases[] = {
     {"a peer that never reads is not read from, and dropped", a_peer_that_never_reads},
     {"a peer that opens no windows gets no new streams", windows_that_stay_closed_refuse_new_streams},
     {"many streams with closed windows share one account", many_streams_with_closed_windows_share_one_account},
+    {"answers that nobody takes are dropped when all is full", answers_that_nobody_takes_are_dropped_when_all_is_full},
     {"cancelling now and then is fine", cancelling_now_and_then_is_fine},
     {"measuring with each message is fine", measuring_with_each_message_is_fine},
     {"a hundred pings a second are fine", a_slow_pinger_is_fine},
