@@ -302,6 +302,14 @@ static bool take_place(struct relay *relay)
     return false;
 }
 
+/* It waits for something else than its turn. Those in the queue are moved by the watch. */
+static void give_place_back(struct relay *relay)
+{
+    if (relay->counts_in_flight)
+        atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
+    relay->counts_in_flight = false;
+}
+
 /* Those tried that are in no trouble any more get another chance. */
 static void forgive_tried(struct relay *relay)
 {
@@ -319,6 +327,7 @@ static void park(struct relay *relay, const struct plan *plan, const struct plan
     struct gateway_worker *worker = relay->worker;
     const struct gateway_settings *settings = &plan->settings;
     nsec_t emptied_for_ns = NSEC_NEVER;
+    give_place_back(relay);
     if (relay->state == RELAY_PARKED)
         return;
     if (service)

@@ -211,6 +211,36 @@ static void requests_wait_for_a_new_instance_and_go_with_its_publication(void)
     gateway_kit_deinit(&kit);
 }
 
+/* Else they would wait for one another, each as long as a request may wait for an instance. */
+static void who_waits_for_an_instance_takes_nobodys_turn(void)
+{
+    struct gateway_kit kit;
+    struct kit_client *clients[4];
+    gateway_kit_prepare(&kit, 1);
+    kit.settings.policy.n_in_flight_max = 1;
+    expect_int(gateway_kit_start(&kit), 0);
+    kit_instance_remove(&kit.instances[0]);
+    gateway_kit_run_for(&kit, 100 * MS);
+    for (unsigned i = 0; i < 4; i++) {
+        clients[i] = kit_client_open(&kit);
+        kit_client_ask(clients[i], "GET", i + 1, 0);
+    }
+    gateway_kit_run_for(&kit, 1200 * MS);
+    for (unsigned i = 0; i < 4; i++)
+        expect_int(kit_client_status(clients[i]), 503);
+    for (unsigned i = 0; i < 4; i++)
+        kit_client_ask(clients[i], "POST", i + 5, 10);
+    gateway_kit_run_for(&kit, 300 * MS);
+    kit_instance_register(&kit.instances[0]);
+    gateway_kit_run_for(&kit, 300 * MS);
+    for (unsigned i = 0; i < 4; i++)
+        expect_int(kit_client_status(clients[i]), 200);
+    const struct plan_cell *cell = plan_find(planner_plan(kit.planner), SLICE_LIT("web"));
+    expect_int(cell->n_in_flight, 0);
+    expect_int(cell->n_queued, 0);
+    gateway_kit_deinit(&kit);
+}
+
 static void a_full_service_queues_and_then_refuses(void)
 {
     struct gateway_kit kit;
@@ -469,6 +499,7 @@ static const struct test_case cases[] = {
     {"requests wait for the only instance while it restarts", requests_wait_for_an_instance_that_restarts},
     {"a request waits for a new instance and goes with its publication",
      requests_wait_for_a_new_instance_and_go_with_its_publication},
+    {"who waits for an instance takes nobody's turn", who_waits_for_an_instance_takes_nobodys_turn},
     {"a full service queues, and then refuses", a_full_service_queues_and_then_refuses},
     {"other settings hold from the reload on", other_settings_hold_from_the_reload_on},
     {"the time of a request is over in every state", time_is_over_in_every_state},
