@@ -245,6 +245,8 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("pattern", nargs="?", default="")
     args = parser.parse_args()
+    # A shell ignores it for what it runs in the background; programs under test would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     if args.targets:
         targets = {program.target for program in find_programs(args.build, [args.targets], args.pattern)}

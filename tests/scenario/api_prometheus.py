@@ -6,12 +6,11 @@ import contextlib
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import sys
 
 from api_lib import address, call, deregister, get, instance_path, register
-from lib import SECONDS, Muster, folder, tap, wait_for
+from lib import SECONDS, Muster, folder, free_port, tap, wait_for
 
 CONFIG = """
 global: {scrape_interval: 1s}
@@ -23,11 +22,6 @@ scrape_configs:
   - {source_labels: [__meta_muster_instance], target_label: name}
   - {source_labels: [__meta_muster_tags], regex: ".*,canary,.*", target_label: canary, replacement: "yes"}
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from lib import BINARY, SECONDS, Muster, environment, run, tap, wait_for
+from lib import BINARY, SECONDS, Muster, environment, free_port, run, tap, wait_for
 
 # Listens where it is told, says so on its standard output, and ends with code 7 when it reads a line.
 PROGRAM = """
@@ -75,11 +75,6 @@ class Servers:
     def run_program(self, port, *words, program=PROGRAM):
         return self.start("run", "--name", "web", "--port", str(port), *words, "--", sys.executable, "-c", program,
                           str(port), ORPHAN, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def end(process):

@@ -16,7 +16,6 @@ import json
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,7 @@ except ImportError:
         os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, *sys.argv])
     etcd3 = rpc = grpc = None
 
-from lib import SANITIZED, SECONDS, Muster, tap  # noqa: E402
+from lib import SANITIZED, SECONDS, Muster, free_port, tap  # noqa: E402
 
 PATH = os.environ.get("PATH", "") + f":{TOOLS}/bin"
 
@@ -130,12 +129,6 @@ class EtcdServer(Server):
         if self.process:
             self.process.kill()
             self.process.wait(SECONDS)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def failure(call, *arguments):

@@ -20,7 +20,7 @@ import time
 
 from api_lib import deregister, register
 from gateway_lib import CLOSE, OK, Cut, Gateway, Instance
-from lib import ROOT, SECONDS, folder, tap, wait_for
+from lib import ROOT, SECONDS, folder, free_port, tap, wait_for
 
 HOST = "Host: a\r\n"
 CLIENTS = 12
@@ -31,9 +31,7 @@ class Process:
     """An instance in a process of its own; the port stays over restarts."""
 
     def __init__(self, gateway, service, name, manner, path):
-        self.manner, self.path = manner, path
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.manner, self.path, self.port = manner, path, free_port()
         self.start()
         register(gateway, service, name, address=f"http@127.0.0.1:{self.port}")
 

@@ -13,7 +13,7 @@ import threading
 import types
 
 from api_lib import get, instance_path, register
-from lib import SECONDS, Muster, ask, tap, wait_for
+from lib import SECONDS, Muster, ask, free_port, tap, wait_for
 
 
 class Dependant:
@@ -26,8 +26,7 @@ class Dependant:
         self.gate = threading.Event()  # notices are answered while it is set
         self.gate.set()
         self.server = None
-        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         if listens:
             self.listen()
         self.object = {"Name": name, "Addr": f"127.0.0.1:{self.port}", "RequiredServices": required or []}

@@ -11,6 +11,7 @@ process), within a time limit that only a broken program meets.
 import contextlib
 import os
 import pathlib
+import random
 import select
 import signal
 import socket
@@ -53,6 +54,16 @@ def run(*arguments, env=None, cwd=None):
         [BINARY, *arguments], env=env or environment(), cwd=cwd, capture_output=True, text=True, timeout=SECONDS
     )
     return types.SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+
+
+def free_port():
+    """For a program that must be told its port; none of those that the system gives to others meanwhile."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as given:
+        first_given = int(given.read().split()[0])
+    while True:
+        port = random.randrange(first_given // 2, first_given)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_for(ask_again, value):
