@@ -123,8 +123,8 @@ static void look_at_waiting(struct gateway_worker *worker, const struct gateway_
         end_attempts(worker, slot, settings->first_byte_timeout_ns);
         if (is_in_time)
             look_for_stall(worker, slot, settings);
-        if (suspicion_is_frozen(worker, slot))
-            (void)hedge_all(&slot->waiting);
+        if (runtime_has(slot->runtime, RUNTIME_GONE) || suspicion_is_frozen(worker, slot))
+            (void)hedge_all(&slot->waiting); /* as far as the budget goes, and again when it goes further */
     }
 }
 
@@ -162,7 +162,6 @@ static void close_gone(struct gateway_worker *worker)
         if (!runtime_has(slot->runtime, RUNTIME_GONE))
             continue;
         leave_connecting(slot);
-        (void)hedge_all(&slot->waiting);
         cut_tunnels(worker, slot);
         gateway_worker_close_place(slot);
         if (!gateway_worker_close(slot)) {

@@ -356,6 +356,35 @@ static void what_waits_at_one_that_is_removed_is_hedged_or_waits_on(void)
     gateway_kit_deinit(&kit);
 }
 
+/* Nobody else is there at first; and then the budget is for five in five seconds. */
+static void what_waits_at_one_that_is_removed_goes_when_it_can(void)
+{
+    struct gateway_kit kit;
+    struct kit_client *clients[8];
+    gateway_kit_prepare(&kit, 1);
+    kit.settings.retry_percent = 0;
+    kit.settings.retry_floor = 1;
+    expect_int(gateway_kit_start(&kit), 0);
+    kit.instances[0].how = KIT_HANG;
+    for (unsigned i = 0; i < 8; i++) {
+        clients[i] = kit_client_open(&kit);
+        kit_client_ask(clients[i], "GET", i + 1, 0);
+    }
+    gateway_kit_run_for(&kit, 20 * MS);
+    kit_instance_remove(&kit.instances[0]);
+    gateway_kit_run_for(&kit, 200 * MS);
+    kit.n_instances = 2;
+    kit.instances[1] = (struct kit_instance){.kit = &kit, .id = "1", .address = "10.0.0.2:80"};
+    list_init(&kit.instances[1].connections);
+    kit_instance_register(&kit.instances[1]);
+    gateway_kit_run_for(&kit, 50 * MS);
+    expect_int(kit.instances[1].n_requests, 5);
+    gateway_kit_run_for(&kit, 10 * NSEC_PER_SEC);
+    for (unsigned i = 0; i < 8; i++)
+        expect_int(kit_client_status(clients[i]), 200);
+    gateway_kit_deinit(&kit);
+}
+
 /* An upload to an instance that takes nothing holds the client back, and memory is bounded. */
 static void an_upload_is_held_back(void)
 {
@@ -506,6 +535,7 @@ static const struct test_case cases[] = {
     {"idle connections to who is gone are closed at once", idle_connections_to_who_is_gone_are_closed_at_once},
     {"what waits at one that is removed is hedged, or waits on",
      what_waits_at_one_that_is_removed_is_hedged_or_waits_on},
+    {"what waits at one that is removed goes when it can", what_waits_at_one_that_is_removed_goes_when_it_can},
     {"an upload is held back by an instance that takes nothing", an_upload_is_held_back},
     {"long heads have a bound", long_heads_have_a_bound},
     {"clients that go leave nothing behind", clients_that_go_leave_nothing},
