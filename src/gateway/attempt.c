@@ -223,10 +223,12 @@ void attempt_fail(struct attempt *attempt, enum cause cause, bool timed_out)
 {
     struct gateway_worker *worker = attempt->relay->worker;
     bool is_stale = attempt->call.reused && !attempt->call.responded && !timed_out;
-    if (is_stale)
+    if (is_stale) {
         reuse_of_break(attempt->slot, loop_now(worker->loop));
-    else
+    } else {
+        counter_add(&attempt->slot->by_class[0], !cause_is_ours(cause));
         suspicion_of_failure(worker, attempt->slot, cause);
+    }
     attempt_abandon(attempt, cause, timed_out);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Why the gateway itself answered, or gave up, instead of passing on what an instance said: the status, the word for it
- * in Proxy-Status (RFC 9209), and words for people. One list, for answers, logs, metrics and `muster why`. What is there
- * but not for this client (NOT_EXPOSED) is told to him in the same words as what is not.
+ * in Proxy-Status (RFC 9209), and words for people. One list, for answers, logs, metrics and `muster why`. What is
+ * there but not for this client (NOT_EXPOSED) is told to him in the same words as what is not.
  */
 #pragma once
 

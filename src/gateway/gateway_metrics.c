@@ -64,7 +64,7 @@ static uint64_t value_at(const void *sums, size_t offset)
     return *(const uint64_t *)(const void *)((const char *)sums + offset);
 }
 
-/* Answers by class: 1xx are 101, and "none" are clients that got none. */
+/* Answers by class: 1xx are 101; "none" are clients that got none, or requests that an instance failed to answer. */
 static void put_classes(struct metrics_page *page, struct metrics_label *labels, size_t n_labels,
                         const uint64_t by_class[6])
 {
@@ -125,7 +125,7 @@ static void put_services(struct metrics_page *metrics, const struct traffic *tra
 static void put_instances(struct metrics_page *metrics, const struct traffic *traffic)
 {
     metrics_page_family(metrics, PREFIX "instance_answers_total", METRICS_COUNTER,
-                        "Answers of an instance by the class of their status.");
+                        "Answers of an instance by the class of their status; none: it failed to give one.");
     for (size_t i = 0; i < traffic->n_instances; i++) {
         const struct traffic_instance *row = &traffic->instances[i];
         struct metrics_label labels[3] = {{"service", row->service}, {"instance", row->runtime->id}};

@@ -46,7 +46,7 @@ struct runtime_slot {
     _Atomic uint64_t n_requests; /* sent there, retries and hedges among them */
     _Atomic uint64_t n_reused;   /* of n_requests: on a connection that had been used */
     _Atomic uint64_t latency_sum_us;
-    _Atomic uint64_t by_class[6]; /* answers by the first digit of their status; 0: none came */
+    _Atomic uint64_t by_class[6]; /* answers by the first digit of their status; 0: it failed to give one */
 
     /* the worker's alone */
     struct pool_place *place; /* its connections; NULL: none yet, or it is gone */

@@ -39,7 +39,7 @@ static void write_instance(struct json_writer *json, const struct traffic_instan
     json_writer_member_str(json, SLICE_LIT("instance"), row->runtime->id);
     json_writer_member_str(json, SLICE_LIT("state"), slice_from_str(state_of(row->runtime, now_ns)));
     member(json, "requests", sum->n_requests);
-    member(json, "errors", sum->by_class[5]);
+    member(json, "errors", sum->by_class[5] + sum->by_class[0]);
     member(json, "in_flight", sum->n_in_flight);
     member(json, "retries", sum->n_retries);
     member(json, "hedges", sum->n_hedges);

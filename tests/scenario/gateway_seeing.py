@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 
-from api_lib import deregister
+from api_lib import deregister, get
 from gateway_lib import CLOSE, Gateway, Instance
 from lib import folder, make_certificate, run, start, tap, wait_for
 
@@ -58,9 +58,15 @@ def what_a_service_counted_stays_when_its_instances_go():
 def why_a_request_failed_is_counted():
     with Gateway() as gateway, Instance(gateway, answer=lambda *_: CLOSE) as instance:
         tap.expect(gateway.ask(f"POST {instance.path} {HEAD}Content-Length: 1\r\n\r\nx").status, 502)
-        tap.expect(gateway.metric("muster_gateway_failed_total{" + labels(
-            instance.service, cause="TERMINATED")), 1)
-        tap.expect(gateway.metric("muster_gateway_requests_total{" + labels(instance.service, code="5xx")), 1)
+        lines = [
+            "failed_total{" + labels(instance.service, cause="TERMINATED"),
+            "requests_total{" + labels(instance.service, code="5xx"),
+            "instance_answers_total{" + labels(instance.service, instance=instance.name, code="none"),
+        ]
+        for line in lines:  # a moment after the answer
+            wait_for(lambda line=line: f"muster_gateway_{line}}} 1\n" in gateway.get("/metrics").body.decode(), True)
+        told = get(gateway, "/api/v1/traffic").json["services"][0]
+        tap.expect((told["errors"], told["instances"][0]["errors"]), (1, 1))
 
 
 # ---------------------------------------------------------------------------------------------------- why, top, graph
