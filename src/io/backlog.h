@@ -3,14 +3,14 @@
  * The memory in which the connections of one loop keep what a peer does not take: bytes that wait to be sent, and bytes
  * that were read for somebody who cannot have them yet. Each connection has marks of its own, which are generous; all
  * together have one bound. Beyond it there is pressure: each may keep but a little, and little is read at once, so that
- * who is slow waits in the system's buffers, and in the end at the other side. Nobody is refused for it, and whoever
- * takes what is sent goes on as before.
+ * who is slow waits in the system's buffers, and in the end at the other side. Nobody is refused for it, but for the
+ * case below, and whoever takes what is sent goes on as before.
  *
  * So the whole stays below the bound, one read, and two times BACKLOG_LITTLE_BYTES per connection, of clients and of
  * instances. A connection that carries more than one way at a time must be read all the same, since what it says next
  * may be what lets the rest go: it is promised little instead (http/h2_session.h), and what it was promised before is
- * taken until twice the bound is kept. From then on, too, it loses answers that it leaves waiting beside others. Memory is counted, not bytes: of a piece of which all but one byte was sent, all
- * is there still.
+ * taken until twice the bound is kept. From then on, too, it loses answers that it leaves waiting beside others. Memory
+ * is counted, not bytes: of a piece of which all but one byte was sent, all is there still.
  */
 #pragma once
 
