@@ -118,7 +118,7 @@ void account_attempt_end(struct attempt *attempt, enum cause cause)
     struct account *account = &relay->account;
     count_connection(attempt, cause);
     passage_trail_end(&account->trail, attempt->trail_at, &outcome);
-    if (outcome.answered && account->line.format != ACCESS_LOG_OFF)
+    if ((outcome.answered || cause != CAUSE_NONE) && account->line.format != ACCESS_LOG_OFF)
         account->n_instance = keep(account->instance, sizeof(account->instance), attempt->slot->runtime->id);
 }
 

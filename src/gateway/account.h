@@ -21,7 +21,7 @@ struct account {
     char target[PASSAGE_TARGET_MAX];
     struct passage_trail trail;
     char caller[PASSAGE_CALLER_MAX];     /* by a certificate that was verified */
-    char instance[PASSAGE_INSTANCE_MAX]; /* that answered */
+    char instance[PASSAGE_INSTANCE_MAX]; /* that answered, else the last that failed */
     struct access_line line;
 };
 

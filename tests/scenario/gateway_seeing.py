@@ -201,6 +201,16 @@ def the_json_log_says_where_it_went():
                        [3, 2, 1, instance.service, instance.name])
 
 
+def the_json_log_says_which_instance_failed():
+    with folder() as place:
+        path = place / "access.log"
+        with Gateway(*to_file(path, "json")) as gateway, Instance(gateway, answer=lambda *_: CLOSE) as instance:
+            tap.expect(gateway.ask(f"POST {instance.path} {HEAD}Content-Length: 1\r\n\r\nx").status, 502)
+            wait_for(lambda: any('"POST"' in line for line in log_lines(path, 1)), True)
+            line = next(json.loads(line) for line in log_lines(path, 1) if '"POST"' in line)
+            tap.expect([line[name] for name in ("status", "cause", "instance")], [502, "TERMINATED", instance.name])
+
+
 def the_log_says_how_much_of_an_answer_came():
     """However it was to be passed on: a large one goes from socket to socket."""
     def answer(request, connection):
@@ -279,6 +289,7 @@ CASES = [
     ("a caller is known by its certificate", a_caller_is_known_by_its_certificate),
     ("the combined log has a line for each request", the_combined_log_has_a_line_for_each_request),
     ("the JSON log says where it went", the_json_log_says_where_it_went),
+    ("the JSON log says which instance failed", the_json_log_says_which_instance_failed),
     ("the log says how much of an answer came", the_log_says_how_much_of_an_answer_came),
     ("no client writes a line of his own", no_client_writes_a_line_of_his_own),
     ("SIGHUP opens the log anew", sighup_opens_the_log_anew),
