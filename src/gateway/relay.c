@@ -382,7 +382,7 @@ static void seek(struct relay *relay)
     ASSERT(attempt);
     if (!take_place(relay))
         return;
-    if (relay->state == RELAY_PARKED)
+    if (relay->state != RELAY_SEEK) /* it has waited */
         forgive_tried(relay);
     struct pick_result found;
     if (!service || !find_target(relay, service, &found)) {

@@ -241,6 +241,30 @@ static void who_waits_for_an_instance_takes_nobodys_turn(void)
     gateway_kit_deinit(&kit);
 }
 
+/* It refused them all; when it is back they go to it one after the other. */
+static void who_has_waited_for_an_instance_may_have_to_wait_for_his_turn(void)
+{
+    struct gateway_kit kit;
+    struct kit_client *clients[4];
+    gateway_kit_prepare(&kit, 1);
+    kit.settings.policy.n_in_flight_max = 1;
+    kit.instances[0].door = KIT_REFUSES;
+    kit.instances[0].how = KIT_LATE;
+    kit.instances[0].late_ns = 30 * MS;
+    expect_int(gateway_kit_start(&kit), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        clients[i] = kit_client_open(&kit);
+        kit_client_ask(clients[i], "POST", i + 1, 10);
+    }
+    gateway_kit_run_for(&kit, 300 * MS);
+    expect_int(kit.worker->n_parked, 4);
+    kit.instances[0].door = KIT_OPEN;
+    gateway_kit_run_for(&kit, 700 * MS);
+    for (unsigned i = 0; i < 4; i++)
+        expect_int(kit_client_status(clients[i]), 200);
+    gateway_kit_deinit(&kit);
+}
+
 static void a_full_service_queues_and_then_refuses(void)
 {
     struct gateway_kit kit;
@@ -529,6 +553,8 @@ static const struct test_case cases[] = {
     {"a request waits for a new instance and goes with its publication",
      requests_wait_for_a_new_instance_and_go_with_its_publication},
     {"who waits for an instance takes nobody's turn", who_waits_for_an_instance_takes_nobodys_turn},
+    {"who has waited for an instance may have to wait for his turn",
+     who_has_waited_for_an_instance_may_have_to_wait_for_his_turn},
     {"a full service queues, and then refuses", a_full_service_queues_and_then_refuses},
     {"other settings hold from the reload on", other_settings_hold_from_the_reload_on},
     {"the time of a request is over in every state", time_is_over_in_every_state},
