@@ -155,7 +155,7 @@ unsigned instances_number_in(const char *head)
 static bool take_head(struct kit_connection *connection)
 {
     struct kit_instance *instance = connection->instance;
-    const char *head = connection->in.ptr, *end = strstr(head, "\r\n\r\n");
+    const char *head = connection->in.ptr, *end = memmem(head, connection->in.len, "\r\n\r\n", 4);
     if (!end)
         return false;
     size_t n_head = (size_t)(end + 4 - head);
@@ -196,7 +196,7 @@ static void check_body(const struct kit_connection *connection, size_t len)
 /* A chunk, or the last one; its size in front is hexadecimal. */
 static bool take_chunk(struct kit_connection *connection)
 {
-    const char *end = strstr(connection->in.ptr, "\r\n");
+    const char *end = memmem(connection->in.ptr, connection->in.len, "\r\n", 2);
     if (!end)
         return false;
     size_t size = strtoul(connection->in.ptr, NULL, 16), n_head = (size_t)(end + 2 - connection->in.ptr);
@@ -262,10 +262,8 @@ static bool receive(struct kit_connection *connection)
     while ((n = stream_recv(connection->stream, bytes, sizeof(bytes))) > 0)
         if (buf_append(&connection->in, slice_from(bytes, (size_t)n)) < 0)
             break;
-    if (n == -EAGAIN && buf_append_char(&connection->in, 0) == 0) { /* as text */
-        connection->in.len--;
+    if (n == -EAGAIN)
         return true;
-    }
     connection_close(connection, false); /* at the end, or for want of memory */
     return false;
 }
