@@ -238,6 +238,7 @@ static void init(struct planner *planner, const struct planner_options *options)
     planner->hosts.odd_addresses = options->settings->odd_addresses;
     planner->load_mail.deliver = load;
     list_init(&planner->empty);
+    list_init(&planner->words);
     list_init(&planner->leaving);
     list_init(&planner->routed);
     list_init(&planner->sayers);

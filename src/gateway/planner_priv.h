@@ -16,6 +16,9 @@
 #define PLANNER_AGAIN_NS (100 * NSEC_PER_MSEC)
 #define PLANNER_SWEEP_NS NSEC_PER_SEC
 
+/* Services without instances of which the words hold on, the latest: more cost each plan too much. */
+#define PLANNER_WORDS_MAX 1000
+
 /* Routes of the configuration and of metadata together; those beyond are passed over. */
 #define PLANNER_ROUTES_MAX 65536
 
@@ -27,9 +30,11 @@ struct entry {
     struct list link;        /* among the empty ones or those that leave */
     struct list routed_link; /* among those that a route may name */
     struct list sayer_link;  /* among those whose voice says routes */
+    struct list words_link;  /* among the empty ones that have a voice */
     struct timer timer;      /* armed: it will be made anew */
     nsec_t not_before_ns;
     bool is_forced;
+    bool forgets_words;            /* those of its last instance hold on no longer */
     uint64_t routed_in, hashed_in; /* the number of the last plan in which a route names it; is balanced by hash */
     const struct instance *voice;  /* a reference: whose routes are in the plan, or will be */
     uint64_t fault_told;           /* hash of the words, so that they are logged once */
@@ -56,10 +61,12 @@ struct planner {
     struct settings_copy *settings;
     struct hash_key key;
     struct htab entries;
-    struct list empty;         /* whose service has no instance: the directory may forget them silently */
-    struct list leaving;       /* that are in no plan any more */
-    struct list routed;        /* of which a plan was made, or was to be made, with a route to them */
-    struct list sayers;        /* whose voice says routes */
+    struct list empty;   /* whose service has no instance: the directory may forget them silently */
+    struct list leaving; /* that are in no plan any more */
+    struct list routed;  /* of which a plan was made, or was to be made, with a route to them */
+    struct list sayers;  /* whose voice says routes */
+    struct list words;   /* of `empty`, those that have a voice; the one that went first in front */
+    unsigned n_words;
     struct plan_cells *cells;  /* of the next plan; those of the present one, unless they were full */
     struct timer sweep, again; /* again: for the task */
     struct loop_task task;     /* what ends a turn in which something changed */

@@ -60,6 +60,7 @@ static int entry_new(struct planner *planner, struct slice name, struct entry **
     list_init(&entry->link);
     list_init(&entry->routed_link);
     list_init(&entry->sayer_link);
+    list_init(&entry->words_link);
     timer_init(&entry->timer, on_time);
     int r = cell_new(&planner->key, name, planner->n_workers, &entry->cell);
     if (r == 0)
@@ -128,6 +129,26 @@ static void set_voice(struct entry *entry, const struct instance *voice)
     entry->voice = voice ? instance_ref(voice) : NULL;
 }
 
+static void leave_words(struct entry *entry)
+{
+    if (list_is_linked(&entry->words_link))
+        entry->planner->n_words--;
+    list_remove(&entry->words_link);
+}
+
+/* What its last instance said holds on, for one that went earlier no longer when they are too many. */
+static void keep_words(struct entry *entry)
+{
+    struct planner *planner = entry->planner;
+    list_push_back(&planner->words, &entry->words_link);
+    if (++planner->n_words <= PLANNER_WORDS_MAX)
+        return;
+    struct entry *oldest = container_of(planner->words.next, struct entry, words_link);
+    leave_words(oldest);
+    oldest->forgets_words = true;
+    entry_touch(oldest);
+}
+
 static void publish(struct entry *entry, struct plan_service *service)
 {
     struct planner *planner = entry->planner;
@@ -137,11 +158,14 @@ static void publish(struct entry *entry, struct plan_service *service)
     if (old)
         service_retire(old, planner->rcu);
     list_remove(&entry->link);
+    leave_words(entry);
     if (entry_is_empty(entry))
         list_push_back(&planner->empty, &entry->link);
+    if (entry_is_empty(entry) && service->voice)
+        keep_words(entry);
     if (entry_is_empty(entry) != was_empty && list_is_linked(&entry->sayer_link))
         planner->is_stale = true; /* its routes have another rank */
-    entry->is_forced = false;
+    entry->is_forced = entry->forgets_words = false;
     set_voice(entry, service ? service->voice : NULL);
     planner->has_news = true;
     counter_add(&planner->n_services, 1);
@@ -171,6 +195,7 @@ int entry_make(struct entry *entry)
         .from = from,
         .old = current_of(entry),
         .is_forced = entry->is_forced,
+        .forgets_words = entry->forgets_words,
         .has_points = entry->hashed_in >= planner->plan_number,
     };
     struct plan_service *service;
@@ -219,6 +244,7 @@ static void entry_free(struct entry *entry)
     list_remove(&entry->link);
     list_remove(&entry->routed_link);
     list_remove(&entry->sayer_link);
+    leave_words(entry);
     instance_unref(entry->voice);
     cell_free(entry->cell);
     free(entry);

@@ -265,12 +265,12 @@ static int make_chunks(struct walk *walk, struct plan_service *service)
 /* ------------------------------------------------------------------------------------------------ the service */
 
 /* What the last instance said holds on after it: who comes during a restart waits for it, as he would have met it. */
-static void read_voice(struct plan_service *service, const struct plan_service *old, struct err *fault)
+static void read_voice(struct plan_service *service, const struct service_order *order, struct err *fault)
 {
     for (unsigned i = 0; i < service->n_chunks; i++)
         service->voice = voice_later(service->voice, service->chunks[i]->voice);
-    if (service->n_chunks == 0 && old)
-        service->voice = old->voice;
+    if (service->n_chunks == 0 && order->old && !order->forgets_words)
+        service->voice = order->old->voice;
     if (service->voice)
         (void)instance_ref(service->voice);
     service->policy = service->settings->settings.policy;
@@ -323,7 +323,7 @@ int service_make(const struct service_maker *maker, const struct service_order *
     struct walk walk = {.maker = maker, .order = order};
     int r = make_chunks(&walk, service);
     if (r == 0) {
-        read_voice(service, order->old, fault);
+        read_voice(service, order, fault);
         r = make_tiers(service, order);
     }
     if (r < 0) {

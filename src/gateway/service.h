@@ -25,6 +25,7 @@ struct service_order {
     const struct directory_service *from;
     const struct plan_service *old; /* NULL: none */
     bool is_forced;                 /* settings have changed: nothing is the same */
+    bool forgets_words;             /* without instances it has no voice, not even the last one's */
     bool has_points;                /* requests are balanced by hash, whatever the service itself says */
 };
 

@@ -478,6 +478,36 @@ static void readers_and_planner_run_side_by_side(void)
     keeper_kit_deinit(&kit);
 }
 
+static void words_of_so_many_that_have_gone_hold_on(void)
+{
+    struct planner_kit *kit = planner_kit_new();
+    char name[16], path[16], says[64];
+    planner_kit_begin(kit);
+    for (unsigned i = 0; i < PLANNER_WORDS_MAX + 2; i++) {
+        (void)snprintf(name, sizeof(name), "gone%u", i);
+        (void)snprintf(says, sizeof(says), PLANNER_KIT_SAYS("gateway.route", "/r%u"), i);
+        planner_kit_put(kit, name, "a", says);
+        planner_kit_settle(kit);
+        planner_kit_drop(kit, name, "a");
+        planner_kit_settle(kit);
+    }
+    for (unsigned i = 0; i < PLANNER_WORDS_MAX + 2; i++) {
+        (void)snprintf(name, sizeof(name), "gone%u", i);
+        (void)snprintf(path, sizeof(path), "/r%u/", i);
+        expect_str(routed_to(kit, path), i < 2 ? "" : name);
+    }
+    expect_true(planner_kit_service(kit, "gone0"));
+    expect_false(planner_kit_service(kit, "gone0")->voice);
+    planner_kit_put(kit, "gone0", "a", PLANNER_KIT_SAYS("gateway.route", "/r0"));
+    planner_kit_settle(kit);
+    expect_str(routed_to(kit, "/r0/"), "gone0");
+    planner_kit_drop(kit, "gone0", "a");
+    planner_kit_settle(kit);
+    expect_str(routed_to(kit, "/r0/"), "gone0");
+    expect_str(routed_to(kit, "/r2/"), "");
+    planner_kit_free(kit);
+}
+
 static const struct test_case cases[] = {
     {"what is there at the start is old", what_is_there_at_the_start_is_old},
     {"changes are followed", changes_are_followed},
@@ -489,6 +519,7 @@ static const struct test_case cases[] = {
     {"the table of services grows", the_table_of_services_grows},
     {"routes come and go with who says them", routes_come_and_go_with_who_says_them},
     {"routes wait for who said them, and yield meanwhile", routes_wait_for_who_said_them_and_yield_meanwhile},
+    {"words of so many that have gone hold on", words_of_so_many_that_have_gone_hold_on},
     {"a bad route of the configuration is refused", a_bad_route_of_the_configuration_is_refused},
     {"settings reach all services", settings_reach_all_services},
     {"who is hashed by a route has points", who_is_hashed_by_a_route_has_points},
