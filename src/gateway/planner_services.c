@@ -157,13 +157,14 @@ static void publish(struct entry *entry, struct plan_service *service)
     rcu_publish(&entry->cell->current, service);
     if (old)
         service_retire(old, planner->rcu);
+    bool is_empty = entry_is_empty(entry);
     list_remove(&entry->link);
     leave_words(entry);
-    if (entry_is_empty(entry))
+    if (is_empty)
         list_push_back(&planner->empty, &entry->link);
-    if (entry_is_empty(entry) && service->voice)
+    if (is_empty && service->voice)
         keep_words(entry);
-    if (entry_is_empty(entry) != was_empty && list_is_linked(&entry->sayer_link))
+    if (is_empty != was_empty && list_is_linked(&entry->sayer_link))
         planner->is_stale = true; /* its routes have another rank */
     entry->is_forced = entry->forgets_words = false;
     set_voice(entry, service ? service->voice : NULL);

@@ -199,14 +199,21 @@ static void forget_tried(struct relay *relay, unsigned i)
         gateway_worker_watch(worker); /* which may close it now */
 }
 
+/* At a full service, if it had one. Those in the queue are moved by the watch. */
+static void give_place_back(struct relay *relay)
+{
+    if (relay->counts_in_flight)
+        atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
+    relay->counts_in_flight = false;
+}
+
 static void relay_free(struct relay *relay)
 {
     struct gateway_worker *worker = relay->worker;
     relay_forget_body(relay);
     while (relay->n_tried > 0)
         forget_tried(relay, relay->n_tried - 1);
-    if (relay->counts_in_flight)
-        atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
+    give_place_back(relay);
     if (relay->cell)
         plan_drop(relay->cell, worker->index);
     if (relay->head.ptr != relay->head_room) {
@@ -302,14 +309,6 @@ static bool take_place(struct relay *relay)
     return false;
 }
 
-/* It waits for something else than its turn. Those in the queue are moved by the watch. */
-static void give_place_back(struct relay *relay)
-{
-    if (relay->counts_in_flight)
-        atomic_fetch_sub_explicit(&relay->cell->n_in_flight, 1, memory_order_relaxed);
-    relay->counts_in_flight = false;
-}
-
 /* Those tried that are in no trouble any more get another chance. */
 static void forgive_tried(struct relay *relay)
 {
@@ -327,7 +326,7 @@ static void park(struct relay *relay, const struct plan *plan, const struct plan
     struct gateway_worker *worker = relay->worker;
     const struct gateway_settings *settings = &plan->settings;
     nsec_t emptied_for_ns = NSEC_NEVER;
-    give_place_back(relay);
+    give_place_back(relay); /* it waits for something else than its turn */
     if (relay->state == RELAY_PARKED)
         return;
     if (service)

@@ -107,9 +107,8 @@ struct runtime {
     _Alignas(64) _Atomic uint32_t trouble; /* enum runtime_trouble */
     unsigned n_slots;
     _Atomic nsec_t ejected_until_ns;
-    _Atomic nsec_t since_ns; /* when it was first offered, for slow start; NSEC_NEVER: not yet */
-    _Atomic nsec_t
-        idle_life_ns; /* how long it leaves idle connections open, as far as was seen; NSEC_NEVER: for ever */
+    _Atomic nsec_t since_ns;     /* when it was first offered, for slow start; NSEC_NEVER: not yet */
+    _Atomic nsec_t idle_life_ns; /* how long it leaves idle connections open, as far as was seen; or NSEC_NEVER */
     struct slice id;
     _Atomic bool reuse_proven;            /* it has answered a second request on a connection */
     _Atomic bool has_owner;               /* some worker looks after its trouble */

@@ -8,7 +8,7 @@
  *
  * One of them speaks for all: of those that say anything, the one that was registered last. So a rolling update takes
  * its words with it, and one that came by a protocol without metadata takes nothing away. When the last instance of all
- * has gone its words hold on, as long as the service is known.
+ * has gone its words hold on, as long as the service is known and is one of the last PLANNER_WORDS_MAX that went so.
  */
 #pragma once
 
