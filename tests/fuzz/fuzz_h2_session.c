@@ -20,7 +20,7 @@ static void hear(struct kit *kit)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct kit *kit;
-    if (size == 0 || kit_new(NULL, NULL, &kit) < 0)
+    if (size == 0 || kit_try_new(NULL, NULL, &kit) < 0)
         return 0;
     nghttp2_session_del(TAKE(kit->client));
     kit_raw(kit, SLICE_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"));

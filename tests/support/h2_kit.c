@@ -274,7 +274,7 @@ static ssize_t counting_sendv(struct stream *stream, const struct iovec *iov, in
     return ops->real->sendv(stream, iov, n_iov);
 }
 
-int kit_new(const struct http_server_options *options, const struct sim_options *network, struct kit **ret_kit)
+int kit_try_new(const struct http_server_options *options, const struct sim_options *network, struct kit **ret_kit)
 {
     static const struct peer peer = {.family = AF_INET, .port = 4711, .ip = {127, 0, 0, 1}};
     struct http_server_options defaults;
@@ -301,6 +301,29 @@ int kit_new(const struct http_server_options *options, const struct sim_options 
     }
     *ret_kit = kit;
     return 0;
+}
+
+struct kit *kit_new(const struct http_server_options *options, const struct sim_options *network)
+{
+    struct kit *kit;
+    expect_int(kit_try_new(options, network, &kit), 0);
+    return kit;
+}
+
+struct kit *kit_ready(void)
+{
+    struct kit *kit = kit_new(NULL, NULL);
+    kit_run(kit);
+    kit->n_sends = 0;
+    return kit;
+}
+
+void kit_expect_alive(struct kit *kit)
+{
+    int32_t id = kit_get(kit, "/hello");
+    kit_run(kit);
+    expect_int(kit_answer(kit, id)->status, 200);
+    expect_int(kit->n_goaways, 0);
 }
 
 void kit_free(struct kit *kit)

@@ -67,8 +67,12 @@ struct kit {
     char trace[4096];
 };
 
-/* 0 or -ENOMEM. options may be NULL. */
-int kit_new(const struct http_server_options *options, const struct sim_options *network, struct kit **ret_kit);
+/* options and network may be NULL. */
+struct kit *kit_new(const struct http_server_options *options, const struct sim_options *network);
+/* The same for a test of failing allocations: 0 or -ENOMEM. */
+int kit_try_new(const struct http_server_options *options, const struct sim_options *network, struct kit **ret_kit);
+/* By default options, when both sides have told their settings; what the server sends is counted from here on. */
+struct kit *kit_ready(void);
 void kit_free(struct kit *kit);
 
 /* Everything that can happen now happens, and then all of duration_ns. */
@@ -93,6 +97,9 @@ void kit_raw(struct kit *kit, struct slice bytes);
 void kit_frame(struct kit *kit, uint8_t type, uint8_t flags, int32_t id, struct slice payload);
 
 struct kit_answer *kit_answer(struct kit *kit, int32_t id);
+
+/* The connection serves as before, and was told of no end. */
+void kit_expect_alive(struct kit *kit);
 
 /* Adds a word to the trace. */
 void kit_note(struct kit *kit, const char *fmt, ...) PRINTF_LIKE(2, 3);

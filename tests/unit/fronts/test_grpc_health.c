@@ -31,7 +31,7 @@ static void serve(struct kit *kit, struct exchange *exchange)
 static int fixture_init(struct fixture *fixture)
 {
     *fixture = (struct fixture){.is_ready = true, .view = {.ctx = &fixture->is_ready, .not_ready = not_ready}};
-    int r = kit_new(NULL, NULL, &fixture->kit);
+    int r = kit_try_new(NULL, NULL, &fixture->kit);
     if (r < 0)
         return r;
     fixture->kit->serve = serve;

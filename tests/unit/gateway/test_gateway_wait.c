@@ -5,6 +5,22 @@
 
 #define MS NSEC_PER_MSEC
 
+/* From the number 1 on. */
+static void ask_at_once(struct gateway_kit *kit, struct kit_client **ret_clients, unsigned n, const char *method,
+                        int n_body)
+{
+    for (unsigned i = 0; i < n; i++) {
+        ret_clients[i] = kit_client_open(kit);
+        kit_client_ask(ret_clients[i], method, i + 1, n_body);
+    }
+}
+
+static void expect_statuses(struct kit_client *const *clients, unsigned n, unsigned status)
+{
+    for (unsigned i = 0; i < n; i++)
+        expect_int(kit_client_status(clients[i]), status);
+}
+
 /* The only instance restarts: its requests wait, and none fails. */
 static void requests_wait_for_an_instance_that_restarts(void)
 {
@@ -59,20 +75,15 @@ static void who_waits_for_an_instance_takes_nobodys_turn(void)
     expect_int(gateway_kit_start(&kit), 0);
     kit_instance_remove(&kit.instances[0]);
     gateway_kit_run_for(&kit, 100 * MS);
-    for (unsigned i = 0; i < 4; i++) {
-        clients[i] = kit_client_open(&kit);
-        kit_client_ask(clients[i], "GET", i + 1, 0);
-    }
+    ask_at_once(&kit, clients, 4, "GET", 0);
     gateway_kit_run_for(&kit, 1200 * MS);
-    for (unsigned i = 0; i < 4; i++)
-        expect_int(kit_client_status(clients[i]), 503);
+    expect_statuses(clients, 4, 503);
     for (unsigned i = 0; i < 4; i++)
         kit_client_ask(clients[i], "POST", i + 5, 10);
     gateway_kit_run_for(&kit, 300 * MS);
     kit_instance_register(&kit.instances[0]);
     gateway_kit_run_for(&kit, 300 * MS);
-    for (unsigned i = 0; i < 4; i++)
-        expect_int(kit_client_status(clients[i]), 200);
+    expect_statuses(clients, 4, 200);
     const struct plan_cell *cell = plan_find(planner_plan(kit.planner), SLICE_LIT("web"));
     expect_int(cell->n_in_flight, 0);
     expect_int(cell->n_queued, 0);
@@ -90,16 +101,12 @@ static void who_has_waited_for_an_instance_may_have_to_wait_for_his_turn(void)
     kit.instances[0].how = KIT_LATE;
     kit.instances[0].late_ns = 30 * MS;
     expect_int(gateway_kit_start(&kit), 0);
-    for (unsigned i = 0; i < 4; i++) {
-        clients[i] = kit_client_open(&kit);
-        kit_client_ask(clients[i], "POST", i + 1, 10);
-    }
+    ask_at_once(&kit, clients, 4, "POST", 10);
     gateway_kit_run_for(&kit, 300 * MS);
     expect_int(kit.worker->n_parked, 4);
     kit.instances[0].door = KIT_OPEN;
     gateway_kit_run_for(&kit, 700 * MS);
-    for (unsigned i = 0; i < 4; i++)
-        expect_int(kit_client_status(clients[i]), 200);
+    expect_statuses(clients, 4, 200);
     gateway_kit_deinit(&kit);
 }
 
@@ -207,10 +214,7 @@ static void what_waits_at_one_that_is_removed_goes_when_it_can(void)
     kit.settings.retry_floor = 1;
     expect_int(gateway_kit_start(&kit), 0);
     kit.instances[0].how = KIT_HANG;
-    for (unsigned i = 0; i < 8; i++) {
-        clients[i] = kit_client_open(&kit);
-        kit_client_ask(clients[i], "GET", i + 1, 0);
-    }
+    ask_at_once(&kit, clients, 8, "GET", 0);
     gateway_kit_run_for(&kit, 20 * MS);
     kit_instance_remove(&kit.instances[0]);
     gateway_kit_run_for(&kit, 200 * MS);
@@ -221,8 +225,7 @@ static void what_waits_at_one_that_is_removed_goes_when_it_can(void)
     gateway_kit_run_for(&kit, 50 * MS);
     expect_int(kit.instances[1].n_requests, 5);
     gateway_kit_run_for(&kit, 10 * NSEC_PER_SEC);
-    for (unsigned i = 0; i < 8; i++)
-        expect_int(kit_client_status(clients[i]), 200);
+    expect_statuses(clients, 8, 200);
     gateway_kit_deinit(&kit);
 }
 

@@ -89,10 +89,8 @@ static void serve(struct kit *kit, struct exchange *exchange)
 
 static struct kit *make_kit(void)
 {
-    struct kit *kit;
-    expect_int(kit_new(NULL, NULL, &kit), 0);
+    struct kit *kit = kit_ready();
     kit->serve = serve;
-    kit_run(kit);
     return kit;
 }
 
@@ -423,7 +421,7 @@ static int call_unary(void *arg)
 {
     struct kit *kit;
     (void)arg;
-    int r = kit_new(NULL, NULL, &kit);
+    int r = kit_try_new(NULL, NULL, &kit);
     if (r < 0)
         return r;
     kit->serve = serve;

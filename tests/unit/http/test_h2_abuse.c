@@ -6,14 +6,6 @@
 
 #include <errno.h>
 
-static struct kit *make_kit(void)
-{
-    struct kit *kit;
-    expect_int(kit_new(NULL, NULL, &kit), 0);
-    kit_run(kit);
-    return kit;
-}
-
 /* The connection was ended for abuse. */
 static void expect_calmed(struct kit *kit)
 {
@@ -23,19 +15,10 @@ static void expect_calmed(struct kit *kit)
     kit_free(kit);
 }
 
-static void expect_alive(struct kit *kit)
-{
-    int32_t id = kit_get(kit, "/hello");
-    kit_run(kit);
-    expect_int(kit_answer(kit, id)->status, 200);
-    expect_int(kit->n_goaways, 0);
-    kit_free(kit);
-}
-
 /* Runs `offend` until the server has had enough, at most n times. */
 static void offend_until_calmed(void (*offend)(struct kit *kit, unsigned i), unsigned n)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     unsigned i = 0;
     for (; i < n && kit->n_goaways == 0; i++) {
         offend(kit, i);
@@ -166,7 +149,7 @@ static void windows_in_one_frame(void)
 {
     enum { WINDOWS = 1000 };
     static char payload[6 * WINDOWS];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     for (size_t i = 0; i < WINDOWS; i++)
         memcpy(payload + 6 * i, i % 2 ? "\0\4\0\0\1\0" : "\0\4\0\0\2\0", 6);
     kit_frame(kit, NGHTTP2_SETTINGS, 0, 0, slice_from(payload, sizeof(payload)));
@@ -180,14 +163,15 @@ static void a_flood_leaves_room_for_others(void)
     static char payload[16 * 1024];
     struct kit *kit;
     const struct sim_options wide = {.to_a.window_bytes = 16 << 20, .to_b.window_bytes = 16 << 20};
-    expect_int(kit_new(NULL, &wide, &kit), 0);
+    kit = kit_new(NULL, &wide);
     kit_run(kit);
     for (unsigned i = 0; i < FRAMES; i++)
         kit_frame(kit, 0xee, 0, 0, slice_from(payload, sizeof(payload)));
     expect_int(kit->error, 0);
     expect_int(loop_turn(kit->loop, 0), 0);
     expect_true(kit->near->bits & STREAM_READABLE);
-    expect_alive(kit);
+    kit_expect_alive(kit);
+    kit_free(kit);
 }
 
 /* The same where each byte of a body is a frame. */
@@ -196,7 +180,7 @@ static void a_flood_of_small_frames_leaves_room_for_others(void)
     enum { FRAMES = 100000 };
     struct kit *kit;
     const struct sim_options wide = {.to_a.window_bytes = 16 << 20, .to_b.window_bytes = 16 << 20};
-    expect_int(kit_new(NULL, &wide, &kit), 0);
+    kit = kit_new(NULL, &wide);
     int32_t id = kit_request(kit, "POST", "/collect", true, NULL);
     kit_run(kit);
     for (unsigned i = 0; i < FRAMES; i++)
@@ -204,13 +188,14 @@ static void a_flood_of_small_frames_leaves_room_for_others(void)
     expect_int(kit->error, 0);
     expect_int(loop_turn(kit->loop, 0), 0);
     expect_true(kit->near->bits & STREAM_READABLE);
-    expect_alive(kit);
+    kit_expect_alive(kit);
+    kit_free(kit);
 }
 
 static void endless_header_block(void)
 {
     static char fragment[16 * 1024];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     memset(fragment, 0x82, sizeof(fragment)); /* :method: GET, in one byte, again and again */
     kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, 1, slice_from(fragment, 16));
     for (int i = 0; i < 100 && !kit->is_closed; i++) {
@@ -229,7 +214,7 @@ static void too_many_streams(void)
     struct kit *kit;
     http_server_options_init(&options);
     options.h2_max_streams = 3;
-    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit = kit_new(&options, NULL);
     for (int i = 0; i < 4; i++)
         (void)kit_get(kit, "/hold"); /* before the client has heard of the limit */
     kit_run(kit);
@@ -237,7 +222,8 @@ static void too_many_streams(void)
     expect_trace(kit, "request end request end request end");
     exchange_respond_text(kit->held[0], 200, "one\n");
     kit_run(kit);
-    expect_alive(kit);
+    kit_expect_alive(kit);
+    kit_free(kit);
 }
 
 static void a_limit_holds_as_it_was_told(void)
@@ -246,7 +232,7 @@ static void a_limit_holds_as_it_was_told(void)
     struct kit *kit;
     http_server_options_init(&options);
     options.h2_max_streams = 3;
-    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit = kit_new(&options, NULL);
     kit_run(kit);
     options.h2_max_streams = 1;
     http_server_set_options(kit->server, &options); /* for connections to come */
@@ -264,7 +250,7 @@ static void resets_do_not_free_streams_at_once(void)
     struct kit *kit;
     http_server_options_init(&options);
     options.h2_max_streams = 10;
-    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit = kit_new(&options, NULL);
     for (int i = 0; i < 30; i++)
         kit_reset(kit, kit_get(kit, "/hold"));
     kit_run(kit);
@@ -276,7 +262,7 @@ static void a_peer_that_never_reads(void)
 {
     struct kit *kit;
     const struct sim_options narrow = {.to_a.window_bytes = 1000, .to_b.window_bytes = 1000};
-    expect_int(kit_new(NULL, &narrow, &kit), 0);
+    kit = kit_new(NULL, &narrow);
     kit_run(kit);
     kit->is_deaf = true;
     (void)kit_get(kit, "/100000");
@@ -293,19 +279,20 @@ static void a_peer_that_never_reads(void)
 
 static void cancelling_now_and_then_is_fine(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     for (int i = 0; i < 1000; i++) {
         int32_t id = kit_get(kit, "/hold");
         kit_run_for(kit, 2 * NSEC_PER_SEC);
         kit_reset(kit, id);
         kit_run(kit);
     }
-    expect_alive(kit);
+    kit_expect_alive(kit);
+    kit_free(kit);
 }
 
 static void measuring_with_each_message_is_fine(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     (void)kit_get(kit, "/hold");
     kit_run(kit);
     expect_int(exchange_begin(kit->held[0], 200, NULL, 0, EXCHANGE_LENGTH_UNKNOWN), 0);
@@ -316,17 +303,19 @@ static void measuring_with_each_message_is_fine(void)
         kit_run(kit);
     }
     expect_int(kit->n_acks, 20000);
-    expect_alive(kit);
+    kit_expect_alive(kit);
+    kit_free(kit);
 }
 
 static void a_slow_pinger_is_fine(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     for (unsigned i = 0; i < 5000; i++) {
         send_ping(kit, i);
         kit_run_for(kit, NSEC_PER_SEC / 100);
     }
-    expect_alive(kit);
+    kit_expect_alive(kit);
+    kit_free(kit);
 }
 
 /* --- the account itself --- */

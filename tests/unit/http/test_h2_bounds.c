@@ -3,23 +3,6 @@
 #include "support/h2_kit.h"
 #include "support/test.h"
 
-static struct kit *make_kit(void)
-{
-    struct kit *kit;
-    expect_int(kit_new(NULL, NULL, &kit), 0);
-    kit_run(kit);
-    return kit;
-}
-
-static void expect_alive(struct kit *kit)
-{
-    int32_t id = kit_get(kit, "/hello");
-    kit_run(kit);
-    expect_int(kit_answer(kit, id)->status, 200);
-    expect_int(kit->n_goaways, 0);
-    kit_free(kit);
-}
-
 enum { BOMB_FIELDS = 99, BOMB_PAIRS = 2 * BOMB_FIELDS + 1 };
 
 /* 99 times the same long field are a hundred bytes on the wire, and a third of a megabyte when unfolded. */
@@ -37,20 +20,21 @@ static void make_bomb(const char *pairs[BOMB_PAIRS])
 static void a_bomb_is_refused(void)
 {
     const char *pairs[BOMB_PAIRS];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     make_bomb(pairs);
     int32_t id = kit_request(kit, "GET", "/hold", false, pairs);
     kit_run(kit);
     expect_int(kit_answer(kit, id)->status, 431);
     expect_trace(kit, "");
-    expect_alive(kit);
+    kit_expect_alive(kit);
+    kit_free(kit);
 }
 
 /* The same behind a body: trailers are kept until what is in front of them is taken. */
 static void a_bomb_in_trailers_is_refused(void)
 {
     const char *pairs[BOMB_PAIRS];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     make_bomb(pairs);
     int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
     kit_data(kit, id, SLICE_LIT("held back"), false);
@@ -58,12 +42,13 @@ static void a_bomb_in_trailers_is_refused(void)
     kit_run(kit);
     expect_int(kit_answer(kit, id)->code, NGHTTP2_ENHANCE_YOUR_CALM);
     expect_trace(kit, "request close:aborted");
-    expect_alive(kit);
+    kit_expect_alive(kit);
+    kit_free(kit);
 }
 
 static void windows_that_stay_closed_refuse_new_streams(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     kit->is_stingy = true;
     for (int i = 0; i < 20; i++) {
         (void)kit_get(kit, "/1000000");
@@ -86,7 +71,7 @@ static void many_streams_with_closed_windows_share_one_account(void)
 {
     enum { STREAMS = 60, PIECES_MAX = 64 };
     static char piece[16 * 1024];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     kit->is_stingy = true;
     for (int i = 0; i < STREAMS; i++)
         (void)kit_get(kit, "/hold");
@@ -125,7 +110,7 @@ static void answers_that_nobody_takes_are_dropped_when_all_is_full(void)
     options.unsent_bytes = BOUND_BYTES;
     options.send_high_bytes = 32 * 1024;
     options.send_low_bytes = 8 * 1024;
-    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit = kit_new(&options, NULL);
     kit->is_stingy = true;
     for (int i = 0; i < STREAMS; i++)
         (void)kit_get(kit, "/hold");

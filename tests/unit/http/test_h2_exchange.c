@@ -3,18 +3,9 @@
 #include "support/h2_kit.h"
 #include "support/test.h"
 
-static struct kit *make_kit(void)
-{
-    struct kit *kit;
-    expect_int(kit_new(NULL, NULL, &kit), 0);
-    kit_run(kit); /* preface and settings */
-    kit->n_sends = 0;
-    return kit;
-}
-
 static void answers_a_request(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_get(kit, "/hello");
     kit_run(kit);
     struct kit_answer *answer = kit_answer(kit, id);
@@ -32,7 +23,7 @@ static void answers_a_request(void)
 
 static void answers_head_without_body(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_request(kit, "HEAD", "/hello", false, NULL);
     kit_run(kit);
     expect_int(kit_answer(kit, id)->status, 200);
@@ -44,7 +35,7 @@ static void answers_head_without_body(void)
 
 static void sends_many_answers_at_once(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     for (int i = 0; i < 20; i++)
         (void)kit_get(kit, "/hello");
     kit_run(kit);
@@ -56,7 +47,7 @@ static void sends_many_answers_at_once(void)
 
 static void takes_a_body_in_pieces(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_request(kit, "POST", "/echo", true, NULL);
     kit_data(kit, id, SLICE_LIT("abc"), false);
     expect_str(kit_answer(kit, id)->body, "abc");
@@ -70,7 +61,7 @@ static void takes_a_body_in_pieces(void)
 
 static void collects_a_body(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_request(kit, "POST", "/collect", true, NULL);
     kit_data(kit, id, SLICE_LIT("one "), false);
     kit_data(kit, id, SLICE_LIT("two"), true);
@@ -81,7 +72,7 @@ static void collects_a_body(void)
 
 static void request_trailers_end_the_body(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_request(kit, "POST", "/collect", true, NULL);
     kit_data(kit, id, SLICE_LIT("body"), false);
     kit_trailers(kit, id, (const char *const[]){"x-checksum", "1", NULL});
@@ -91,7 +82,7 @@ static void request_trailers_end_the_body(void)
 
 static void continues_when_expected(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_request(kit, "POST", "/collect", true, (const char *const[]){"expect", "100-continue", NULL});
     kit_run(kit);
     expect_int(kit_answer(kit, id)->n_continues, 1);
@@ -149,8 +140,7 @@ static void fields_of_http_1_are_carried(void)
     struct header_carry carry = {.fields = &fields};
     header_carry_drop(&carry, 5);
 
-    struct kit *kit;
-    expect_int(kit_new(NULL, NULL, &kit), 0);
+    struct kit *kit = kit_new(NULL, NULL);
     kit->serve = serve_relay;
     static const char *const expecting[] = {"expect", "100-continue", NULL};
     int32_t id = kit_request(kit, "POST", "/", true, expecting);
@@ -177,8 +167,7 @@ static void fields_of_http_1_are_carried(void)
 
 static void trailers_wait_for_a_body_that_is_paused(void)
 {
-    struct kit *kit;
-    expect_int(kit_new(NULL, NULL, &kit), 0);
+    struct kit *kit = kit_new(NULL, NULL);
     kit->serve = serve_relay;
     static const char *const trailers[] = {"x-sum", "5", NULL};
     int32_t id = kit_request(kit, "POST", "/", true, NULL);
@@ -195,7 +184,7 @@ static void trailers_wait_for_a_body_that_is_paused(void)
 
 static void answers_later_at_any_time(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_get(kit, "/hold");
     kit_run(kit);
     expect_trace(kit, "request end");
@@ -221,7 +210,7 @@ static void answers_later_at_any_time(void)
 
 static void an_early_answer_lets_the_body_end(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_request(kit, "POST", "/hello", true, NULL);
     kit_run(kit);
     expect_str(kit_answer(kit, id)->body, "hello\n");
@@ -236,7 +225,7 @@ static void an_early_answer_ends_a_body_that_does_not(void)
 {
     static char bytes[100 * 1000];
     struct http_server_options options;
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     http_server_options_init(&options);
     int32_t id = kit_request(kit, "POST", "/hello", true, NULL);
     for (unsigned i = 1; i * sizeof(bytes) < options.body_drain_bytes; i++)
@@ -259,7 +248,7 @@ static void an_early_answer_ends_a_body_that_does_not(void)
 
 static void a_reset_aborts_the_exchange(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_get(kit, "/hold");
     kit_run(kit);
     kit_reset(kit, id);
@@ -271,7 +260,7 @@ static void a_reset_aborts_the_exchange(void)
 
 static void giving_up_resets_the_stream(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_get(kit, "/hold");
     kit_run(kit);
     exchange_abort(kit->held[0]);
@@ -297,7 +286,7 @@ static void values_cannot_carry_controls(void)
         {SLICE_LIT("x-one"), SLICE_LIT(" a\r\nb\0c ")},
         {SLICE_LIT("x-two"), SLICE_LIT("fine")},
     };
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_get(kit, "/hold");
     kit_run(kit);
     exchange_respond(kit->held[0], 200, headers, 2, SLICE_LIT(""));
@@ -311,7 +300,7 @@ static void the_network_may_cut_anywhere(void)
 {
     struct kit *kit;
     const struct sim_options bytewise = {.to_a.pieces = SIM_BYTEWISE, .to_b.pieces = SIM_BYTEWISE};
-    expect_int(kit_new(NULL, &bytewise, &kit), 0);
+    kit = kit_new(NULL, &bytewise);
     int32_t id = kit_request(kit, "POST", "/echo", true, NULL);
     kit_data(kit, id, SLICE_LIT("byte by byte"), true);
     expect_str(kit_answer(kit, id)->body, "byte by byte");
@@ -322,7 +311,7 @@ static void the_network_may_cut_anywhere(void)
 
 static void a_stopping_server_says_so(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     (void)kit_get(kit, "/hold");
     kit_run(kit);
     http_server_free(kit->server);

@@ -8,18 +8,10 @@
 
 #include <errno.h>
 
-static struct kit *make_kit(void)
-{
-    struct kit *kit;
-    expect_int(kit_new(NULL, NULL, &kit), 0);
-    kit_run(kit); /* preface and settings */
-    return kit;
-}
-
 static void pauses_its_client(void)
 {
     static char bytes[200 * 1024];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
     kit_data(kit, id, slice_from(bytes, sizeof(bytes)), true); /* fits into the stream's window */
     expect_int(kit->error, 0);
@@ -37,7 +29,7 @@ static void pauses_its_client(void)
 static void a_paused_exchange_gets_no_more_than_its_window(void)
 {
     static char bytes[300 * 1024];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
     kit_data(kit, id, slice_from(bytes, sizeof(bytes)), true);
     expect_int(kit->error, -ENOBUFS);
@@ -54,7 +46,7 @@ static void open_windows(struct kit *kit, int32_t id)
 static void holds_writers_back(void)
 {
     static char bytes[512 * 1024];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_get(kit, "/hold");
     kit_run(kit);
     kit->is_stingy = true;
@@ -77,7 +69,7 @@ static void holds_writers_back(void)
 
 static void large_answers_go_by_windows(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_ready();
     int32_t id = kit_get(kit, "/3000000");
     kit_run(kit);
     expect_int(kit_answer(kit, id)->n_body, 3000000);
@@ -89,7 +81,7 @@ static void a_small_socket_buffer_is_enough(void)
 {
     struct kit *kit;
     const struct sim_options narrow = {.to_a.window_bytes = 700, .to_b.window_bytes = 700};
-    expect_int(kit_new(NULL, &narrow, &kit), 0);
+    kit = kit_new(NULL, &narrow);
     int32_t id = kit_get(kit, "/200000");
     kit_run(kit);
     expect_int(kit_answer(kit, id)->n_body, 200000);
@@ -105,7 +97,7 @@ static struct kit *make_pressed_kit(void)
     struct kit *kit;
     http_server_options_init(&options);
     options.unsent_bytes = 1; /* whatever is kept is too much */
-    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit = kit_new(&options, NULL);
     kit_run(kit);
     return kit;
 }
@@ -148,7 +140,7 @@ static void under_pressure_windows_are_still_opened(void)
     struct http_server_options options;
     struct kit *kit;
     http_server_options_init(&options);
-    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit = kit_new(&options, NULL);
     struct backlog *backlog = loop_backlog(kit->loop);
     int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
     kit_run(kit);
@@ -171,7 +163,7 @@ static void who_had_to_wait_is_read_on(void)
     struct http_server_options options;
     struct kit *kit;
     http_server_options_init(&options);
-    expect_int(kit_new(&options, &wide, &kit), 0);
+    kit = kit_new(&options, &wide);
     struct backlog *backlog = loop_backlog(kit->loop);
     int32_t id = kit_request(kit, "POST", "/pause", true, NULL);
     kit_run(kit);
@@ -200,7 +192,7 @@ static void under_pressure_windows_are_narrow(void)
     struct http_server_options options;
     struct kit *kit;
     http_server_options_init(&options);
-    expect_int(kit_new(&options, NULL, &kit), 0);
+    kit = kit_new(&options, NULL);
     struct backlog *backlog = loop_backlog(kit->loop);
     backlog_note(backlog, 0, options.unsent_bytes + 1);
     kit_run(kit);

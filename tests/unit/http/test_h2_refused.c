@@ -6,21 +6,6 @@
 /* Pairs of the three pseudo-fields that most heads begin with. */
 #define HEAD ":method", "GET", ":scheme", "http", ":path", "/hello"
 
-static struct kit *make_kit(void)
-{
-    struct kit *kit;
-    expect_int(kit_new(NULL, NULL, &kit), 0);
-    return kit;
-}
-
-/* The connection still serves. */
-static void expect_alive(struct kit *kit)
-{
-    int32_t id = kit_get(kit, "/hello");
-    kit_run(kit);
-    expect_int(kit_answer(kit, id)->status, 200);
-}
-
 struct head {
     const char *what;
     const char *pairs[24];
@@ -67,7 +52,7 @@ static void malformed_heads_are_reset(void)
         {"extended CONNECT",
          {":method", "CONNECT", ":protocol", "websocket", ":scheme", "http", ":path", "/", ":authority", "x"}},
     };
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         int32_t id = kit_request_raw(kit, false, heads[i].pairs);
         kit_run(kit);
@@ -76,7 +61,7 @@ static void malformed_heads_are_reset(void)
             test_fail(__FILE__, __LINE__, "%s: status %u, code %u", heads[i].what, answer->status, answer->code);
     }
     expect_trace(kit, "");
-    expect_alive(kit);
+    kit_expect_alive(kit);
     kit_free(kit);
 }
 
@@ -84,7 +69,7 @@ static void malformed_heads_are_reset(void)
 static void upper_case_names_are_malformed(void)
 {
     /* GET, http, "/", :authority "x" as the static table has them, then a literal field "Ab: c". */
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     kit_run(kit);
     kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1,
               SLICE_LIT("\x82\x86\x84\x01\x01x\x00\x02"
@@ -110,7 +95,7 @@ static void odd_but_valid_heads_are_served(void)
         {"an empty value", {HEAD, ":authority", "x", "a", ""}},
         {"content-length: 0", {HEAD, ":authority", "x", "content-length", "0"}},
     };
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         int32_t id = kit_request_raw(kit, false, heads[i].pairs);
         kit_run(kit);
@@ -122,18 +107,18 @@ static void odd_but_valid_heads_are_served(void)
 
 static void connect_is_not_served(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     int32_t id = kit_request_raw(kit, true, (const char *const[]){":method", "CONNECT", ":authority", "x:443", NULL});
     kit_run(kit);
     expect_int(kit_answer(kit, id)->status, 501);
-    expect_alive(kit);
+    kit_expect_alive(kit);
     kit_free(kit);
 }
 
 static void large_heads_get_431(void)
 {
     static char large[40 * 1024];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     memset(large, 'x', sizeof(large) - 1);
     int32_t id = kit_request(kit, "GET", "/hello", false, (const char *const[]){"a", large, NULL});
     kit_run(kit);
@@ -155,62 +140,62 @@ static void large_heads_get_431(void)
     kit_run(kit);
     expect_int(kit_answer(kit, id)->status, 414);
     expect_trace(kit, "");
-    expect_alive(kit);
+    kit_expect_alive(kit);
     kit_free(kit);
 }
 
 static void bodies_must_be_as_long_as_they_say(void)
 {
     static const char *const lengths[] = {"2", "4"};
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         int32_t id = kit_request(kit, "POST", "/hold", true, (const char *const[]){"content-length", lengths[i], NULL});
         kit_data(kit, id, SLICE_LIT("abc"), true);
         expect_int(kit_answer(kit, id)->code, NGHTTP2_PROTOCOL_ERROR);
         expect_int(kit_answer(kit, id)->status, 0);
     }
-    expect_alive(kit);
+    kit_expect_alive(kit);
     kit_free(kit);
 }
 
 static void too_long_bodies_get_413(void)
 {
     static char bytes[2000];
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     int32_t id = kit_request(kit, "POST", "/collect", true, NULL);
     kit_data(kit, id, slice_from(bytes, sizeof(bytes)), true);
     expect_int(kit_answer(kit, id)->status, 413);
-    expect_alive(kit);
+    kit_expect_alive(kit);
     kit_free(kit);
 }
 
 static void pseudo_fields_in_trailers_are_malformed(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     int32_t id = kit_request(kit, "POST", "/hold", true, NULL);
     kit_trailers(kit, id, (const char *const[]){":path", "/", NULL});
     expect_int(kit_answer(kit, id)->code, NGHTTP2_PROTOCOL_ERROR);
     expect_trace(kit, "request close:aborted");
-    expect_alive(kit);
+    kit_expect_alive(kit);
     kit_free(kit);
 }
 
 static void a_second_head_is_malformed(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     int32_t id = kit_request(kit, "POST", "/hold", true, NULL);
     kit_run(kit);
     kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, id, SLICE_LIT("\x82\x86\x84\x01\x01x"));
     kit_run(kit);
     expect_int(kit_answer(kit, id)->code, NGHTTP2_PROTOCOL_ERROR);
     expect_trace(kit, "request close:aborted");
-    expect_alive(kit);
+    kit_expect_alive(kit);
     kit_free(kit);
 }
 
 static void heads_for_streams_that_are_gone_end_the_connection(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     int32_t id = kit_get(kit, "/hello");
     kit_run(kit);
     kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, id,
@@ -224,20 +209,20 @@ static void heads_for_streams_that_are_gone_end_the_connection(void)
 /* The client could not know yet. */
 static void heads_for_streams_that_we_reset_are_ignored(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     int32_t id = kit_request(kit, "POST", "/hello", true, (const char *const[]){"connection", "close", NULL});
     kit_run(kit);
     expect_int(kit->n_resets, 1);
     kit_frame(kit, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, id,
               SLICE_LIT("\x00\x01z\x01z"));
     kit_run(kit);
-    expect_alive(kit);
+    kit_expect_alive(kit);
     kit_free(kit);
 }
 
 static void what_is_no_http2_ends_the_connection(void)
 {
-    struct kit *kit = make_kit();
+    struct kit *kit = kit_new(NULL, NULL);
     kit_run(kit);
     kit_frame(kit, NGHTTP2_DATA, 0, 1, SLICE_LIT("for a stream that never began"));
     kit_run(kit);
