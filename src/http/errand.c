@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/host_port.h"
+#include "wire/http_date.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -49,7 +50,11 @@ static void try_next(struct errand *errand, int result)
 
 static void on_head(struct client_call *call, const struct http_response *response)
 {
-    container_of(call, struct errand, call)->status = response->status;
+    struct errand *errand = container_of(call, struct errand, call);
+    const struct http_field *date = http_fields_get(response->fields, HTTP_FIELD_DATE);
+    errand->status = response->status;
+    if (!date || http_date_parse(date->value, &errand->date_s) < 0)
+        errand->date_s = 0;
 }
 
 static void keep_body(struct errand *errand, struct slice bytes)

@@ -60,6 +60,7 @@ struct errand {
     int result;      /* 0, or -errno: -ENOENT no such host, -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -EBADMSG, … */
     bool was_sent;   /* something of the request had left: it may have been acted upon */
     unsigned status; /* with result 0 */
+    int64_t date_s;  /* the other's clock, since 1970; 0: it did not say, or by HTTP/2 */
     int grpc_status; /* by HTTP/2: as the answer says; -1: it does not */
     struct buf body;
     /* the errand's */

@@ -55,6 +55,18 @@ def a_stream_that_is_cut_goes_on_where_it_was():
         wait_for(lambda: timeline(muster).count("registered: c7: start"), 1)
 
 
+def what_happens_before_the_engine_listens():
+    with folder() as path, FakeEngine(path / "docker.sock") as engine:
+        engine.listens.clear()
+        where = ("--set", f"sources.docker.host=unix://{engine.path}", "--set", "sources.docker.list_interval=1h")
+        with Muster(*QUICK, *where) as muster:
+            muster.wait_for_log("the Docker engine is followed")  # its list was empty
+            one = engine.run(1, 1001)
+            engine.listens.set()
+            wait_for(lambda: catalogue(muster), {one: "up"})
+            wait_for(lambda: timeline(muster), ["registered: c1: start"])
+
+
 def a_lost_engine_is_waited_for():
     with followed() as (engine, muster):
         one, two = engine.run(1, 1), engine.run(2, 1)  # where nobody is: so suspicion stays
@@ -143,6 +155,7 @@ def what_a_muster_that_was_killed_left():
         engine.remove(one)
         engine.die(two, 1)
         engine.run(2, 1002)
+        engine.ahead_s = 2  # later: the events of a second ago would be told
         muster.start_again()
         wait_for(lambda: sorted(catalogue(muster)), [two, three])
         told = {"deregistered: that run of its container has ended", "registered: c2: found running"}
@@ -195,6 +208,7 @@ def many_come_and_go_at_random():
 CASES = [
     ("containers come and go, each change in the engine's words", containers_come_and_go),
     ("a stream of events that is cut goes on where it was", a_stream_that_is_cut_goes_on_where_it_was),
+    ("what happens before the engine listens is told, too", what_happens_before_the_engine_listens),
     ("traefik#13549: a lost engine is waited for, its containers are suspects", a_lost_engine_is_waited_for),
     ("an engine that comes later is found", an_engine_that_comes_later_is_found),
     ("where events are refused the list is read often", where_events_are_refused_it_is_polled),

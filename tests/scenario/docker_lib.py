@@ -30,6 +30,9 @@ class FakeEngine:
         self.containers, self.events, self.asked = {}, [], []
         self.events_status, self.delay, self.garbage = 200, 0, None
         self.streams = set()
+        self.ahead_s = 0  # of the engine's clock
+        self.listens = threading.Event()
+        self.listens.set()
         self.server = None
         self.start()
 
@@ -45,6 +48,9 @@ class FakeEngine:
 
             def address_string(self):
                 return "test"
+
+            def date_time_string(self, timestamp=None):
+                return super().date_time_string(engine.time_ns() / 10**9)
 
             def log_message(self, *_):
                 pass
@@ -118,6 +124,7 @@ class FakeEngine:
         handler.send_header("Transfer-Encoding", "chunked")
         handler.end_headers()
         handler.wfile.flush()
+        self.listens.wait()  # as engines do, it listens only when the head of its answer has left
         since = [word.split("=")[1] for word in query.split("&") if word.startswith("since=")]
         with self.lock:
             if since:
@@ -135,12 +142,15 @@ class FakeEngine:
 
     # what happens
 
+    def time_ns(self):
+        return time.time_ns() + self.ahead_s * 10**9
+
     def happens(self, one, action, **attributes):
         event = {
             "Type": "container",
             "Action": action,
             "Actor": {"ID": one["id"], "Attributes": {"name": one["name"], **attributes}},
-            "timeNano": time.time_ns(),
+            "timeNano": self.time_ns(),
         }
         self.events.append(event)
         self.lock.notify_all()
@@ -151,7 +161,8 @@ class FakeEngine:
             short = f"{number:0{SHORT}x}"
             one = self.containers.setdefault(short, {"id": short + "0" * 52, "name": f"c{number}", "image": image})
             one.update(labels=labels or {}, port=port, running=True, paused=False, health=health)
-            one["started"] = datetime.datetime.now(datetime.timezone.utc).isoformat()
+            started = datetime.datetime.fromtimestamp(self.time_ns() / 10**9, datetime.timezone.utc)
+            one["started"] = started.isoformat()
             self.happens(one, "start")
         return short
 

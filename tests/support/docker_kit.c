@@ -9,15 +9,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define WALL_BASE_NS (1800000000 * NSEC_PER_SEC)
-
 /* pool's connect has no context of its own: a case has one kit, and a process of its own. */
 static struct docker_kit *the_kit;
-
-static int64_t wall_now(const struct docker_kit *kit)
-{
-    return WALL_BASE_NS + sim_now(kit->base.sim);
-}
 
 /* ------------------------------------------------------------------------------------------------ answers */
 
@@ -25,7 +18,7 @@ static void close_stream(struct kit_stream *stream)
 {
     stream_close(TAKE(stream->stream));
     buf_deinit(&stream->heard);
-    stream->tells_events = false;
+    stream->was_subscribed = stream->tells_events = false;
 }
 
 static void send_all(struct kit_stream *stream, struct slice bytes)
@@ -36,8 +29,8 @@ static void send_all(struct kit_stream *stream, struct slice bytes)
 static void answer(struct docker_kit *kit, struct kit_stream *stream, int status, const struct buf *body)
 {
     struct buf text = {0};
-    buf_printf(&text, "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n", status,
-               body->len);
+    buf_printf(&text, "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nDate: %.*s\r\nContent-Length: %zu\r\n\r\n",
+               status, SLICE_ARG(loop_http_date(kit->base.loop)), body->len);
     buf_append(&text, buf_slice(body));
     if (kit->is_garbled)
         text.len -= text.len / 3;
@@ -112,7 +105,23 @@ static void send_event(struct kit_stream *stream, const char *event)
     buf_deinit(&chunk);
 }
 
-/* What happened since then, as engines do, and from now on what happens. */
+/* What happened since then, and from now on what happens. */
+static void listen_to_events(struct docker_kit *kit, struct kit_stream *stream)
+{
+    stream->tells_events = true;
+    const char *since = strstr(kit->last_events, "&since=");
+    long long seconds = 0, ns = 0;
+    if (!since || sscanf(since, "&since=%lld.%lld", &seconds, &ns) != 2)
+        return;
+    for (const char *event = kit->events.ptr; event && event < kit->events.ptr + kit->events.len;
+         event += strlen(event) + 1) {
+        long long at = strtoll(strstr(event, "\"timeNano\":") + 11, NULL, 10);
+        if (at >= seconds * NSEC_PER_SEC + ns)
+            send_event(stream, event);
+    }
+}
+
+/* As engines do: the head of the answer comes before anything is listened to. */
 static void answer_events(struct docker_kit *kit, struct kit_stream *stream, const char *target)
 {
     struct buf none = {0};
@@ -123,21 +132,12 @@ static void answer_events(struct docker_kit *kit, struct kit_stream *stream, con
         return;
     }
     send_all(stream, SLICE_LIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    stream->was_subscribed = true;
     if (kit->ends_events) {
         send_all(stream, SLICE_LIT("0\r\n\r\n"));
         close_stream(stream);
-        return;
-    }
-    stream->tells_events = true;
-    const char *since = strstr(target, "&since=");
-    long long seconds = 0, ns = 0;
-    if (!since || sscanf(since, "&since=%lld.%lld", &seconds, &ns) != 2)
-        return;
-    for (const char *event = kit->events.ptr; event && event < kit->events.ptr + kit->events.len;
-         event += strlen(event) + 1) {
-        long long at = strtoll(strstr(event, "\"timeNano\":") + 11, NULL, 10);
-        if (at >= seconds * NSEC_PER_SEC + ns)
-            send_event(stream, event);
+    } else if (!kit->listens_late) {
+        listen_to_events(kit, stream);
     }
 }
 
@@ -179,7 +179,7 @@ static void on_event(struct stream *stream, unsigned new_bits)
     bool is_whole = kit_stream->heard.len > 0 && memmem(kit_stream->heard.ptr, kit_stream->heard.len, "\r\n\r\n", 4);
     if (n == 0 || (n < 0 && n != -EAGAIN))
         close_stream(kit_stream);
-    else if (is_whole && !kit_stream->tells_events)
+    else if (is_whole && !kit_stream->was_subscribed)
         serve(the_kit, kit_stream);
 }
 
@@ -301,7 +301,7 @@ void kit_tell(struct docker_kit *kit, unsigned i, const char *action, const char
 
 static void tell(struct docker_kit *kit, unsigned i, const char *action, const char *attributes)
 {
-    kit_tell(kit, i, action, attributes, wall_now(kit));
+    kit_tell(kit, i, action, attributes, loop_wall_now(kit->base.loop));
 }
 
 void kit_start(struct docker_kit *kit, unsigned i)
@@ -309,7 +309,7 @@ void kit_start(struct docker_kit *kit, unsigned i)
     struct kit_container *container = &kit->containers[i];
     container->exists = container->is_running = true;
     container->is_paused = false;
-    container->started_ns = wall_now(kit);
+    container->started_ns = loop_wall_now(kit->base.loop);
     tell(kit, i, "start", "");
 }
 
@@ -358,8 +358,15 @@ void kit_remove(struct docker_kit *kit, unsigned i)
 void kit_cut(struct docker_kit *kit)
 {
     for (unsigned i = 0; i < DOCKER_KIT_STREAMS; i++)
-        if (kit->streams[i].tells_events)
+        if (kit->streams[i].was_subscribed)
             close_stream(&kit->streams[i]);
+}
+
+void kit_listen(struct docker_kit *kit)
+{
+    for (unsigned i = 0; i < DOCKER_KIT_STREAMS; i++)
+        if (kit->streams[i].was_subscribed)
+            listen_to_events(kit, &kit->streams[i]);
 }
 
 void kit_down(struct docker_kit *kit)

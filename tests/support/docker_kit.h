@@ -26,7 +26,7 @@ struct kit_container {
 struct kit_stream {
     struct stream *stream; /* NULL: free */
     struct buf heard;
-    bool tells_events;
+    bool was_subscribed, tells_events; /* tells: it listens to what happens */
 };
 
 struct docker_kit {
@@ -44,6 +44,7 @@ struct docker_kit {
     bool is_garbled;     /* answers are cut in the middle */
     int events_status;   /* of GET /events; 200 */
     bool ends_events;    /* its answer to that ends at once */
+    bool listens_late;   /* … and has a head at once, but it listens from kit_listen on */
     const char *api, *min_api;
     unsigned n_listed, n_looked, n_subscribed;
     char last_events[512]; /* target of the last subscription */
@@ -70,6 +71,8 @@ void kit_remove(struct docker_kit *kit, unsigned i);
 void kit_tell(struct docker_kit *kit, unsigned i, const char *action, const char *attributes, int64_t at_ns);
 /* All streams of events are cut. */
 void kit_cut(struct docker_kit *kit);
+/* After listens_late. */
+void kit_listen(struct docker_kit *kit);
 /* The engine ends: connections break. */
 void kit_down(struct docker_kit *kit);
 

@@ -402,6 +402,17 @@ void docker_box_begin(struct docker_box *box)
 
 /* ------------------------------------------------------------------------------------------------ events */
 
+/*
+ * It does not run any more. Should a look that is under way, or due, find that it runs, then that is another run, whose
+ * own event is to tell of it: the reason for the look was of this one.
+ */
+static void end_run(struct docker_box *box, const char *words)
+{
+    docker_box_leave(box, words);
+    box->is_outdated = box->state == DOCKER_BOX_LOOKS;
+    box->look = DOCKER_LOOK_CHECK;
+}
+
 static void on_died(struct docker_box *box, const struct docker_event *event)
 {
     char words[DOCKER_WORDS_MAX];
@@ -410,8 +421,7 @@ static void on_died(struct docker_box *box, const struct docker_event *event)
         return;
     }
     (void)snprintf(words, sizeof(words), "%.200s%s", event->words, box->had_oom ? " after oom" : "");
-    docker_box_leave(box, words);
-    box->is_outdated = box->state == DOCKER_BOX_LOOKS;
+    end_run(box, words);
 }
 
 static void on_still_running(struct timer *timer)
@@ -448,8 +458,7 @@ void docker_box_on_event(struct docker_box *box, const struct docker_event *even
         on_died(box, event);
         return;
     case DOCKER_EVENT_DESTROYED:
-        docker_box_leave(box, event->words);
-        box->is_outdated = box->state == DOCKER_BOX_LOOKS;
+        end_run(box, event->words);
         return;
     case DOCKER_EVENT_BAD:
         break;

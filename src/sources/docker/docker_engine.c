@@ -350,6 +350,8 @@ static void on_version(struct docker_ask *ask, int result)
         fail(engine, why);
         return;
     }
+    if (engine->heard_ns == 0)
+        engine->heard_ns = ask->errand.date_s * NSEC_PER_SEC;
     engine->state = DOCKER_ENGINE_SUBSCRIBES;
     arm_in(engine, HEAD_PATIENCE_NS);
     subscribe(engine);

@@ -3,9 +3,9 @@
  * An engine that is followed: its API is asked over HTTP, its events are listened to, and whenever the connection to it
  * is made anew, or it is time, its list of containers is read. Docker's engine, or what speaks its API (Podman).
  *
- * Events are subscribed to before the list is asked for, and from the last one on that was heard, so that nothing that
- * happens is in neither. Where events are not to be had, the list is asked for more often. A lost engine is tried again
- * for ever.
+ * Events are subscribed to before the list is asked for, and from the last one on that was heard (the first time: from
+ * the greeting on, since engines answer before they begin to listen), so that nothing that happens is in neither. Where
+ * events are not to be had, the list is asked for more often. A lost engine is tried again for ever.
  *
  * Embedded in its owner; all on the scout's loop, but for the atomics.
  */
@@ -80,7 +80,7 @@ struct docker_engine {
     struct client_call call;
     struct docker_event_stream stream;
     bool is_calling;
-    int64_t heard_ns; /* the engine's time of the last event */
+    int64_t heard_ns; /* the engine's time of the last event; before there is one, of its first greeting; 0: unknown */
 };
 
 /* The options' slices outlive it. 0, or the -errno of the random source. */

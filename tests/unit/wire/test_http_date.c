@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/http_date.h"
+
+#include "support/test.h"
+
+#include <errno.h>
+
+static void dates_are_seconds_since_1970(void)
+{
+    static const struct {
+        const char *text;
+        int64_t wall_s;
+    } samples[] = {
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 784111777},  {"Thu, 01 Jan 1970 00:00:00 GMT", 0},
+        {"Thu, 29 Feb 2024 23:59:60 GMT", 1709251200}, /* a leap second is the next one */
+        {"Tue, 19 Jan 2038 03:14:08 GMT", 2147483648}, {"Fri, 31 Dec 9999 23:59:59 GMT", 253402300799},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(samples); i++) {
+        int64_t wall_s = -1;
+        expect_int(http_date_parse(slice_from_str(samples[i].text), &wall_s), 0);
+        expect_int(wall_s, samples[i].wall_s);
+    }
+}
+
+static void what_is_no_date_is_refused(void)
+{
+    static const char *const samples[] = {
+        "",
+        "0",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37",
+        "Sun, 06 Nov 1994 08:49:37 GMT ",
+        " Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37 UTC",
+        "Sun, 06 nov 1994 08:49:37 GMT",
+        "Son, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 6 Nov 1994 08:49:37 GMT0",
+        "Sun, 00 Nov 1994 08:49:37 GMT",
+        "Sun, 32 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 24:49:37 GMT",
+        "Sun, 06 Nov 1994 08:60:37 GMT",
+        "Sun, 06 Nov 1994 08:49:61 GMT",
+        "Sun, 06 Nov 1969 08:49:37 GMT",
+        "Sun, 06 Nov -994 08:49:37 GMT",
+        "Sun, 06 ovD 1994 08:49:37 GMT",
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(samples); i++) {
+        int64_t wall_s = -1;
+        expect_int(http_date_parse(slice_from_str(samples[i]), &wall_s), -EINVAL);
+        expect_int(wall_s, -1);
+    }
+}
+
+static const struct test_case cases[] = {
+    {"a date is seconds since 1970", dates_are_seconds_since_1970},
+    {"what is no date is refused", what_is_no_date_is_refused},
+};
+
+int main(int argc, char **argv)
+{
+    return test_main(cases, ARRAY_LEN(cases), argc, argv);
+}
