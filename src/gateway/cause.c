@@ -56,7 +56,8 @@ static enum cause before_open(int result)
         return CAUSE_CONNECT_REFUSED;
     case -ETIMEDOUT:
         return CAUSE_CONNECT_TIMEOUT;
-    case -EACCES:
+    case -EKEYREJECTED:
+        return CAUSE_TLS_CERTIFICATE;
     case -EPROTO:
         return CAUSE_TLS_FAILED;
     case -EMFILE:

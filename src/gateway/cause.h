@@ -26,6 +26,7 @@
     X(CONNECT_TIMEOUT, 504, "connection_timeout", "the instance did not take the connection in time")                  \
     X(CONNECT_FAILED, 502, "destination_ip_unroutable", "the instance could not be reached")                           \
     X(TLS_FAILED, 502, "tls_protocol_error", "the TLS handshake with the instance failed")                             \
+    X(TLS_CERTIFICATE, 502, "tls_certificate_error", "the instance's certificate was refused")                         \
     X(TERMINATED, 502, "connection_terminated", "the instance closed the connection before it answered")               \
     X(RESPONSE_TIMEOUT, 504, "http_response_timeout", "the instance did not answer in time")                           \
     X(BAD_RESPONSE, 502, "http_protocol_error", "the instance's answer is not valid HTTP")                             \

@@ -372,6 +372,13 @@ const char *errand_failure(const struct errand *errand)
     case -EHOSTUNREACH:
     case -ENETUNREACH:
         return "no route to the host";
+    case -EACCES:
+    case -EPERM:
+        return "permission denied";
+    case -EKEYREJECTED:
+        return "its certificate was refused";
+    case -EPROTO:
+        return "TLS with it failed";
     case -EBADMSG:
         return errand->fault ? errand->fault : "the answer is not HTTP";
     case -ECANCELED:

@@ -13,8 +13,8 @@
  * close_notify is the end (stream_recv gives 0), and its end without one fails the stream with -ECONNRESET: a body that
  * is delimited by the close may have been cut by anyone on the way.
  *
- * Failures: -ECONNRESET as above; -EACCES when we refuse the peer's certificate; -EPROTO when either side finds fault
- * with the other's TLS; what the lower stream failed with. tls_error_text has the words.
+ * Failures: -ECONNRESET as above; -EKEYREJECTED when we refuse the peer's certificate, or that there is none; -EPROTO
+ * when either side finds fault with the other's TLS; what the lower stream failed with. tls_error_text has the words.
  */
 #pragma once
 

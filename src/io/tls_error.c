@@ -29,10 +29,10 @@ static int explain(struct err *err, const SSL *ssl, unsigned long code)
 {
     switch (ERR_GET_REASON(code)) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
-        return err_set(err, -EACCES, "the peer's certificate was refused: %s",
+        return err_set(err, -EKEYREJECTED, "the peer's certificate was refused: %s",
                        X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        return err_set(err, -EACCES, "the client gave no certificate");
+        return err_set(err, -EKEYREJECTED, "the client gave no certificate");
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
         return err_set(err, -EPROTO, "the peer speaks plain HTTP where TLS was expected");

@@ -15,5 +15,5 @@
 /* A failed set-up: "<what>: <OpenSSL's reason>" in err; -ENOMEM or -EINVAL. */
 int tls_error_take(struct err *err, const char *what);
 
-/* A failed connection: why, for a log line, in err; -EACCES, -EPROTO or -ENOMEM (see tls.h). */
+/* A failed connection: why, for a log line, in err; -EKEYREJECTED, -EPROTO or -ENOMEM (see tls.h). */
 int tls_error_take_peer(struct err *err, const SSL *ssl);

@@ -162,19 +162,30 @@ def what_a_muster_that_was_killed_left():
         wait_for(lambda: told <= set(timeline(muster)), True)
 
 
-def an_engine_by_tls():
+@contextlib.contextmanager
+def engine_by_tls(is_vouched_for):
+    """An engine that wants to know who asks, and the environment in which Docker's own clients find it."""
     with folder() as path:
-        signed = (("ca", None), ("engine", "ca"), ("cert", "ca"))
+        signed = (("ca", None), ("engine", "ca" if is_vouched_for else None), ("cert", "ca"))
         certs = {name: make_certificate(path, name, ca=ca) for name, ca in signed}
         for name in ("ca", "cert", "key"):
             kind = "key" if name == "key" else "crt"
             (path / f"{'cert' if name == 'key' else name}.{kind}").rename(path / f"{name}.pem")
         with FakeEngine(tls=server_tls(*certs["engine"], path / "ca.pem")) as engine:
             env = {"DOCKER_HOST": f"tcp://localhost:{engine.server.server_address[1]}"}
-            env |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(path)}
-            with Muster(*QUICK, env=env) as muster:
-                one = engine.run(1, 1001)
-                wait_for(lambda: catalogue(muster), {one: "up"})
+            yield engine, {**env, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(path)}
+
+
+def an_engine_by_tls():
+    with engine_by_tls(True) as (engine, env), Muster(*QUICK, env=env) as muster:
+        one = engine.run(1, 1001)
+        wait_for(lambda: catalogue(muster), {one: "up"})
+
+
+def an_engine_that_nobody_vouches_for():
+    with engine_by_tls(False) as (engine, env), Muster(*QUICK, env=env) as muster:
+        wait_for(lambda: source(muster)["trouble"], "its certificate was refused")
+        tap.expect(engine.asked, [])
 
 
 def a_host_that_is_none_is_told():
@@ -217,6 +228,7 @@ CASES = [
     ("registrator#325: what no event told is mended, and told as drift", what_no_event_told_is_mended_and_told),
     ("what a muster that was killed left is brought in line", what_a_muster_that_was_killed_left),
     ("an engine by TLS, as Docker's own variables say", an_engine_by_tls),
+    ("an engine that nobody vouches for is told", an_engine_that_nobody_vouches_for),
     ("a host that is none is told", a_host_that_is_none_is_told),
     ("many come and go at random", many_come_and_go_at_random),
 ]

@@ -138,6 +138,26 @@ static void each_has_a_connection_of_its_own(void)
     kit_free(kit);
 }
 
+static void why_there_is_no_connection_is_told(void)
+{
+    static const struct {
+        int error;
+        const char *words;
+    } cases[] = {
+        {-EACCES, "permission denied"},  {-EKEYREJECTED, "its certificate was refused"},
+        {-EPROTO, "TLS with it failed"}, {-ENETUNREACH, "no route to the host"},
+        {-EMFILE, "cannot connect"},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct kit *kit = kit_new();
+        kit->connect_error = cases[i].error;
+        run(kit, NSEC_PER_MSEC);
+        expect_int(kit->errand.result, cases[i].error);
+        expect_str(errand_failure(&kit->errand), cases[i].words);
+        kit_free(kit);
+    }
+}
+
 static void a_refused_connection_has_sent_nothing(void)
 {
     struct kit *kit = kit_new();
@@ -330,6 +350,7 @@ static void a_path_that_is_none(void)
 static const struct test_case cases[] = {
     {"it asks and has the answer", it_asks_and_has_the_answer},
     {"each has a connection of its own", each_has_a_connection_of_its_own},
+    {"why there is no connection is told", why_there_is_no_connection_is_told},
     {"a refused connection has sent nothing", a_refused_connection_has_sent_nothing},
     {"a silent server meets the deadline", a_silent_server_meets_the_deadline},
     {"it can be cancelled at any time", it_can_be_cancelled_at_any_time},

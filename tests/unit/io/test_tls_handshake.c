@@ -210,7 +210,7 @@ static void expect_identity(struct fixture *fixture, const char *name, const cha
     bool is_right = strcmp(name, verified_name) == 0;
     expect_true(tls_end_is_open(&link->client) == is_right);
     if (!is_right)
-        expect_int(link->client.error, -EACCES);
+        expect_int(link->client.error, -EKEYREJECTED);
     tls_link_deinit(link);
 }
 
@@ -253,7 +253,7 @@ static void prefers_a_whole_name(void)
 static void expect_server_refused(struct fixture *fixture, const char *name, const char *words)
 {
     struct tls_link *link = fixture_run(fixture, name, NULL);
-    expect_int(link->client.error, -EACCES);
+    expect_int(link->client.error, -EKEYREJECTED);
     expect_str(tls_error_text(link->client.stream), words);
     tls_link_deinit(link);
 }
@@ -348,7 +348,7 @@ static void expect_client(struct fixture *fixture, enum tls_peer_check check, co
                                                      .peer_check = TLS_PEER_REQUIRE});
     struct tls_link *link = fixture_run(fixture, NULL, NULL);
     expect_str(tls_error_text(link->server.stream), failure ? failure : "");
-    expect_int(link->server.error, failure ? -EACCES : 0);
+    expect_int(link->server.error, failure ? -EKEYREJECTED : 0);
     expect_int(link->client.error, failure ? -EPROTO : 0);
     expect_slice(tls_peer_name(link->server.stream), peer_name);
     tls_link_deinit(link);
