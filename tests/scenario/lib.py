@@ -11,7 +11,6 @@ process), within a time limit that only a broken program meets.
 import contextlib
 import os
 import pathlib
-import random
 import select
 import signal
 import socket
@@ -56,14 +55,24 @@ def run(*arguments, env=None, cwd=None):
     return types.SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
+HELD = []  # of free_port
+
+
+def hold_port():
+    """
+    A socket whose port nobody else is given as long as it is open: bound for itself alone, and not listening. A server
+    that reuses addresses (SO_REUSEADDR), as they all do, may listen there, again and again.
+    """
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return holder
+
+
 def free_port():
-    """For a program that must be told its port; none of those that the system gives to others meanwhile."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as given:
-        first_given = int(given.read().split()[0])
-    while True:
-        port = random.randrange(first_given // 2, first_given)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+    """For a program that must be told its port: kept from others until our end."""
+    HELD.append(hold_port())
+    return HELD[-1].getsockname()[1]
 
 
 def wait_for(ask_again, value):
@@ -75,14 +84,22 @@ def wait_for(ask_again, value):
 
 
 class Muster:
-    """`muster serve` on ports that the system chooses."""
+    """`muster serve` on ports that stay its own when it is started again."""
 
     def __init__(self, *arguments, listen=("127.0.0.1:0",), gateway=("127.0.0.1:0",), env=None, **popen):
         self.folder = tempfile.TemporaryDirectory(prefix="muster-scenario-")
         self.path = pathlib.Path(self.folder.name)
         self.log_path = self.path / "log"
         self.arguments, self.env, self.popen = arguments, env, popen
-        self.start(listen, gateway)
+        self.holders = []
+        self.start(*(list(map(self.hold, addresses)) for addresses in (listen, gateway)))
+
+    def hold(self, address):
+        """The address, or one whose port nobody else is given while we are down."""
+        if address != "127.0.0.1:0":
+            return address
+        self.holders.append(hold_port())
+        return "127.0.0.1:%d" % self.holders[-1].getsockname()[1]
 
     def start(self, listen, gateway):
         words = [BINARY, "serve", "--data", str(self.path / "data")]
@@ -127,6 +144,8 @@ class Muster:
         if value is not None or code not in (0, -signal.SIGKILL):
             print("# " + self.log().replace("\n", "\n# "))
         self.folder.cleanup()
+        for holder in self.holders:
+            holder.close()
         if value is None:  # a sanitizer's report, above all
             tap.expect(code in (0, -signal.SIGKILL), True)
 
