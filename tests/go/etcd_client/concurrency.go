@@ -13,7 +13,7 @@ import (
 )
 
 func (p *probe) session() *concurrency.Session {
-	session, err := concurrency.NewSession(p.Client, concurrency.WithTTL(shortest))
+	session, err := concurrency.NewSession(p.Client, concurrency.WithTTL(short))
 	must(err)
 	return session
 }
@@ -68,20 +68,31 @@ func childCount(p *probe) {
 func mutexHolderDies(p *probe) {
 	holder := p.start("child-hold", "held")
 	holder.expectLine("holding")
-	session := p.session()
+	impatient, giveUp := context.WithCancel(p.ctx)
+	client := connect(p.address)
+	defer client.Close()
+	client.Watcher = watcherThat{client.Watcher, giveUp} // by then it stands in the line
+	session, err := concurrency.NewSession(client, concurrency.WithTTL(short))
+	must(err)
 	lock := concurrency.NewMutex(session, "held")
-	impatient, cancel := context.WithCancel(p.ctx)
-	waiting := p.listen("held/", clientv3.WithPrefix())
-	go func() {
-		waiting.next() // it stands in the line
-		cancel()
-	}()
 	expect(lock.Lock(impatient), context.Canceled)
 	expect(len(p.get("held/", clientv3.WithPrefix())), 1)
 	holder.kill()
 	must(lock.Lock(p.ctx))
 	expect(len(p.get("held/", clientv3.WithPrefix())), 1)
 	must(session.Close())
+}
+
+// A watcher that calls a function when a watch has begun.
+type watcherThat struct {
+	clientv3.Watcher
+	calls func()
+}
+
+func (w watcherThat) Watch(ctx context.Context, key string, options ...clientv3.OpOption) clientv3.WatchChan {
+	answers := w.Watcher.Watch(ctx, key, options...)
+	w.calls()
+	return answers
 }
 
 func childHold(p *probe) {
