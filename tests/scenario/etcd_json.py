@@ -124,7 +124,7 @@ def leases(server):
     for path in ("lease/timetolive", "kv/lease/timetolive"):
         left = post(server, path, {"ID": lease, "keys": True})
         tap.expect((left["ID"], left["grantedTTL"], left["keys"]), (lease, "300", [b64("l/k")]))
-        tap.expect(295 <= int(left["TTL"]) <= 300, True)
+        tap.expect(240 <= int(left["TTL"]) <= 300, True)
     for path in ("lease/leases", "kv/lease/leases"):
         tap.expect({"ID": lease} in post(server, path, {})["leases"], True)
     with stream(server, "lease/keepalive", {"ID": lease}) as answers:

@@ -3,10 +3,13 @@
 # variants: release asan
 """Leases of etcd v3, with etcdctl, python3-etcd3 and bare gRPC, against etcd and muster."""
 
+import contextlib
 import queue
 import sys
 
 from etcd_lib import SECONDS, failure, main, rpc, tap
+
+TTL = 5  # of leases that run out; a client or a machine that stands still for a moment loses none
 
 
 def grant_and_revoke(server):
@@ -33,7 +36,7 @@ def expiry(server):
     """The key of a registrant that crashed goes away by itself."""
     client = server.python()
     events, cancel = client.watch("ex/instance")
-    lease = client.lease(2)
+    lease = client.lease(TTL)
     client.put("ex/instance", "10.0.0.1", lease=lease)
     kept = client.lease(100)
     client.put("ex/other", "10.0.0.2", lease=kept)
@@ -48,20 +51,19 @@ def expiry(server):
 
 
 def renewal(server):
-    """A lease of 2 s that is renewed lives longer than 2 s; seen by another one of 3 s that runs out."""
+    """A lease that is renewed lives longer than its TTL; seen by another one, a second longer, that runs out."""
     client = server.python()
-    short, long = client.lease(2), client.lease(3)
+    changes = queue.Queue()
+    watch = client.add_watch_callback("re/clock", changes.put)
+    short, long = client.lease(TTL), client.lease(TTL + 1)
     client.put("re/kept", "", lease=short)
     client.put("re/clock", "", lease=long)
-    changes = queue.Queue()
-    client.add_watch_callback("re/clock", changes.put)
-    while True:
-        tap.expect(short.refresh()[0].TTL, 2)
-        try:
-            changes.get(timeout=0.5)
-            break
-        except queue.Empty:
-            pass
+    changes.get(timeout=SECONDS)  # the put
+    while changes.empty():
+        tap.expect(short.refresh()[0].TTL, TTL)
+        with contextlib.suppress(queue.Empty):
+            changes.put(changes.get(timeout=0.5))
+    client.cancel_watch(watch)
     tap.expect(client.get("re/kept")[0], b"")
     short.revoke()
 

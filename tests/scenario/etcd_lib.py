@@ -37,6 +37,7 @@ except ImportError:
 from lib import SANITIZED, SECONDS, Muster, free_port, tap  # noqa: E402
 
 PATH = os.environ.get("PATH", "") + f":{TOOLS}/bin"
+PATIENT = (f"--dial-timeout={SECONDS}s", f"--command-timeout={SECONDS}s")  # by itself etcdctl gives up after 2 s
 
 
 def program(name):
@@ -54,7 +55,7 @@ class Server:
     def etcdctl(self, *words, typed=None, fails=False):
         """The output of etcdctl; with fails its complaint, from a run that must fail."""
         done = subprocess.run(
-            [program("etcdctl"), f"--endpoints={self.host}:{self.port}", *words],
+            [program("etcdctl"), f"--endpoints={self.host}:{self.port}", *PATIENT, *words],
             env={**os.environ, "ETCDCTL_API": "3"},
             input=typed,
             capture_output=True,
