@@ -185,7 +185,7 @@ REQUESTS = (
     *(("GET", f"{place}/holders", None) for place in (ONE, WEB)),
     ("GET", "/sd/prometheus", None),
     ("GET", "/sd/prometheus?service=", None),
-    ("GET", "/api/v1/wait?service=web&timeout_ms=1000", None),
+    ("GET", "/api/v1/wait?service=web&timeout_ms=20000", None),
     ("GET", "/api/v1/wait?service=db&timeout_ms=0", None),
     ("GET", "/api/v1/wait", None),
     ("GET", "/api/v1/watch?after=x", None),

@@ -80,8 +80,8 @@ def bad_orders_are_refused():
 def the_timeline_says_who_and_why():
     """consul#1489: no service is deregistered for no apparent reason."""
     with Muster("--set", "store.min_ttl=100ms") as muster:
-        register(muster, "web", "one", ttl_ms=200)
         register(muster, "db", "one", ttl_ms=0)
+        register(muster, "web", "one", ttl_ms=200)
         wait_for(lambda: kinds(muster, "service=web"), ["expired", "registered"])
         entry = get(muster, "/api/v1/timeline?service=web&instance=one&limit=1").json["entries"][0]
         tap.expect((entry["kind"], entry["service"], entry["instance"]), ("expired", "web", "one"))

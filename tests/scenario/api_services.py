@@ -137,8 +137,8 @@ def who_does_not_renew_expires_with_a_reason():
 def a_heartbeat_keeps_it():
     with Muster("--set", "store.min_ttl=100ms") as muster, Events(muster) as events:
         events.until("synced")
-        register(muster, "web", "kept", ttl_ms=1500)
-        register(muster, "web", "witness", ttl_ms=1500)
+        register(muster, "web", "kept", ttl_ms=4000)
+        register(muster, "web", "witness", ttl_ms=4000)
         beat = lambda: call(muster, "POST", instance_path("web", "kept") + "/renew").status  # noqa: E731
         wait_for(lambda: (beat(), len(names(muster, "web")))[1], 1)
         tap.expect((names(muster, "web"), beat()), (["kept"], 200))

@@ -18,7 +18,7 @@ from lib import Muster, tap
 
 SERVICES = [f"s{number}" for number in range(12)]
 N_WRITERS, N_STEPS = 3, 150
-END = "end"  # the service whose coming ends the test; after all others by name
+END = "zz"  # the service whose coming ends the test; after all others by name
 
 
 class Watcher(threading.Thread):

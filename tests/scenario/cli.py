@@ -129,7 +129,8 @@ def the_top_talker_is_shown():
         tap.expect((done.code, done.err), (0, ""))
         clients = json.loads(done.out)["clients"]
         tap.expect([client["address"] for client in clients], ["127.0.0.1", "unix"])
-        tap.expect((clients[0]["requests"] >= 30, clients[0]["requests_per_minute"] >= 30), (True, True))
+        # By the minute it is an estimate: it may have turned over in between.
+        tap.expect((clients[0]["requests"] >= 30, clients[0]["requests_per_minute"] > 20), (True, True))
         tap.expect(clients[0]["sent_bytes"] > 30 * 100, True)
 
 

@@ -19,12 +19,15 @@ def length(n):
 
 
 class Stream:
-    """One call of Watch.Watch. Requests are bytes, since the client's messages lack some fields."""
+    """
+    One call of Watch.Watch. Requests are bytes, since the client's messages lack some fields. The time limit is for all
+    that is done while it is open, above all for the thousands of changes that it hears of.
+    """
 
     def __init__(self, channel):
         self.requests = queue.Queue()
         call = channel.stream_stream("/etcdserverpb.Watch/Watch", None, rpc.WatchResponse.FromString)
-        self.answers = call(iter(self.requests.get, None), timeout=SECONDS)
+        self.answers = call(iter(self.requests.get, None), timeout=5 * SECONDS)
 
     def create(self, key, watch_id=0, **fields):
         request = rpc.WatchCreateRequest(key=key, **fields).SerializeToString() + bytes([0x38, watch_id])
