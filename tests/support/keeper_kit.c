@@ -111,6 +111,18 @@ int64_t keeper_kit_grant(struct keeper_kit *kit, int64_t id, int64_t ttl_ms)
     return asked.request.lease_id;
 }
 
+void keeper_kit_put_brief(struct keeper_kit *kit, const char *key, const char *value, int64_t lease, int64_t ttl_ms)
+{
+    struct keeper_asked grant = {.request = {.type = STORE_LEASE_GRANT, .lease = {lease, ttl_ms}}}, put = {0};
+    keeper_kit_lone_op(&put, key, value, lease);
+    keeper_kit_submit(kit, &grant);
+    keeper_kit_submit(kit, &put);
+    keeper_kit_await(kit, &grant);
+    keeper_kit_await(kit, &put);
+    expect_int(put.request.outcome, STORE_OK);
+    store_request_deinit(&put.request);
+}
+
 int64_t keeper_kit_revision(struct keeper_kit *kit)
 {
     struct store_view view;

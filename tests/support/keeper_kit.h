@@ -49,6 +49,11 @@ void keeper_kit_lone_op(struct keeper_asked *asked, const char *key, const char 
 /* A put and a grant that go well: the revision, the lease. */
 int64_t keeper_kit_put(struct keeper_kit *kit, const char *key, const char *value, int64_t lease);
 int64_t keeper_kit_grant(struct keeper_kit *kit, int64_t id, int64_t ttl_ms);
+/*
+ * Both, on a lease that soon runs out: no sooner than the put, however slow the disk is, as nothing expires before the
+ * loop has turned.
+ */
+void keeper_kit_put_brief(struct keeper_kit *kit, const char *key, const char *value, int64_t lease, int64_t ttl_ms);
 
 /* What is published now. */
 int64_t keeper_kit_revision(struct keeper_kit *kit);

@@ -223,7 +223,9 @@ static void a_file_that_is_no_socket_is_left_alone(void)
 
 static int open_both_kinds(void *arg)
 {
-    static const char *const texts[] = {"127.0.0.1:0", "unix:@muster-test-listener"};
+    char name[64];
+    const char *const texts[] = {"127.0.0.1:0", name};
+    snprintf(name, sizeof(name), "unix:@muster-test-listener-%d", (int)getpid());
     (void)arg;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct addr addr = parse(texts[i]);

@@ -240,7 +240,7 @@ static void is_closed_while_connecting(void)
     struct addr addr;
     struct owner owner;
     int listen_fd = listen_on_loopback(5, &addr);
-    expect_int(owner_connect(&owner, &addr, NSEC_PER_SEC), 0);
+    expect_int(owner_connect(&owner, &addr, 10 * NSEC_PER_SEC), 0);
     owner_close(&owner);
     close(listen_fd);
 }
@@ -252,13 +252,13 @@ static void connects_to_unix_sockets(void)
     snprintf(name, sizeof(name), "unix:@muster-test-tcp-%d", (int)getpid());
     expect_int(addr_parse(slice_from_str(name), &addr, NULL), 0);
     struct owner owner;
-    expect_int(owner_connect(&owner, &addr, NSEC_PER_SEC), -ECONNREFUSED);
+    expect_int(owner_connect(&owner, &addr, 10 * NSEC_PER_SEC), -ECONNREFUSED);
     loop_free(owner.loop);
 
     int listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     expect_int(bind(listen_fd, &addr.any, addr.len), 0);
     expect_int(listen(listen_fd, 0), 0);
-    expect_int(owner_connect(&owner, &addr, NSEC_PER_SEC), 0);
+    expect_int(owner_connect(&owner, &addr, 10 * NSEC_PER_SEC), 0);
     turn_until(&owner, STREAM_OPEN);
     struct stream *second;
     expect_int(tcp_connect(owner.loop, &addr, NSEC_NEVER, remember, &owner, &second), -ECONNREFUSED); /* it is full */

@@ -127,18 +127,19 @@ static void on_news(struct store_subscriber *subscriber)
 
 static void silence_ends_a_lease_and_heartbeats_do_not(void)
 {
+    const int64_t silent = 7, alive = 8, long_ms = 60000;
     struct keeper_kit kit;
     keeper_kit_init(&kit);
-    int64_t silent = keeper_kit_grant(&kit, 0, 30), alive = keeper_kit_grant(&kit, 0, 2000);
-    keeper_kit_put(&kit, "silent", "v", silent);
+    keeper_kit_grant(&kit, alive, long_ms);
     keeper_kit_put(&kit, "alive", "v", alive);
+    keeper_kit_put_brief(&kit, "silent", "v", silent, 30);
     struct store_subscriber subscriber = {.loop = kit.loop, .on_news = on_news};
     store_subscribe(kit.store, &subscriber);
     while (keeper_kit_revision(&kit) < 4) { /* turns of this loop read its input, as expiry by arrival asks */
         expect_int(loop_turn(kit.loop, NSEC_PER_MSEC), 0);
-        expect_int(store_lease_touch(kit.store, alive, loop_now(kit.loop)), 2000);
+        expect_int(store_lease_touch(kit.store, alive, loop_now(kit.loop)), long_ms);
     }
-    expect_keys(&kit, 0, "alive=v@3 ");
+    expect_keys(&kit, 0, "alive=v@2 ");
     expect_int(store_lease_touch(kit.store, silent, loop_now(kit.loop)), 0);
     store_unsubscribe(kit.store, &subscriber);
     keeper_kit_deinit(&kit);

@@ -151,11 +151,7 @@ static void commits_tell_who_made_them(void)
 {
     struct keeper_kit kit;
     keeper_kit_init(&kit);
-    keeper_kit_grant(&kit, 5, 20);
-    struct keeper_asked asked = {0};
-    keeper_kit_lone_op(&asked, "a", "1", 5);
-    expect_int(keeper_kit_ask(&kit, &asked), STORE_OK);
-    store_request_deinit(&asked.request);
+    keeper_kit_put_brief(&kit, "a", "1", 5, 20);
     while (keeper_kit_revision(&kit) < 3) /* it runs out */
         expect_int(loop_turn(kit.loop, NSEC_PER_MSEC), 0);
 
