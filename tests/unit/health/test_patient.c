@@ -140,10 +140,10 @@ static void pauses(void)
     instance_unref(patient.instance);
 }
 
-/* The looks of 10,000 that came at the same moment, in the third interval and in each after it, by hundredths. */
+/* The looks of 40,000 that came at the same moment, in the third interval and in each after it, by hundredths. */
 static void many_at_once_are_soon_spread_evenly(void)
 {
-    enum { N = 10000, SLOTS = 100, INTERVALS = 20 };
+    enum { N = 40000, SLOTS = 100, INTERVALS = 20 }; /* 400 in a hundredth, of which chance takes or adds 20 */
     static unsigned n_looks[INTERVALS * SLOTS];
     struct random random;
     random_init(&random, test_seed());
