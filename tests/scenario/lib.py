@@ -184,9 +184,9 @@ class Muster:
         """Waits until the log, from an offset on, has the text; gives the line."""
         deadline = time.monotonic() + SECONDS
         while True:
-            for line in self.log()[since:].splitlines():
-                if text in line:
-                    return line
+            for line in self.log()[since:].splitlines(keepends=True):
+                if text in line and line.endswith("\n"):
+                    return line.removesuffix("\n")
             if time.monotonic() > deadline or self.process.poll() is not None and text not in self.log()[since:]:
                 raise AssertionError(f"{text!r} is not in the log:\n{self.log()}")
             select.select([], [], [], 0.01)
