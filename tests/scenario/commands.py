@@ -25,7 +25,7 @@ sys.exit(7)
 """
 
 
-# Starts one that outlives its parent, which listens; ends when it reads a line.
+# Starts one that outlives its parent, which listens, and ends when it is sent a byte; ends when it reads a line.
 WITH_AN_ORPHAN = """
 import subprocess, sys
 subprocess.Popen(["sh", "-c", '"$@" & ', "sh", sys.executable, "-c", sys.argv[2], sys.argv[1]], stdin=subprocess.PIPE)
@@ -34,8 +34,8 @@ sys.stdin.readline()
 ORPHAN = """
 import socket, sys
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-listener.accept()[0].recv(1)
-listener.accept()[0].recv(1)
+while not listener.accept()[0].recv(1):
+    pass
 """
 
 # Listens when it reads a line.
@@ -267,17 +267,19 @@ def a_command_that_is_not_there():
 def run_waits_for_the_port_of_its_own_program():
     with Muster() as muster:
         servers = Servers(muster)
-        with socket.create_server(("127.0.0.1", free_port())) as other:
-            port = other.getsockname()[1]
+        port = free_port()
+        with socket.create_server(("127.0.0.1", port)):
             place = f"127.0.0.1:{port}"
             program = servers.run_program(port, program=LATE)
-            tap.expect(program.stderr.readline(),
-                       f"muster run: waiting: at {place} another program takes connections (--any-listener: register "
-                       "it)\n")
+            wait_for(program.stderr.readline,
+                     f"muster run: waiting: at {place} another program takes connections (--any-listener: register "
+                     "it)\n")
             tap.expect(servers.ids("web") or [], [])
             knowing = servers.run_program(port, "--id", "knowing", "--any-listener", program=LATE)
             wait_for(lambda: servers.offered("web"), ["knowing"])
             knowing.send_signal(signal.SIGKILL)
+            knowing.stdin.close()
+            knowing.stdout.read()  # to the end of its program, which finds the port in use
             end(knowing)
             wait_for(lambda: servers.ids("web") or [], [])
         wait_for(program.stderr.readline, f"muster run: waiting: the program takes no connections at {place} yet\n")
@@ -297,15 +299,16 @@ def run_knows_what_its_program_has_started():
         program.stdin.write("end\n")
         program.stdin.flush()
         tap.expect(end(program), 0)
-        socket.create_connection(("127.0.0.1", port)).close()  # the orphan ends
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(b"x")  # the orphan ends
 
 
 def run_says_what_it_waits_for():
     with Muster() as muster:
         servers = Servers(muster)
         program = servers.run_program(free_port(), "--needs", "db")
-        tap.expect(program.stderr.readline(),
-                   "muster run: waiting for db: it has no instance that may be used\n")
+        wait_for(program.stderr.readline,
+                 "muster run: waiting for db: it has no instance that may be used\n")
         program.send_signal(signal.SIGTERM)
         tap.expect(end(program), 128 + signal.SIGTERM)
         done = servers.run("run", "--name", "web", "--port", "80", "--host", "no.such.invalid", "--", "true")
