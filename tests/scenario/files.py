@@ -84,8 +84,8 @@ def from_a_file_to_a_request():
             wait_for(lambda: names(muster), [])
             place = path / "web.yaml"
             wait_for(
-                lambda: [line for line in timeline(muster) if line.startswith(("registered", "deregistered"))][-1],
-                f"deregistered by file: no longer in {place}",
+                lambda: [line for line in timeline(muster) if line.startswith(("registered", "deregistered"))][-1:],
+                [f"deregistered by file: no longer in {place}"],
             )
             tap.expect(timeline(muster)[0], f"registered by file: {place}")
 
