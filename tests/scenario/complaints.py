@@ -81,9 +81,14 @@ def a_mass_loss_does_not_empty_the_list():
 def less_than_a_second_to_live():
     with Muster(*QUICK) as muster, Events(muster) as events:
         events.until("synced")
-        register(muster, "db", "brief", ttl_ms=200)
-        gone = events.until("change", "expired").data
-        tap.expect(200 <= gone["silence_ms"] < 1500, True)
+
+        def lives_ms():
+            register(muster, "db", "brief", ttl_ms=200)
+            lived_ms = events.until("change", "expired").data["silence_ms"]
+            tap.expect(lived_ms >= 200, True)
+            return lived_ms
+
+        wait_for(lambda: lives_ms() < 1000, True)  # unless the machine is too busy for it, the first time
 
 
 def a_ttl_check_that_passed_does_not_fail_by_a_restart():
@@ -99,13 +104,13 @@ def a_registry_that_stood_still_ends_nobody():
     with Muster(*QUICK) as muster, muster.connect() as connection:
         members = [f"one-{number}" for number in range(5)]
         for name in members:
-            register(muster, "db", name, ttl_ms=1000)
+            register(muster, "db", name, ttl_ms=4000)
         for name in members:
             wait_for(lambda name=name: kinds(muster, "db", name), ["registered"])
         muster.freeze()
         renewals = "".join(f"POST {instance_path('db', name)}/renew HTTP/1.1\r\nHost: x\r\n\r\n" for name in members)
         connection.sendall(renewals.encode())  # in time, but nobody reads it
-        time.sleep(2)  # this is what is tested
+        time.sleep(5)  # this is what is tested
         muster.signal(signal.SIGCONT)
         tap.expect([receive_answer(connection).status for _ in members[:1]], [200])
         tap.expect([shown(muster, "db", name)["status"] for name in members], ["up"] * 5)
@@ -114,7 +119,7 @@ def a_registry_that_stood_still_ends_nobody():
 
 def a_restart_gives_nobody_eternal_life():
     with Muster(*QUICK) as muster:
-        register(muster, "db", "silent", ttl_ms=1500)
+        register(muster, "db", "silent", ttl_ms=5000)
         wait_for(lambda: kinds(muster, "db", "silent"), ["registered"])
         for _ in range(3):
             muster.start_again(signal.SIGKILL)

@@ -121,7 +121,7 @@ def a_caller_goes_on_when_instances_die_or_leave():
         wait_for(lambda: offered(muster), 2)
         tap.expect(programs[1].end(signal.SIGTERM), 0)
         tap.expect(programs[1].line(), "sums: stopped")
-        tap.expect(offered(muster), 1)
+        wait_for(lambda: offered(muster), 1)
         expect_good_calls(caller, 5)
         tap.expect(end_of_input(caller), 0)
 

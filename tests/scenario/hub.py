@@ -243,14 +243,14 @@ def a_slow_one_delays_nobody():
         quick.register()
         slow.gate.clear()
         log.register()
-        for _ in range(20):
+        for _ in range(8):
             log.deregister()
             log.register()
-        quick.expect_told(("POST", log), *[("DELETE", log), ("POST", log)] * 20)
+        quick.expect_told(("POST", log), *[("DELETE", log), ("POST", log)] * 8)
         slow.expect_told(("POST", log))
         tap.expect(slow.told.empty(), True)  # one at a time: it has not answered the first
         slow.gate.set()
-        slow.expect_told(*[("DELETE", log), ("POST", log)] * 20)
+        slow.expect_told(*[("DELETE", log), ("POST", log)] * 8)
 
 
 def a_failing_heartbeat_removes():

@@ -205,7 +205,7 @@ def the_service_manager_is_told():
         def tells():
             return next(message for message in iter(lambda: manager.recv(4096), None) if message != b"WATCHDOG=1")
 
-        with Muster(env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "100000"}) as muster:
+        with Muster(env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000"}) as muster:
             tap.expect(tells().startswith(b"READY=1"), True)
             tap.expect(manager.recv(4096), b"WATCHDOG=1")
             muster.signal(signal.SIGHUP)
