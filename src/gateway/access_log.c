@@ -4,8 +4,8 @@
  * lane arms a timer of its worker, which wakes the thread a moment later; a lane that is half full wakes it at once. So
  * a busy gateway writes some times a second, and an idle one does nothing.
  *
- * The file is opened by the main thread, where it can be told that it failed, and taken over by the thread between two
- * batches. A pipe or terminal is written in pieces that it is sure to take whole, and given up on when the end comes.
+ * The file is opened by the main thread, where it can be told that it failed, and taken over by the thread before a
+ * batch. A pipe or terminal is written in pieces that it is sure to take whole, and given up on when the end comes.
  */
 #include "gateway/access_log.h"
 
@@ -118,7 +118,6 @@ void access_log_write(struct access_log *access_log, unsigned lane, const struct
 
 /* ------------------------------------------------------------------------------------------------ the thread */
 
-/* Between two batches. */
 static void take_file(struct access_log *access_log)
 {
     int fd = atomic_exchange(&access_log->next_fd, -1);
@@ -180,6 +179,7 @@ static void empty(struct access_log *access_log, struct lane *lane)
 {
     size_t end = atomic_load_explicit(&lane->end, memory_order_acquire);
     size_t begin = atomic_load_explicit(&lane->begin, memory_order_relaxed);
+    take_file(access_log); /* not before: what is logged after a file was opened is written to no earlier one */
     while (begin < end) {
         size_t offset = begin % ACCESS_LANE_BYTES, n = min_size(end - begin, ACCESS_LANE_BYTES - offset);
         struct slice bytes = slice_from(lane->bytes + offset, n);
@@ -201,7 +201,6 @@ static void *run(void *ctx)
         while (sem_wait(&access_log->wake) < 0)
             continue; /* interrupted */
         is_last = atomic_load(&access_log->is_ending);
-        take_file(access_log);
         for (unsigned i = 0; i < access_log->n_lanes; i++)
             empty(access_log, &access_log->lanes[i]);
     } while (!is_last);

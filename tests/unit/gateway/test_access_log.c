@@ -171,6 +171,29 @@ static void another_file_is_taken_over(void)
     bench_deinit(&bench);
 }
 
+/* However late the thread is. */
+static void what_comes_after_an_opening_is_in_that_file(void)
+{
+    struct bench bench;
+    struct err err = {""};
+    int ends[2];
+    char path[2][64], room[64];
+    bench_init(&bench);
+    expect_int(pipe2(ends, O_CLOEXEC), 0);
+    (void)snprintf(path[0], sizeof(path[0]), "/dev/fd/%d", bench.writer);
+    (void)snprintf(path[1], sizeof(path[1]), "/dev/fd/%d", ends[1]);
+    for (unsigned i = 0; i < test_rounds(2000); i++) {
+        expect_int(access_log_open(bench.access_log, path[0], &err), 0);
+        expect_int(access_log_open(bench.access_log, path[1], &err), 0);
+        put(&bench, i % 2, "it\n");
+        sim_run_for(bench.sim, 200 * NSEC_PER_MSEC);
+        expect_int(read(ends[0], room, sizeof(room)), 3);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    bench_deinit(&bench);
+}
+
 static const struct test_case cases[] = {
     {"a line is written a moment later", a_line_is_written_a_moment_later},
     {"what is there at the end is written", what_is_there_at_the_end_is_written},
@@ -178,6 +201,7 @@ static const struct test_case cases[] = {
     {"who reads nothing costs whole lines", who_reads_nothing_costs_whole_lines},
     {"a file that cannot be opened changes nothing", a_file_that_cannot_be_opened_changes_nothing},
     {"another file is taken over", another_file_is_taken_over},
+    {"what comes after an opening is in that file", what_comes_after_an_opening_is_in_that_file},
 };
 
 int main(int argc, char **argv)
