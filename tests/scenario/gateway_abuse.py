@@ -12,7 +12,7 @@ from lib import SECONDS, tap
 
 FLOOD = 64 << 20
 HELD = 24 << 20  # generously: sanitizers need more
-HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 8000 + b"\r\n\r\n"
+HINTS = 16 * (b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 8000 + b"\r\n\r\n")
 
 
 def flood(taken):
@@ -32,7 +32,7 @@ def informs_that_nobody_reads():
         with gateway.dial() as client:
             before = gateway.resident_bytes()
             client.send(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n")
-            tap.expect(taken.wait(SECONDS), True)
+            tap.expect(taken.wait(3 * SECONDS), True)
             tap.expect(gateway.resident_bytes() - before < HELD, True)
             answer = client.answer()
             tap.expect((answer.status, answer.informs[0].status), (200, 103))
@@ -45,7 +45,7 @@ def informs_that_nobody_reads_over_h2():
             before = gateway.resident_bytes()
             stream = client.call(instance.path)
             client.send(stream, b"", end=True)
-            tap.expect(taken.wait(SECONDS), True)
+            tap.expect(taken.wait(3 * SECONDS), True)
             tap.expect(gateway.resident_bytes() - before < HELD, True)
             client.wait_for_ends([stream])
 

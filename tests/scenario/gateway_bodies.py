@@ -236,7 +236,8 @@ def tunnel_with_a_slow_end():
 
 
 def slow_heads():
-    with Gateway("--set", "http.head_timeout=300ms") as gateway, Instance(gateway) as instance:
+    with Gateway("--workers", "1") as gateway, Instance(gateway) as instance:
+        gateway.apply("http.head_timeout: 300ms")
         with gateway.dial() as slow, gateway.dial() as silent:
             slow.send(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\nX-Slow: ")
             tap.expect(slow.answer().status, 408)
@@ -247,7 +248,8 @@ def slow_heads():
 
 def slow_bodies():
     """A client that stops within its body is given up; what the instance has of it is never a whole request."""
-    with Gateway("--set", "http.body_timeout=300ms") as gateway, Instance(gateway) as instance:
+    with Gateway("--workers", "1") as gateway, Instance(gateway) as instance:
+        gateway.apply("http.body_timeout: 300ms")
         with gateway.dial() as client:
             client.send(f"POST {instance.path} HTTP/1.1\r\n{HOST}Content-Length: 10\r\n\r\nhello")
             tap.expect(client.answer().status, 408)

@@ -9,7 +9,7 @@ import threading
 
 from api_lib import call, instance_path
 from gateway_lib import OK, Gateway, Instance
-from lib import BINARY, environment, run, tap, wait_for
+from lib import BINARY, SECONDS, environment, run, tap, wait_for
 
 
 def holders(gateway, instance):
@@ -32,10 +32,12 @@ def a_drain_waits_for_what_is_under_way():
         wait_for(lambda: gateway.ask(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n").status, 200)
         with gateway.dial() as client:
             client.send(f"POST {instance.path}slow HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
-            wait_for(lambda: holders(gateway, instance)["in_flight"], 1)
+            while not instance.next().target.endswith("slow"):
+                pass
+            wait_for(lambda: [each["state"] for each in holders(gateway, instance)["holders"]], ["waiting"])
             late = run("drain", name, "--wait", "--timeout", "300ms", env=env)
             tap.expect((late.code, f"POST {instance.path}slow, waiting" in late.err), (1, True))
-            tap.expect(gateway.ask(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n").status, 503)
+            wait_for(lambda: gateway.ask(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n").status, 503)
             draining = subprocess.Popen([BINARY, "drain", name, "--wait"], env=env)
             told = holders(gateway, instance)
             tap.expect((told["picked"], told["in_flight"]), (False, 1))
@@ -43,7 +45,7 @@ def a_drain_waits_for_what_is_under_way():
             tap.expect(draining.poll(), None)
             may_answer.set()
             tap.expect(client.answer("POST").status, 200)
-            tap.expect(draining.wait(10), 0)
+            tap.expect(draining.wait(SECONDS), 0)
 
 
 CASES = [("a drain waits for what is under way, and tells who holds it", a_drain_waits_for_what_is_under_way)]

@@ -6,24 +6,53 @@
         tap.expect((answer.status, instance.only().target), (204, instance.path + "x"))
 """
 
+import contextlib
 import itertools
 import queue
+import signal
 import socket
 import threading
 import types
 
 from api_lib import deregister, quote, register
-from lib import SECONDS, Muster, tap, wait_for
+from lib import SECONDS, Muster, ask, tap, wait_for
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 READY = b"/ready-for-tests "
+STEADY = "gateway.stall_min: 1h\n"
 CLOSE = object()  # what an answer function gives for: close the connection
 
 
 class Gateway(Muster):
-    """A muster whose gateway the test asks; services are found by the first element of the path."""
+    """A muster whose gateway the test asks; services are found by the first element of the path.
+
+    Unless it is told to, it takes no instance for frozen: on a busy machine any may look like that, and requests would
+    come twice, or to another one.
+    """
 
     numbers = itertools.count()
+
+    def start(self, listen, gateway):
+        self.config = self.path / "muster.yaml"
+        if not self.config.exists():
+            self.config.write_text(STEADY)
+            self.arguments = ("--config", str(self.config), *self.arguments)
+        super().start(listen, gateway)
+
+    def apply(self, *settings):
+        """By SIGHUP, such as "http.linger: 60s", for connections to come. For a gateway with one worker."""
+        ask_livez = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+        with self.connect() as connection:  # before a new setting can end it
+            tap.expect(ask(connection, ask_livez).status, 200)
+            since = len(self.log())
+            self.config.write_text(STEADY + "".join(f"{setting}\n" for setting in settings))
+            self.signal(signal.SIGHUP)
+            self.wait_for_log("configuration reloaded", since)
+            tap.expect(ask(connection, ask_livez).status, 200)  # the worker has its mail by the end of that turn
+
+    def settle(self, service, n_under_way=0):
+        """Waits until all answered requests are counted, recorded and logged, which is a moment after the answer."""
+        self.wait_for_metric(f'muster_gateway_in_flight{{service="{service}"}}', n_under_way)
 
     def dial(self):
         return Client(self.connect("gateway"))
@@ -213,6 +242,7 @@ class Instance:
             target = self.path + READY.decode().strip()[1:]
             request = f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
             wait_for(lambda: (self.gateway.ask(request).status, self.is_known.is_set()), (200, True))
+            self.gateway.settle(self.service)
         return self
 
     def address(self):
@@ -225,15 +255,15 @@ class Instance:
 
     def close(self):
         """Nobody listens any more, and all connections are cut."""
-        end(self.listener)
-        for connection in self.connections:
-            end(connection)
+        for each in (self.listener, *self.connections):
+            cut(each)
 
     def accept(self):
         while True:
             try:
                 connection, _ = self.listener.accept()
             except OSError:
+                self.listener.close()
                 return
             connection.settimeout(SECONDS)
             self.connections.append(connection)
@@ -297,11 +327,31 @@ class Head(Message):
         self.read_head()
 
 
-def end(connection):
-    try:
+def log_lines(path, n=1):
+    """The whole lines of an access log, once there are so many."""
+    def lines():
+        text = path.read_bytes().decode() if path.exists() else ""
+        return text.split("\n")[:-1]  # what follows the last end of a line is being written
+
+    wait_for(lambda: len(lines()) >= n, True)
+    return lines()
+
+
+def log_line(path, words):
+    """The first line of an access log that has these words, once there is one."""
+    wait_for(lambda: any(words in line for line in log_lines(path)), True)
+    return next(line for line in log_lines(path) if words in line)
+
+
+def cut(connection):
+    """Ends what another thread uses. That one closes it: its number is given again at once, and what the thread was
+    about to do would be done to somebody else's connection."""
+    with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
+
+
+def end(connection):
+    cut(connection)
     connection.close()
 
 

@@ -11,8 +11,8 @@ import sys
 import threading
 
 from api_lib import call, instance_path, register
-from gateway_lib import CLOSE, OK, Cut, Gateway, Instance, end, main
-from lib import tap, wait_for
+from gateway_lib import CLOSE, OK, Cut, Gateway, Instance, cut, main
+from lib import hold_port, tap, wait_for
 
 HOST = "Host: a\r\n"
 
@@ -303,7 +303,7 @@ def lingering_close(gateway):
         thread.start()
         tap.expect(client.answer().body, b"no")
         done.set()
-        end(client.connection)
+        cut(client.connection)
         thread.join()
 
 
@@ -375,13 +375,15 @@ def gateway_errors(gateway):
         tap.expect(answer.one("proxy-status").startswith("muster"), True)
         tap.expect("error=connection_terminated" in answer.one("proxy-status"), True)
         tap.expect(len(instance.seen()), 1)
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
+    with hold_port() as nobody:
         register(gateway, "refuses", "one", address=f"http@127.0.0.1:{nobody.getsockname()[1]}")
-    def outcome():
-        return gateway.ask(f"GET /refuses/ HTTP/1.1\r\n{HOST}\r\n")
-    wait_for(lambda: outcome().status == 404, False)
-    answer = outcome()
-    tap.expect((answer.status in (502, 503), "error=" in answer.one("proxy-status")), (True, True))
+
+        def outcome():
+            return gateway.ask(f"GET /refuses/ HTTP/1.1\r\n{HOST}\r\n")
+
+        wait_for(lambda: outcome().status == 404, False)
+        answer = outcome()
+        tap.expect((answer.status in (502, 503), "error=" in answer.one("proxy-status")), (True, True))
     tap.expect(gateway.ask(f"GET /unheard-of/ HTTP/1.1\r\n{HOST}\r\n").status, 404)
 
 

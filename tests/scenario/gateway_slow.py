@@ -4,24 +4,27 @@
 """Clients and instances that are slow on purpose: what is kept for all of them is bounded, and clients that do not keep
 the least rate are ended."""
 
+import contextlib
 import queue
+import select
 import socket
 import struct
 import sys
 import threading
 
 import raw_h2
-from gateway_lib import CLOSE, OK, Gateway, Instance
-from lib import SANITIZED, SECONDS, tap
+from gateway_lib import CLOSE, OK, Gateway, Instance, cut
+from lib import SANITIZED, SECONDS, drip, tap, wait_for
 
 CLIENTS = 10 if SANITIZED else 40
 UNSENT = 1 << 20
 LITTLE = 64 << 10  # for each, both sides of it; without the bound it would be 256 KB and more
 HELD = (24 << 20 if SANITIZED else 2 << 20) + UNSENT + CLIENTS * LITTLE
 SETTINGS = ("--workers", "1", "--set", f"http.unsent_bytes={UNSENT}")
-QUICK = ("http.body_timeout=300ms", "http.rate_min=10k", "gateway.timeout=300ms", "gateway.body_timeout=300ms")
-RATES = ("--workers", "1", *(word for setting in QUICK for word in ("--set", setting)))
-STILL = 0.3  # who is held back is so for good; who is only slow would go on within this time
+# Streams have the gateway's time-outs and a second more; instances answer in time.
+QUICK = ("http.body_timeout: 300ms", "http.rate_min: 10k", "http.linger: 60s", "gateway.timeout: 3s",
+         "gateway.body_timeout: 3s")
+STILL = 0.3  # who is held back is so for good; who is only slow will mostly go on within this time
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 TO_THE_END = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
@@ -30,14 +33,18 @@ LARGE_CHUNK = b"8000\r\n" + BYTES + b"\r\n"
 SMALL_CHUNKS = 200 * (b"80\r\n" + b"x" * 0x80 + b"\r\n")
 
 
-def push(connection, piece):
-    """Sends that again and again until nobody takes it."""
-    connection.settimeout(STILL)
-    try:
-        while True:
-            connection.sendall(piece)
-    except TimeoutError:
-        connection.settimeout(SECONDS)
+def push(connection, piece, stuck):
+    """Sends that again and again until the connection ends; tells `stuck` once, when nobody takes it for a while."""
+    connection.setblocking(False)
+    patience, left = STILL, b""
+    while True:
+        left = left or memoryview(piece)
+        if select.select([], [connection], [], patience)[1]:
+            with contextlib.suppress(BlockingIOError):
+                left = left[connection.send(left):]
+        else:
+            stuck.put(1)
+            patience = None
 
 
 def endless(head, piece, stuck):
@@ -46,10 +53,7 @@ def endless(head, piece, stuck):
         if request.target.endswith("short"):
             return OK
         connection.sendall(head)
-        push(connection, piece)
-        stuck.put(1)
-        push(connection, piece)
-        return None
+        push(connection, piece, stuck)
 
     return answer
 
@@ -63,11 +67,16 @@ def deaf(gateway):
     return connection
 
 
+def wait_until_full(gateway):
+    """What the system holds for slow peers, some MB for each, is full before."""
+    wait_for(lambda: gateway.metric('muster_unsent_bytes{worker="0"}') > UNSENT, True, 3 * SECONDS)
+
+
 def expect_small(gateway, instance, before):
+    wait_until_full(gateway)
     growth = gateway.resident_bytes() - before
     print(f"# {growth / CLIENTS / 1024:.0f} KB for each of {CLIENTS}")
     tap.expect(growth < HELD, True)
-    tap.expect(gateway.metric('muster_unsent_bytes{worker="0"}') > UNSENT, True)
     tap.expect(gateway.metric('muster_unsent_bytes_max{worker="0"}'), UNSENT)
     tap.expect(gateway.ask(f"GET {instance.path}short HTTP/1.1\r\nHost: a\r\n\r\n").body, b"ok")
 
@@ -99,7 +108,7 @@ def an_echo_goes_on():
             client.sendall(f"GET {instance.path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         for _ in clients:
             stuck.get(timeout=SECONDS)
-        tap.expect(gateway.metric('muster_unsent_bytes{worker="0"}') > UNSENT, True)
+        wait_until_full(gateway)
         both_ways_go_on(gateway, echoing)
         for client in clients:
             client.close()
@@ -119,14 +128,15 @@ def readers_of_h2_are_held_back():
 
 def bodies_are_held_back():
     """An instance that takes nothing."""
-    done = threading.Event()
+    done, stuck = threading.Event(), queue.Queue()
 
     def answer(request, connection):
-        return OK if request.target.endswith("short") or done.wait(SECONDS) else None
+        return OK if request.target.endswith("short") or done.wait() else None
 
     def send(client, path):
-        client.sendall(f"PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 30}\r\n\r\n".encode())
-        push(client, BYTES)
+        with contextlib.suppress(ConnectionError):
+            client.sendall(f"PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 30}\r\n\r\n".encode())
+            push(client, BYTES, stuck)
 
     with Gateway(*SETTINGS) as gateway, Instance(gateway, answer=answer, is_whole=False) as instance:
         before = gateway.resident_bytes()
@@ -134,10 +144,13 @@ def bodies_are_held_back():
         threads = [threading.Thread(target=send, args=[client, instance.path]) for client in clients]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        for _ in clients:
+            stuck.get(timeout=SECONDS)
         expect_small(gateway, instance, before)
         for client in clients:
+            cut(client)
+        for thread, client in zip(threads, clients):
+            thread.join()
             client.close()
         done.set()
 
@@ -208,17 +221,11 @@ def expect_slow(gateway, instance):
 def a_body_that_drips_ends(head, drop):
     """Each byte comes in time, but they are too few."""
     def case():
-        with Gateway(*RATES) as gateway, Instance(gateway, is_whole=False, answer=b"") as instance:
+        with Gateway("--workers", "1") as gateway, Instance(gateway, is_whole=False, answer=b"") as instance:
+            gateway.apply(*QUICK)
             with gateway.dial() as client:
-                client.connection.settimeout(0.01)
                 client.send(f"PUT {instance.path} HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n")
-                while True:
-                    client.send(drop)
-                    try:
-                        tap.expect(client.connection.recv(4096).startswith(b"HTTP/1.1 408 "), True)
-                        break
-                    except TimeoutError:
-                        pass
+                tap.expect(drip(client.connection, drop).startswith(b"HTTP/1.1 408 "), True)
             expect_slow(gateway, instance)
 
     return case
@@ -230,8 +237,7 @@ def ends_on_h2(client, stream, drop):
     while True:
         client.sock.sendall(drop)
         try:
-            first = client.take(1)  # of a frame
-            client.taken = first + client.taken
+            client.await_bytes(1)  # of a frame
             client.sock.settimeout(SECONDS)
             if client.receive()[:3:2] == (raw_h2.RST_STREAM, stream):
                 return
@@ -241,7 +247,8 @@ def ends_on_h2(client, stream, drop):
 
 
 def a_body_that_drips_ends_on_h2():
-    with Gateway(*RATES) as gateway, Instance(gateway, is_whole=False, answer=b"") as instance:
+    with Gateway("--workers", "1") as gateway, Instance(gateway, is_whole=False, answer=b"") as instance:
+        gateway.apply(*QUICK)
         with raw_h2.Connection(gateway.connect("gateway")) as client:
             stream = client.call(instance.path)
             ends_on_h2(client, stream, raw_h2.frame(raw_h2.DATA, 0, stream, b"x"))
@@ -250,7 +257,8 @@ def a_body_that_drips_ends_on_h2():
 
 def an_answer_that_is_sipped_ends_on_h2():
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100000
-    with Gateway(*RATES) as gateway, Instance(gateway, answer=answer) as instance:
+    with Gateway("--workers", "1") as gateway, Instance(gateway, answer=answer) as instance:
+        gateway.apply(*QUICK)
         with raw_h2.Connection(gateway.connect("gateway"), window=1) as client:
             stream = client.call(instance.path)
             client.send(stream, b"", end=True)
@@ -264,8 +272,8 @@ CASES = [
     ("one that ends with the connection", readers_are_held_back(TO_THE_END, BYTES)),
     ("many of them on one connection of HTTP/2", readers_of_h2_are_held_back),
     ("bodies that an instance does not take", bodies_are_held_back),
-    ("a body that drips in", a_body_that_drips_ends("Content-Length: 100000", "x")),
-    ("in chunks", a_body_that_drips_ends("Transfer-Encoding: chunked", "1\r\nx\r\n")),
+    ("a body that drips in", a_body_that_drips_ends("Content-Length: 100000", b"x")),
+    ("in chunks", a_body_that_drips_ends("Transfer-Encoding: chunked", b"1\r\nx\r\n")),
     ("an echo over HTTP/2 goes on meanwhile", an_echo_goes_on),
     ("over HTTP/2", a_body_that_drips_ends_on_h2),
     ("an answer that is taken byte by byte, over HTTP/2", an_answer_that_is_sipped_ends_on_h2),

@@ -10,7 +10,7 @@ import threading
 from api_lib import deregister, register
 from gateway_bodies import UPGRADE, echo, stalls, until, upgrade
 from gateway_https import both_sides
-from gateway_lib import CLOSE, Client, Gateway, Instance
+from gateway_lib import CLOSE, Client, Gateway, Instance, log_line
 from lib import SECONDS, environment, folder, run, tap, wait_for
 
 N_TUNNELS = 20
@@ -33,8 +33,7 @@ class Tunnel:
 
 
 def await_cut(gateway, service, n):
-    name = f'muster_gateway_failed_total{{service="{service}",cause="TUNNEL_CUT"}}'
-    wait_for(lambda: name in gateway.get("/metrics").body.decode() and gateway.metric(name), n)
+    gateway.wait_for_metric(f'muster_gateway_failed_total{{service="{service}",cause="TUNNEL_CUT"}}', n)
 
 
 def until_both_have(gateway, first, second):
@@ -57,8 +56,7 @@ def removal_ends_its_tunnels_and_no_others():
                 tunnel.ends()
             for tunnel in to_second:
                 tunnel.echoes("still there")
-            taken = 'muster_gateway_in_flight{service="' + first.service
-            tap.expect(gateway.metric(taken), len(to_second))
+            gateway.settle(first.service, len(to_second))
 
 
 def why_log_and_metrics_tell():
@@ -73,12 +71,12 @@ def why_log_and_metrics_tell():
             deregister(gateway, instance.service, instance.name)
             client.ends()
             await_cut(gateway, instance.service, 1)
+            gateway.settle(instance.service)
             address = ["--address", f"http://{gateway.address()}"]
             told = json.loads(run("why", request_id, "--output", "json", *address).out)
             tap.expect((told["status"], told["cause"], told["instance"]), (101, "TUNNEL_CUT", instance.name))
             tap.expect("the instance was removed" in run("why", request_id, *address).out, True)
-            wait_for(lambda: path.exists() and b"TUNNEL_CUT" in path.read_bytes(), True)
-            line = next(json.loads(line) for line in path.read_text().splitlines() if "TUNNEL_CUT" in line)
+            line = json.loads(log_line(path, "TUNNEL_CUT"))
             tap.expect((line["status"], line["instance"]), (101, instance.name))
 
 

@@ -91,7 +91,7 @@ def stopping_under_load_loses_nothing():
     """SIGTERM while h2load asks: what was begun is answered; the rest is refused in order, by GOAWAY."""
     with Muster() as muster:
         load = subprocess.Popen(
-            ["h2load", "--duration=2", "--clients=4", "--max-concurrent-streams=10",
+            ["h2load", "--duration=60", "--clients=4", "--max-concurrent-streams=10",
              f"http://{muster.address()}/livez"],
             stdout=subprocess.PIPE, text=True,
         )

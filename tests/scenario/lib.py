@@ -75,9 +75,9 @@ def free_port():
     return HELD[-1].getsockname()[1]
 
 
-def wait_for(ask_again, value):
+def wait_for(ask_again, value, seconds=SECONDS):
     """Asks until the answer is the value: for what the server notices a moment after us."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while (answer := ask_again()) != value:
         if time.monotonic() > deadline:
             tap.expect(answer, value)
@@ -167,15 +167,21 @@ class Muster:
         with self.connect(role, index) as connection:
             return ask(connection, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
-    def metric(self, line_start):
-        """The value of the first metric whose line begins so."""
+    def told_metric(self, line_start):
+        """The value of the first metric whose line begins so; None: there is none, as nothing was counted yet."""
         for line in self.get("/metrics").body.decode().splitlines():
             if line.startswith(line_start):
                 return float(line.rsplit(" ", 1)[1])
-        raise AssertionError(f"no metric {line_start}")
+        return None
+
+    def metric(self, line_start):
+        value = self.told_metric(line_start)
+        if value is None:
+            raise AssertionError(f"no metric {line_start}")
+        return value
 
     def wait_for_metric(self, line_start, value):
-        wait_for(lambda: self.metric(line_start), value)
+        wait_for(lambda: self.told_metric(line_start), value)
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -246,6 +252,25 @@ def ask(connection, request):
     """Sends bytes or text; gives the first answer, whose body is delimited by its length."""
     connection.sendall(request.encode() if isinstance(request, str) else request)
     return receive_answer(connection)
+
+
+def drip(connection, drop):
+    """Sends that again and again, each soon after the one before, until the server answers; gives what it says."""
+    connection.settimeout(0.01)
+    while True:
+        connection.sendall(drop)
+        try:
+            return connection.recv(4096)
+        except TimeoutError:
+            pass
+
+
+def unless_closed(ask_it):
+    """The answer, or None when the connection is closed instead."""
+    try:
+        return ask_it()
+    except (AssertionError, BrokenPipeError, ConnectionResetError):
+        return None
 
 
 def receive_answer(connection):

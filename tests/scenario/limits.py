@@ -6,9 +6,10 @@ import json
 import resource
 import sys
 
-from lib import Muster, ask, receive_to_end, tap, wait_for
+from lib import Muster, ask, receive_to_end, tap, unless_closed, wait_for
 
 REQUEST = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+PATIENT = ("--set", "http.idle_timeout=1h", "--set", "http.head_timeout=1h")
 IDLE_CONNECTIONS = 9000
 BYTES_PER_CONNECTION = 300
 
@@ -19,19 +20,11 @@ def raise_own_limit():
     return hard
 
 
-def unless_closed(ask_it):
-    """The answer, or None when the connection is closed instead."""
-    try:
-        return ask_it()
-    except (AssertionError, ConnectionResetError):
-        return None
-
-
 def idle_connections_cost_little():
     limit = raise_own_limit()
     if limit < IDLE_CONNECTIONS + 200:
         raise tap.Skip(f"this shell may open {limit} descriptors, {IDLE_CONNECTIONS + 200} are needed")
-    with Muster("--set", "http.idle_timeout=1h", listen=("127.0.0.1:0",)) as muster:
+    with Muster(*PATIENT, listen=("127.0.0.1:0",)) as muster:
         warm_up = [muster.connect() for _ in range(200)]
         for connection in warm_up:
             tap.expect(ask(connection, REQUEST).status, 200)
@@ -49,7 +42,7 @@ def idle_connections_cost_little():
 
 def connections_are_shared_by_the_workers():
     raise_own_limit()
-    with Muster("--workers", "4", "--set", "http.idle_timeout=1h") as muster:
+    with Muster("--workers", "4", *PATIENT) as muster:
         connections = [muster.connect() for _ in range(400)]
         for connection in connections:
             tap.expect(ask(connection, REQUEST).status, 200)

@@ -64,19 +64,22 @@ class Connection:
     def reset(self, stream):
         self.sock.sendall(frame(RST_STREAM, 0, stream, struct.pack(">I", CANCEL)))
 
-    def take(self, n):
+    def await_bytes(self, n):
+        """Until so many have come; what a time-out interrupts goes on with the next call."""
         while len(self.taken) < n:
             piece = self.sock.recv(65536)
             if not piece:
                 raise AssertionError("the connection was closed")
             self.taken += piece
-        piece, self.taken = self.taken[:n], self.taken[n:]
-        return piece
 
     def receive(self):
         """The next frame; GOAWAY is a failure, since everything here should cost a stream at most."""
-        head, flags, stream = struct.unpack(">IBI", self.take(9))
-        got = Frame(head & 255, flags, stream, self.take(head >> 8))
+        self.await_bytes(9)
+        head, flags, stream = struct.unpack(">IBI", self.taken[:9])
+        end_at = 9 + (head >> 8)
+        self.await_bytes(end_at)
+        got = Frame(head & 255, flags, stream, self.taken[9:end_at])
+        self.taken = self.taken[end_at:]
         if got.type == GOAWAY:
             raise AssertionError(f"the server gives the connection up: {got.payload}")
         if got.type == SETTINGS and not got.flags & ACK:
