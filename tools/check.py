@@ -11,6 +11,7 @@ import time
 
 import check_clang
 import check_floors
+import check_scripts
 import check_sizes
 import check_spdx
 
@@ -22,6 +23,7 @@ def main():
     checks = (
         ("floors", lambda: check_floors.check(ROOT)),
         ("licence lines", lambda: check_spdx.check(ROOT)),
+        ("scripts", lambda: check_scripts.check(ROOT)),
         ("sizes", lambda: check_sizes.check(ROOT)),
         ("layout", lambda: check_clang.check_format(ROOT)),
         ("headers stand alone", lambda: check_clang.check_headers(ROOT, build)),

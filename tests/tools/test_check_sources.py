@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The checks of licence lines and sizes find what they are there for."""
+"""The checks of licence lines, scripts and sizes find what they are there for."""
 
 import contextlib
 import io
@@ -14,6 +14,7 @@ sys.path[:0] = [str(TESTS / "support"), str(TESTS.parent / "tools")]
 
 import tap
 
+import check_scripts
 import check_sizes
 import check_spdx
 
@@ -32,6 +33,9 @@ CASES = (
                                                                 "Apache-2.0"]),
     ("a licence line far down does not count", check_spdx, "\n\n\n" + SPDX,
      ["src/a.c:1: no line with SPDX-License-Identifier: Apache-2.0"]),
+    ("what is no script need not be executable", check_scripts, SPDX, []),
+    ("a script that cannot be executed is found", check_scripts, "#!/bin/sh\n",
+     ["src/a.c:1: begins with #!, but is not executable"]),
     ("a function at the limit passes", check_sizes, function(120), []),
     ("a function over the limit is found", check_sizes, "int a;\n\n" + function(121),
      ["src/a.c:3: a function of 121 lines, the limit is 120"]),
