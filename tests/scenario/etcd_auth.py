@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from etcd_curl import b64, curl, plain, refusal, url
-from etcd_lib import SECONDS, MusterServer, etcd3, failure, main, program, rpc, tap
+from etcd_lib import PATIENT, SECONDS, MusterServer, etcd3, failure, main, program, rpc, tap
 from lib import Muster, folder, make_certificate, run
 
 ROOT = "--user=root:r00t"
@@ -369,7 +369,8 @@ def certificates():
             def etcdctl(name, *words):
                 shown = [f"--cert={place / name}.crt", f"--key={place / name}.key"] if name else []
                 done = subprocess.run(
-                    [program("etcdctl"), f"--endpoints=https://{muster.address()}", f"--cacert={ca}", *shown, *words],
+                    [program("etcdctl"), f"--endpoints=https://{muster.address()}", f"--cacert={ca}", *PATIENT, *shown,
+                     *words],
                     env={**os.environ, "ETCDCTL_API": "3"},
                     capture_output=True,
                     text=True,

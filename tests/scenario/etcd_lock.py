@@ -9,7 +9,7 @@ import sys
 import time
 
 from etcd_curl import Waiting, b64, plain, post, refusal, stream
-from etcd_lib import EtcdServer, failure, main, program, tap
+from etcd_lib import PATIENT, EtcdServer, failure, main, program, tap
 from lib import SECONDS
 
 
@@ -124,7 +124,7 @@ def etcdctl_stands_in_the_same_line(server):
     lease = grant(server)
     held = post(server, "lock/lock", {"name": b64("shared"), "lease": lease})["key"]
     process = subprocess.Popen(
-        [program("etcdctl"), f"--endpoints={server.host}:{server.port}", "lock", "shared", "echo", "held"],
+        [program("etcdctl"), f"--endpoints={server.host}:{server.port}", *PATIENT, "lock", "shared", "echo", "held"],
         env={**os.environ, "ETCDCTL_API": "3"},
         stdout=subprocess.PIPE,
         text=True,
