@@ -335,16 +335,18 @@ static void all_replies_are_gathered_if_told(void)
     const unsigned ports[] = {slow.port, well.port};
     struct near_end near_end = near_end_start("", ports, 2);
     options.all_replies = 1;
-    options.timeout_ms = 100;
-    expect_int(muster_broadcast(near_end.service, "m", NULL, &options, &replies), MUSTER_OK);
-    expect_int(replies->n, 2);
-    for (size_t i = 0; i < 2; i++) {
-        bool is_well = replies->items[i].instance->port == well.port;
-        n_ok += replies->items[i].result == MUSTER_OK;
-        expect_int(replies->items[i].result, is_well ? MUSTER_OK : MUSTER_TIMED_OUT);
+    /* Longer each time, until the machine is quick enough for the one that answers. */
+    for (options.timeout_ms = 100; n_ok == 0 && options.timeout_ms < 60000; options.timeout_ms *= 4) {
+        expect_int(muster_broadcast(near_end.service, "m", NULL, &options, &replies), MUSTER_OK);
+        expect_int(replies->n, 2);
+        for (size_t i = 0; i < 2; i++) {
+            n_ok += replies->items[i].result == MUSTER_OK;
+            if (replies->items[i].instance->port == slow.port)
+                expect_int(replies->items[i].result, MUSTER_TIMED_OUT);
+        }
+        muster_replies_free(replies);
     }
     expect_int(n_ok, 1);
-    muster_replies_free(replies);
     near_end_stop(near_end);
     far_end_stop(&slow);
     far_end_stop(&well);

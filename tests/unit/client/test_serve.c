@@ -119,12 +119,14 @@ static void run(void (*play)(struct stage *stage), const struct muster_serve_opt
 /* Calls the server that is at the address; gives the result, and the reply's JSON or error. */
 static int call(const char *address, const char *method, const char *params, char ret_text[256])
 {
+    struct muster_call_options options = MUSTER_CALL_INIT;
     struct muster_client *client;
     struct muster_service *service;
     struct muster_reply *reply;
+    options.timeout_ms = 60000;
     expect_int(muster_client_new(NULL, &client), MUSTER_OK);
     expect_int(muster_service_static(client, "it", address, &service), MUSTER_OK);
-    int result = muster_call(service, method, params, NULL, &reply);
+    int result = muster_call(service, method, params, &options, &reply);
     snprintf(ret_text, 256, "%s",
              reply ? reply->result == MUSTER_OK ? reply->json : reply->error : muster_error(client));
     muster_reply_free(reply);
@@ -277,7 +279,7 @@ static void what_was_begun_is_finished_after_a_signal(void)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    run(play_drain, NULL);
+    run(play_drain, &(struct muster_serve_options){.drain_ms = 60000});
     pthread_sigmask(SIG_BLOCK, NULL, &after);
     expect_int(sigismember(&after, SIGTERM), 1); /* as it was */
     expect_int(sigismember(&after, SIGINT), 0);
