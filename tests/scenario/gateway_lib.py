@@ -15,7 +15,7 @@ import threading
 import types
 
 from api_lib import deregister, quote, register
-from lib import SECONDS, Muster, ask, tap, wait_for
+from lib import SECONDS, Muster, ask, tap, unless_closed, wait_for
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 READY = b"/ready-for-tests "
@@ -42,13 +42,20 @@ class Gateway(Muster):
     def apply(self, *settings):
         """By SIGHUP, such as "http.linger: 60s", for connections to come. For a gateway with one worker."""
         ask_livez = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+        name = f"applied-{next(self.numbers)}"
         with self.connect() as connection:  # before a new setting can end it
             tap.expect(ask(connection, ask_livez).status, 200)
             since = len(self.log())
-            self.config.write_text(STEADY + "".join(f"{setting}\n" for setting in settings))
+            self.config.write_text(STEADY + "".join(f"{setting}\n" for setting in (*settings, f"gateway.name: {name}")))
             self.signal(signal.SIGHUP)
             self.wait_for_log("configuration reloaded", since)
             tap.expect(ask(connection, ask_livez).status, 200)  # the worker has its mail by the end of that turn
+        wait_for(lambda: self.calls_itself(name), True)  # those of the gateway come with a plan, later
+
+    def calls_itself(self, name):
+        """Whether the settings that it has now have that name. What is asked may be too slow for them."""
+        answer = unless_closed(lambda: self.ask("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n"))
+        return answer is not None and any(words.startswith(f"{name}-") for words in answer.all("proxy-status"))
 
     def settle(self, service, n_under_way=0):
         """Waits until all answered requests are counted, recorded and logged, which is a moment after the answer."""
