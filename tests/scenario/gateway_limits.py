@@ -46,8 +46,7 @@ def who_asks_too_often_is_told_so():
         tap.expect({answer.status for answer in refused}, {429})
         tap.expect(refused[0].one("retry-after"), "1")
         tap.expect("http_request_denied" in refused[0].one("proxy-status"), True)
-        line = 'muster_gateway_unrouted_total{cause="TOO_MANY_REQUESTS"}'
-        wait_for(lambda: (gateway.told_metric(line) or 0) >= len(refused), True)
+        gateway.wait_for_count('muster_gateway_unrouted_total{cause="TOO_MANY_REQUESTS"}', len(refused))
 
 
 def a_trusted_proxy_s_clients_have_limits_of_their_own():

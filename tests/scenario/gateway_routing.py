@@ -160,7 +160,7 @@ def exposure():
         tap.expect(both("/routed/x"), [200, 200])
         hidden, missing = (answer_from(gateway, 1, path) for path in ("/inner/x", "/nobody/x"))
         tap.expect((hidden.body, hidden.names()), (missing.body, missing.names()))
-        wait_for(lambda: (gateway.told_metric('muster_gateway_unrouted_total{cause="NOT_EXPOSED"}') or 0) >= 2, True)
+        gateway.wait_for_count('muster_gateway_unrouted_total{cause="NOT_EXPOSED"}', 2)
 
 
 def outside(gateway, index, path):

@@ -40,7 +40,7 @@ def metrics_tell_of_services_and_instances():
         tap.expect(gateway.metric("muster_gateway_instance_connections_opened_total{" + both) >= 1, True)
         tap.expect(gateway.metric("muster_gateway_first_byte_seconds_count{" + labels(service)), before + 5)
         tap.expect(gateway.ask(f"GET /nobody/x {HEAD}\r\n").status, 404)
-        wait_for(lambda: (gateway.told_metric('muster_gateway_unrouted_total{cause="NO_ROUTE"}') or 0) >= 1, True)
+        gateway.wait_for_count('muster_gateway_unrouted_total{cause="NO_ROUTE"}', 1)
 
 
 def what_a_service_counted_stays_when_its_instances_go():
@@ -269,7 +269,7 @@ def a_pipe_that_nobody_reads_costs_lines_and_no_request():
             for _ in range(600):  # much more than the pipe and the lane can hold
                 client.send(f"GET /{'x' * 4000} {HEAD}\r\n")
                 tap.expect(client.answer().status, 404)
-            wait_for(lambda: gateway.metric("muster_gateway_access_log_dropped_total") > 0, True)
+            gateway.wait_for_count("muster_gateway_access_log_dropped_total", 1)
         os.close(reader)
 
 

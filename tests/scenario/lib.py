@@ -184,6 +184,10 @@ class Muster:
     def wait_for_metric(self, line_start, value):
         wait_for(lambda: self.told_metric(line_start), value)
 
+    def wait_for_count(self, line_start, least):
+        """Until the first metric whose line begins so has counted that many, or more."""
+        wait_for(lambda: (self.told_metric(line_start) or 0) >= least, True)
+
     def log(self):
         return self.log_path.read_text(errors="replace")
 
