@@ -82,14 +82,14 @@ def transactions(server):
     pairs = server.etcdctl_json("get", "t/", "--prefix")["kvs"]
     tap.expect([text(pair["key"]) for pair in pairs], ["t/k", "t/l"])
     tap.expect(pairs[0]["mod_revision"], pairs[1]["mod_revision"])
-    client = server.python()
-    done, answers = client.transaction(
-        compare=[client.transactions.version("t/new") == 0, client.transactions.create("t/k") > 0],
-        success=[client.transactions.put("t/new", "n"), client.transactions.get("t/new")],
-        failure=[],
-    )
-    tap.expect(done, True)
-    tap.expect(answers[1][0][0], b"n")
+    with server.python() as client:
+        done, answers = client.transaction(
+            compare=[client.transactions.version("t/new") == 0, client.transactions.create("t/k") > 0],
+            success=[client.transactions.put("t/new", "n"), client.transactions.get("t/new")],
+            failure=[],
+        )
+        tap.expect(done, True)
+        tap.expect(answers[1][0][0], b"n")
 
 
 def compare(key, **fields):

@@ -34,38 +34,38 @@ def grant_and_revoke(server):
 
 def expiry(server):
     """The key of a registrant that crashed goes away by itself."""
-    client = server.python()
-    events, cancel = client.watch("ex/instance")
-    lease = client.lease(TTL)
-    client.put("ex/instance", "10.0.0.1", lease=lease)
-    kept = client.lease(100)
-    client.put("ex/other", "10.0.0.2", lease=kept)
-    tap.expect(type(next(events)).__name__, "PutEvent")
-    tap.expect(type(next(events)).__name__, "DeleteEvent")
-    cancel()
-    tap.expect(client.get("ex/instance"), (None, None))
-    tap.expect(client.get("ex/other")[0], b"10.0.0.2")
-    tap.expect(lease.remaining_ttl, -1)
-    tap.expect(lease.refresh()[0].TTL, 0)
-    kept.revoke()
+    with server.python() as client:
+        events, cancel = client.watch("ex/instance")
+        lease = client.lease(TTL)
+        client.put("ex/instance", "10.0.0.1", lease=lease)
+        kept = client.lease(100)
+        client.put("ex/other", "10.0.0.2", lease=kept)
+        tap.expect(type(next(events)).__name__, "PutEvent")
+        tap.expect(type(next(events)).__name__, "DeleteEvent")
+        cancel()
+        tap.expect(client.get("ex/instance"), (None, None))
+        tap.expect(client.get("ex/other")[0], b"10.0.0.2")
+        tap.expect(lease.remaining_ttl, -1)
+        tap.expect(lease.refresh()[0].TTL, 0)
+        kept.revoke()
 
 
 def renewal(server):
     """A lease that is renewed lives longer than its TTL; seen by another one, a second longer, that runs out."""
-    client = server.python()
-    changes = queue.Queue()
-    watch = client.add_watch_callback("re/clock", changes.put)
-    short, long = client.lease(TTL), client.lease(TTL + 1)
-    client.put("re/kept", "", lease=short)
-    client.put("re/clock", "", lease=long)
-    changes.get(timeout=SECONDS)  # the put
-    while changes.empty():
-        tap.expect(short.refresh()[0].TTL, TTL)
-        with contextlib.suppress(queue.Empty):
-            changes.put(changes.get(timeout=0.5))
-    client.cancel_watch(watch)
-    tap.expect(client.get("re/kept")[0], b"")
-    short.revoke()
+    with server.python() as client:
+        changes = queue.Queue()
+        watch = client.add_watch_callback("re/clock", changes.put)
+        short, long = client.lease(TTL), client.lease(TTL + 1)
+        client.put("re/kept", "", lease=short)
+        client.put("re/clock", "", lease=long)
+        changes.get(timeout=SECONDS)  # the put
+        while changes.empty():
+            tap.expect(short.refresh()[0].TTL, TTL)
+            with contextlib.suppress(queue.Empty):
+                changes.put(changes.get(timeout=0.5))
+        client.cancel_watch(watch)
+        tap.expect(client.get("re/kept")[0], b"")
+        short.revoke()
 
 
 def keep_alive_streams(server):
@@ -85,17 +85,17 @@ def keep_alive_streams(server):
 
 def moving_a_key(server):
     """A key belongs to the lease that it was last put with."""
-    client = server.python()
-    old, new = client.lease(100), client.lease(100)
-    client.put("mv/a", "1", lease=old)
-    client.put("mv/b", "1", lease=old)
-    client.put("mv/a", "2", lease=new)
-    client.put("mv/b", "2")
-    tap.expect(old.keys, [])
-    old.revoke()
-    tap.expect([pair[0] for pair in client.get_prefix("mv/")], [b"2", b"2"])
-    new.revoke()
-    tap.expect([pair[0] for pair in client.get_prefix("mv/")], [b"2"])
+    with server.python() as client:
+        old, new = client.lease(100), client.lease(100)
+        client.put("mv/a", "1", lease=old)
+        client.put("mv/b", "1", lease=old)
+        client.put("mv/a", "2", lease=new)
+        client.put("mv/b", "2")
+        tap.expect(old.keys, [])
+        old.revoke()
+        tap.expect([pair[0] for pair in client.get_prefix("mv/")], [b"2", b"2"])
+        new.revoke()
+        tap.expect([pair[0] for pair in client.get_prefix("mv/")], [b"2"])
 
 
 def errors(server):

@@ -12,6 +12,7 @@ release build, too. Cases share a server: each keeps to keys of its own.
 """
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -69,11 +70,21 @@ class Server:
     def etcdctl_json(self, *words):
         return json.loads(self.etcdctl(*words, "-w", "json"))
 
-    def python(self):
-        """A client of python3-etcd3."""
+    @contextlib.contextmanager
+    def python(self, **login):
+        """A client of python3-etcd3. The thread of its watches is ended, too: it would ask again without end, and can
+        crash an interpreter that ends under it."""
         if etcd3 is None:
             raise tap.Skip("there is no etcd3 for Python")
-        return etcd3.client(self.host, self.port, timeout=SECONDS)
+        client = etcd3.client(self.host, self.port, timeout=SECONDS, **login)
+        try:
+            yield client
+        finally:
+            watching = client.watcher._callback_thread
+            with contextlib.redirect_stderr(io.StringIO()):  # where the thread complains of the closed channel
+                client.close()
+                if watching:
+                    watching.join(SECONDS)
 
     def channel(self):
         if grpc is None:

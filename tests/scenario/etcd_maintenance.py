@@ -23,7 +23,8 @@ def member_list(server):
     tap.expect(member["ID"], listed["header"]["member_id"])
     tap.expect(member["clientURLs"], [f"http://127.0.0.1:{server.port}"])
     tap.expect(bool(member["name"]), True)
-    names = [member.client_urls for member in server.python().members]
+    with server.python() as client:
+        names = [member.client_urls for member in client.members]
     tap.expect([list(urls) for urls in names], [[f"http://127.0.0.1:{server.port}"]])
 
 
@@ -37,13 +38,15 @@ def status(server):
     later = server.etcdctl_json("endpoint", "status")[0]["Status"]
     tap.expect(later["raftAppliedIndex"] > told["raftAppliedIndex"], True)
     tap.expect("| 127.0.0.1:" in server.etcdctl("endpoint", "status", "-w", "table"), True)
-    tap.expect(server.python().status().leader is not None, True)
+    with server.python() as client:
+        tap.expect(client.status().leader is not None, True)
 
 
 def health(server):
     tap.expect(server.etcdctl_json("endpoint", "health")[0]["health"], True)
     tap.expect(server.etcdctl("alarm", "list"), "")
-    tap.expect(list(server.python().list_alarms()), [])
+    with server.python() as client:
+        tap.expect(list(client.list_alarms()), [])
 
 
 def defragmentation(server):
@@ -56,7 +59,8 @@ def hashes(server):
     tap.expect(server.etcdctl_json("endpoint", "hashkv")[0]["HashKV"]["hash"], first)
     server.etcdctl("put", "ha/k", "2")
     tap.expect(server.etcdctl_json("endpoint", "hashkv")[0]["HashKV"]["hash"] != first, True)
-    tap.expect(server.python().hash() != 0, True)
+    with server.python() as client:
+        tap.expect(client.hash() != 0, True)
 
 
 def snapshots(server):
@@ -69,8 +73,8 @@ def snapshots(server):
         tap.expect(len(saved) % 512, 32)
         tap.expect(hashlib.sha256(saved[:-32]).digest(), saved[-32:])
         tap.expect(saved.count(b"x" * 1000) >= 100, True)  # etcd's pages may hold more
-        with open(path, "wb") as file:
-            server.python().snapshot(file)
+        with open(path, "wb") as file, server.python() as client:
+            client.snapshot(file)
         tap.expect(len(path.read_bytes()) % 512, 32)
 
 

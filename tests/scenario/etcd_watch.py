@@ -235,18 +235,18 @@ def etcdctl_watch(server):
 
 def python_watch(server):
     """The loop of a discovery client: list, then watch from there."""
-    client = server.python()
-    client.put("py/a", "1")
-    tap.expect([(meta.key, value) for value, meta in client.get_prefix("py/")], [(b"py/a", b"1")])
-    events, cancel = client.watch_prefix("py/")
-    client.put("py/b", "2")
-    client.delete_prefix("py/")
-    tap.expect([(type(event).__name__, event.key) for event in (next(events), next(events), next(events))],
-               [("PutEvent", b"py/b"), ("DeleteEvent", b"py/a"), ("DeleteEvent", b"py/b")])
-    cancel()
-    with client.lock("py-lock", ttl=20):
-        tap.expect(client.get("/locks/py-lock")[0] is not None, True)
-    tap.expect(client.get("/locks/py-lock"), (None, None))
+    with server.python() as client:
+        client.put("py/a", "1")
+        tap.expect([(meta.key, value) for value, meta in client.get_prefix("py/")], [(b"py/a", b"1")])
+        events, cancel = client.watch_prefix("py/")
+        client.put("py/b", "2")
+        client.delete_prefix("py/")
+        tap.expect([(type(event).__name__, event.key) for event in (next(events), next(events), next(events))],
+                   [("PutEvent", b"py/b"), ("DeleteEvent", b"py/a"), ("DeleteEvent", b"py/b")])
+        cancel()
+        with client.lock("py-lock", ttl=20):
+            tap.expect(client.get("/locks/py-lock")[0] is not None, True)
+        tap.expect(client.get("/locks/py-lock"), (None, None))
 
 
 def half_close(server):

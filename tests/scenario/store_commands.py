@@ -33,7 +33,8 @@ def filled(*arguments):
             server.etcdctl("put", f"k{i}", f"value {i}")
         server.etcdctl("del", "k1")
         server.etcdctl("put", "quoted", 'a "quoted" \\ text')
-        server.python().put(b"bytes\xff", b"\x00\x01\xfe")
+        with server.python() as client:
+            client.put(b"bytes\xff", b"\x00\x01\xfe")
         yield server
 
 
@@ -107,9 +108,9 @@ def reasons_are_told_running_or_not():
         lease = server.etcdctl("lease", "grant", "5").split()[1]
         server.etcdctl("put", "short", "x", f"--lease={lease}")
         server.etcdctl("put", "long", "x", f"--lease={server.etcdctl('lease', 'grant', '600').split()[1]}")
-        events, cancel = server.python().watch(b"short", start_revision=8)
-        tap.expect([type(next(events)).__name__ for _ in range(2)], ["PutEvent", "DeleteEvent"])
-        cancel()
+        with server.python() as client:
+            events, _ = client.watch(b"short", start_revision=8)
+            tap.expect([type(next(events)).__name__ for _ in range(2)], ["PutEvent", "DeleteEvent"])
 
         changed = told("why", "k2", "--data", data)
         tap.expect((changed["exists"], [note["what"] for note in changed["notes"]]), (True, ["changed"]))
@@ -165,8 +166,9 @@ def who_names_no_store_is_told():
 def a_good_store_is_checked_running_or_not():
     with filled("--set", "store.snapshot_bytes=1M") as server:
         data = str(server.muster.path / "data")
-        for i in range(3):
-            server.python().put("big", bytes(600_000))
+        with server.python() as client:
+            for _ in range(3):
+                client.put("big", bytes(600_000))
         live = told("check", "--data", data)
         tap.expect((live["good"], live["revision"], live["keys"]), (True, 10, 5))
         stop(server.muster)
@@ -215,8 +217,9 @@ def a_torn_end_is_no_damage():
 
 def a_damaged_snapshot_is_found():
     with filled("--set", "store.snapshot_bytes=1M") as server:
-        for i in range(6):
-            server.python().put("big", bytes(600_000))
+        with server.python() as client:
+            for _ in range(6):
+                client.put("big", bytes(600_000))
         data = stop(server.muster)
         snapshot = sorted((server.muster.path / "data/store").glob("*.snapshot"))[-1]
         flip(snapshot, 200)
@@ -247,9 +250,9 @@ def a_saved_store_comes_back_as_it_was():
             tap.expect({**after["header"], "member_id": 0}, {**before["header"], "member_id": 0})
             tap.expect(after["kvs"], before["kvs"])
             tap.expect("leased" in again.etcdctl("lease", "timetolive", lease, "--keys"), True)
-            events, cancel = again.python().watch_prefix(b"k", start_revision=2)
-            seen = [(type(event).__name__, event.key) for _, event in zip(range(4), events)]
-            cancel()
+            with again.python() as client:
+                events, _ = client.watch_prefix(b"k", start_revision=2)
+                seen = [(type(event).__name__, event.key) for _, event in zip(range(4), events)]
             tap.expect(seen, [("PutEvent", b"k1"), ("PutEvent", b"k2"), ("PutEvent", b"k3"), ("DeleteEvent", b"k1")])
             again.etcdctl("put", "new", "x")
             tap.expect(again.pairs()["header"]["revision"], 9)
@@ -294,8 +297,9 @@ def only_good_copies_go_into_empty_folders():
 
 def copies_are_few_and_clients_may_go():
     with filled() as server:
-        for i in range(30):
-            server.python().put(f"big{i}", bytes(1_000_000))
+        with server.python() as client:
+            for i in range(30):
+                client.put(f"big{i}", bytes(1_000_000))
         request = b"GET /api/v1/store/snapshot HTTP/1.1\r\nHost: x\r\n\r\n"
         readers = [server.muster.connect() for _ in range(4)]
         for reader in readers:
@@ -324,9 +328,10 @@ def bad_questions_get_their_answer():
                 tap.expect((query, answer.status), (query, 400))
         answer = json.loads(get("/api/v1/store/why?key=k1").body)
         tap.expect((answer["exists"], answer["notes"][0]["what"]), (False, "deleted"))
-        for i in range(150):
-            server.python().put("often", "x")
-            server.python().delete("often")
+        with server.python() as client:
+            for _ in range(150):
+                client.put("often", "x")
+                client.delete("often")
         notes = json.loads(get("/api/v1/store/why?key=often").body)["notes"]
         tap.expect((len(notes), notes[-1]["revision"]), (100, 307))
 
