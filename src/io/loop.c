@@ -12,21 +12,18 @@
 
 #include "base/assert.h"
 #include "io/epoll.h"
+#include "wire/http_date.h"
 
 #include <errno.h>
 #include <stdalign.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Per turn: enough to make the system call cheap, few enough to keep each connection's wait short. */
 enum { EVENTS_PER_TURN = 256, TIMERS_PER_TURN = 1024 };
 
 /* From so many events on, a turn receives before its first is worked on, and sends when it is over. */
 enum { EVENTS_OF_BUSY_TURN = 4 };
-
-#define HTTP_DATE_BYTES (sizeof("Sun, 06 Nov 1994 08:49:37 GMT") - 1)
 
 struct loop {
     const struct loop_system *system;
@@ -42,7 +39,7 @@ struct loop {
     struct backlog backlog;
     size_t n_sources;
     nsec_t date_until_ns; /* when `date` is old */
-    char date[HTTP_DATE_BYTES + 1];
+    char date[HTTP_DATE_BYTES];
     char *read_memory;
     struct inbox *inbox;
     struct outbox *outbox;
@@ -152,23 +149,11 @@ struct backlog *loop_backlog(struct loop *loop)
     return &loop->backlog;
 }
 
-/* By hand, since strftime would follow the locale. */
-static void format_http_date(time_t wall_seconds, char text[HTTP_DATE_BYTES + 1])
-{
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm tm;
-    gmtime_r(&wall_seconds, &tm);
-    (void)snprintf(text, HTTP_DATE_BYTES + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days + 3 * tm.tm_wday,
-                   (unsigned)tm.tm_mday % 100, months + 3 * tm.tm_mon, ((unsigned)tm.tm_year + 1900) % 10000,
-                   (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
-}
-
 struct slice loop_http_date(struct loop *loop)
 {
     if (loop->now_ns >= loop->date_until_ns) {
         nsec_t wall = loop->system->wall_now(loop->system_ctx);
-        format_http_date((time_t)(wall / NSEC_PER_SEC), loop->date);
+        http_date_format(wall / NSEC_PER_SEC, loop->date);
         loop->date_until_ns = loop->now_ns + NSEC_PER_SEC - wall % NSEC_PER_SEC;
     }
     return slice_from(loop->date, HTTP_DATE_BYTES);

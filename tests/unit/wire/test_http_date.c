@@ -22,6 +22,19 @@ static void dates_are_seconds_since_1970(void)
     }
 }
 
+static void what_is_formatted_is_read_again(void)
+{
+    char text[HTTP_DATE_BYTES];
+    http_date_format(784111777, text);
+    expect_slice(slice_from(text, sizeof(text)), "Sun, 06 Nov 1994 08:49:37 GMT");
+    for (int64_t wall_s = 0; wall_s < 253402300800; wall_s += 86400 * 11 + 3671) {
+        int64_t again_s;
+        http_date_format(wall_s, text);
+        expect_int(http_date_parse(slice_from(text, sizeof(text)), &again_s), 0);
+        expect_int(again_s, wall_s);
+    }
+}
+
 static void what_is_no_date_is_refused(void)
 {
     static const char *const samples[] = {
@@ -54,6 +67,7 @@ static void what_is_no_date_is_refused(void)
 
 static const struct test_case cases[] = {
     {"a date is seconds since 1970", dates_are_seconds_since_1970},
+    {"what is formatted is read again", what_is_formatted_is_read_again},
     {"what is no date is refused", what_is_no_date_is_refused},
 };
 
