@@ -153,8 +153,10 @@ static void note(struct found *found, enum http_field_id id, unsigned index)
     *where = (int)index;
 }
 
-static bool is_dropped(const struct http_field *field, bool is_trusted)
+static bool is_dropped(const struct http_request *request, const struct http_field *field, bool is_trusted)
 {
+    if (field->id == HTTP_FIELD_EXPECT)
+        return !request->expect_continue; /* nobody waits: HTTP/1.0, or no body */
     if (field->id == HTTP_FIELD_OTHER)
         return is_alias(field->name) || (!is_trusted && is_some_identity(field->name));
     return !is_trusted && is_identity(field->id);
@@ -175,7 +177,7 @@ static void look_at_fields(struct rewrite *rewrite, bool is_trusted)
     rewrite->found = (struct found){-1, -1, -1, -1, -1, -1, -1, -1, false};
     for (unsigned i = 0; i < fields->n; i++) {
         const struct http_field *field = &fields->items[i];
-        if (is_dropped(field, is_trusted))
+        if (is_dropped(rewrite->request, field, is_trusted))
             header_carry_drop(rewrite->carry, i);
         else
             note(&rewrite->found, field->id, i);

@@ -217,6 +217,19 @@ static void only_trailers_is_told_of_te(void)
     buf_deinit(&passage.out);
 }
 
+static void only_who_waits_for_100_says_so(void)
+{
+    struct passage passage;
+    passage_init(&passage, "203.0.113.9");
+    const char *out = pass(&passage, "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+    expect_has(out, "\r\nExpect: 100-continue\r\n");
+    out = pass(&passage, "PUT / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+    expect_lacks(out, "expect");
+    out = pass(&passage, "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
+    expect_lacks(out, "expect");
+    buf_deinit(&passage.out);
+}
+
 static void the_prefix_that_was_taken_off_is_told(void)
 {
     struct passage passage;
@@ -262,6 +275,7 @@ static const struct test_case cases[] = {
     {"a running trace goes on", a_running_trace_goes_on},
     {"hops are counted for OPTIONS only", hops_are_counted_for_options_only},
     {"only trailers is told of TE", only_trailers_is_told_of_te},
+    {"only who waits for 100 says so", only_who_waits_for_100_says_so},
     {"the prefix that was taken off is told", the_prefix_that_was_taken_off_is_told},
     {"our own name in Via is a loop", our_own_name_in_via_is_a_loop},
 };
