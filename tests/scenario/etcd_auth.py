@@ -6,12 +6,12 @@
 import contextlib
 import functools
 import json
-import os
 import subprocess
 import sys
 
 from etcd_curl import b64, curl, plain, refusal, url
-from etcd_lib import PATIENT, SECONDS, MusterServer, etcd3, failure, main, program, rpc, tap
+from etcd_lib import (ETCDCTL_ENVIRONMENT, SECONDS, MusterServer, etcd3, etcdctl_words, failure, main,
+                      rpc, tap)
 from lib import Muster, folder, make_certificate, run
 
 ROOT = "--user=root:r00t"
@@ -366,9 +366,8 @@ def certificates():
             def etcdctl(name, *words):
                 shown = [f"--cert={place / name}.crt", f"--key={place / name}.key"] if name else []
                 done = subprocess.run(
-                    [program("etcdctl"), f"--endpoints=https://{muster.address()}", f"--cacert={ca}", *PATIENT, *shown,
-                     *words],
-                    env={**os.environ, "ETCDCTL_API": "3"},
+                    etcdctl_words(f"https://{muster.address()}", f"--cacert={ca}", *shown, *words),
+                    env=ETCDCTL_ENVIRONMENT,
                     capture_output=True,
                     text=True,
                     timeout=SECONDS,

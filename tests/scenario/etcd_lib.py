@@ -38,6 +38,7 @@ except ImportError:
 from lib import SANITIZED, SECONDS, Muster, free_port, tap  # noqa: E402
 
 PATH = os.environ.get("PATH", "") + f":{TOOLS}/bin"
+ETCDCTL_ENVIRONMENT = {**os.environ, "ETCDCTL_API": "3"}
 PATIENT = (f"--dial-timeout={SECONDS}s", f"--command-timeout={SECONDS}s")  # by itself etcdctl gives up after 2 s
 
 
@@ -48,6 +49,11 @@ def program(name):
     return found
 
 
+def etcdctl_words(endpoint, *words):
+    """The command line of an etcdctl that is as patient as we are."""
+    return [program("etcdctl"), f"--endpoints={endpoint}", *PATIENT, *words]
+
+
 class Server:
     """What both servers can be asked."""
 
@@ -56,8 +62,8 @@ class Server:
     def etcdctl(self, *words, typed=None, fails=False):
         """The output of etcdctl; with fails its complaint, from a run that must fail."""
         done = subprocess.run(
-            [program("etcdctl"), f"--endpoints={self.host}:{self.port}", *PATIENT, *words],
-            env={**os.environ, "ETCDCTL_API": "3"},
+            etcdctl_words(f"{self.host}:{self.port}", *words),
+            env=ETCDCTL_ENVIRONMENT,
             input=typed,
             capture_output=True,
             text=True,
@@ -66,6 +72,11 @@ class Server:
         if (done.returncode != 0) != fails:
             raise AssertionError(f"etcdctl {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stderr if fails else done.stdout
+
+    def etcdctl_start(self, *words):
+        """One that goes on; what it says can be read while it does."""
+        words = etcdctl_words(f"{self.host}:{self.port}", *words)
+        return subprocess.Popen(words, env=ETCDCTL_ENVIRONMENT, stdout=subprocess.PIPE, text=True)
 
     def etcdctl_json(self, *words):
         return json.loads(self.etcdctl(*words, "-w", "json"))
@@ -130,7 +141,7 @@ class EtcdServer(Server):
     def answers(self):
         done = subprocess.run(
             [program("etcdctl"), f"--endpoints=127.0.0.1:{self.port}", "--command-timeout=1s", "get", "ready"],
-            env={**os.environ, "ETCDCTL_API": "3"},
+            env=ETCDCTL_ENVIRONMENT,
             capture_output=True,
             text=True,
             timeout=SECONDS,

@@ -3,13 +3,11 @@
 # variants: release asan
 """Locks and elections that the server keeps, as JSON, over gRPC and beside etcdctl's own, against etcd and muster."""
 
-import os
-import subprocess
 import sys
 import time
 
 from etcd_curl import Waiting, b64, plain, post, refusal, stream
-from etcd_lib import PATIENT, EtcdServer, failure, main, program, tap
+from etcd_lib import EtcdServer, failure, main, tap
 from lib import SECONDS
 
 
@@ -123,12 +121,7 @@ def errors_are_plain(server):
 def etcdctl_stands_in_the_same_line(server):
     lease = grant(server)
     held = post(server, "lock/lock", {"name": b64("shared"), "lease": lease})["key"]
-    process = subprocess.Popen(
-        [program("etcdctl"), f"--endpoints={server.host}:{server.port}", *PATIENT, "lock", "shared", "echo", "held"],
-        env={**os.environ, "ETCDCTL_API": "3"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = server.etcdctl_start("lock", "shared", "echo", "held")
     until(server, "shared", 2)
     tap.expect(process.poll(), None)
     post(server, "lock/unlock", {"key": held})

@@ -6,10 +6,9 @@
 import contextlib
 import queue
 import signal
-import subprocess
 import sys
 
-from etcd_lib import PATIENT, SECONDS, MusterServer, grpc, main, program, rpc, tap
+from etcd_lib import SECONDS, MusterServer, grpc, main, rpc, tap
 
 PUT, DELETE = 0, 1
 
@@ -218,10 +217,7 @@ def a_client_that_does_not_read(server):
 def etcdctl_watch(server):
     """Interactive, so that its end can be said: two watches, one from the past."""
     revision = server.etcdctl_json("put", "ctl/k", "1")["header"]["revision"]
-    words = [program("etcdctl"), f"--endpoints={server.host}:{server.port}", *PATIENT]
-    words += ["watch", "ctl/", "--prefix", "--prev-kv"]
-    with subprocess.Popen([*words, f"--rev={revision}"], stdout=subprocess.PIPE, text=True,
-                          env={"ETCDCTL_API": "3"}) as process:
+    with server.etcdctl_start("watch", "ctl/", "--prefix", "--prev-kv", f"--rev={revision}") as process:
         lines = [process.stdout.readline() for _ in range(3)]
         tap.expect(lines, ["PUT\n", "ctl/k\n", "1\n"])
         server.etcdctl("put", "ctl/k", "2")

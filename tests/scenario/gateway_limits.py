@@ -10,7 +10,7 @@ import threading
 import time
 
 from gateway_lib import OK, Gateway, Instance
-from lib import SECONDS, drip, tap, wait_for
+from lib import SECONDS, drip, tap, unhurried, wait_for
 
 HEAD = "HTTP/1.1\r\nHost: a\r\n"
 BURST = 20
@@ -86,22 +86,13 @@ def a_queue_is_one_for_all_workers():
         tap.expect(n_served([client.answer() for client in clients]), 1 + 3)
 
 
-PATIENT = [f"http.{name}_timeout=1h" for name in ("head", "body", "idle", "answer", "send")]
-
-
-def settings(*quick):
-    """All deadlines an hour, but for those that are given."""
-    return [word for setting in (*PATIENT, *quick) for word in ("--set", setting)]
-
-
 def in_flight(gateway, instance):
     both = f'service="{instance.service}",instance="{instance.name}"'
     return gateway.metric("muster_gateway_instance_in_flight{" + both)
 
 
 def a_head_that_drips_in_is_cut_off():
-    words = settings("http.head_timeout=200ms", "http.linger=60s")
-    with Gateway(*words) as gateway, gateway.connect("gateway") as slow:
+    with Gateway(*unhurried("http.head_timeout=200ms")) as gateway, gateway.connect("gateway") as slow:
         slow.sendall(b"GET /x HTTP/1.1\r\nHost: x\r\nA: ")
         tap.expect(drip(slow, b"b").startswith(b"HTTP/1.1 408 "), True)
 
@@ -118,7 +109,7 @@ def a_body_that_stops_frees_its_instance():
 
 def who_reads_nothing_frees_the_instance():
     huge = b"HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n" + b"x" * 64_000_000
-    with Gateway(*settings("http.send_timeout=200ms")) as gateway, Instance(gateway, answer=huge) as instance:
+    with Gateway(*unhurried("http.send_timeout=200ms")) as gateway, Instance(gateway, answer=huge) as instance:
         host, port = gateway.address("gateway").rsplit(":", 1)
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

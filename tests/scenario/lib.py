@@ -35,6 +35,12 @@ def environment(**extra):
     return {**clean, "MUSTER_SOURCES_DOCKER_MODE": "off", **extra}
 
 
+def unhurried(*quick):
+    """Arguments: all of HTTP's deadlines are an hour and closing waits a minute, but for what is given."""
+    patient = [f"http.{name}_timeout=1h" for name in ("head", "body", "idle", "answer", "send")]
+    return [word for setting in (*patient, "http.linger=60s", *quick) for word in ("--set", setting)]
+
+
 @contextlib.contextmanager
 def folder():
     """A folder for one scenario."""

@@ -6,10 +6,9 @@ import json
 import resource
 import sys
 
-from lib import Muster, ask, receive_to_end, tap, unless_closed, wait_for
+from lib import Muster, ask, receive_to_end, tap, unhurried, unless_closed, wait_for
 
 REQUEST = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
-PATIENT = ("--set", "http.idle_timeout=1h", "--set", "http.head_timeout=1h")
 IDLE_CONNECTIONS = 9000
 BYTES_PER_CONNECTION = 300
 
@@ -24,7 +23,7 @@ def idle_connections_cost_little():
     limit = raise_own_limit()
     if limit < IDLE_CONNECTIONS + 200:
         raise tap.Skip(f"this shell may open {limit} descriptors, {IDLE_CONNECTIONS + 200} are needed")
-    with Muster(*PATIENT, listen=("127.0.0.1:0",)) as muster:
+    with Muster(*unhurried(), listen=("127.0.0.1:0",)) as muster:
         warm_up = [muster.connect() for _ in range(200)]
         for connection in warm_up:
             tap.expect(ask(connection, REQUEST).status, 200)
@@ -42,7 +41,7 @@ def idle_connections_cost_little():
 
 def connections_are_shared_by_the_workers():
     raise_own_limit()
-    with Muster("--workers", "4", *PATIENT) as muster:
+    with Muster("--workers", "4", *unhurried()) as muster:
         connections = [muster.connect() for _ in range(400)]
         for connection in connections:
             tap.expect(ask(connection, REQUEST).status, 200)

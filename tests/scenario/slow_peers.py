@@ -6,47 +6,34 @@
 import socket
 import sys
 
-from lib import Muster, ask, drip, make_certificate, folder, receive_to_end, tap, unless_closed, wait_for
-
-PATIENT = [
-    f"http.{name}_timeout=1h" for name in ("head", "body", "idle", "answer", "send")
-]
-
-
-def settings(*quick):
-    """All deadlines an hour, but for those that are given."""
-    words = []
-    for setting in (*PATIENT, "http.linger=60s", *quick):
-        words += ["--set", setting]
-    return words
-
+from lib import Muster, ask, drip, make_certificate, folder, receive_to_end, tap, unhurried, unless_closed, wait_for
 
 def silence_ends():
-    with Muster(*settings("http.head_timeout=50ms")) as muster, muster.connect() as silent:
+    with Muster(*unhurried("http.head_timeout=50ms")) as muster, muster.connect() as silent:
         receive_to_end(silent)
         wait_for(lambda: unless_closed(lambda: muster.get("/livez").status), 200)  # we may be too slow, too
 
 
 def a_head_that_drips_in_ends():
-    with Muster(*settings("http.head_timeout=200ms")) as muster, muster.connect() as slow:
+    with Muster(*unhurried("http.head_timeout=200ms")) as muster, muster.connect() as slow:
         slow.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nA: ")
         tap.expect(drip(slow, b"b").startswith(b"HTTP/1.1 408 "), True)
 
 
 def a_body_that_stops_ends():
-    with Muster(*settings("http.body_timeout=50ms")) as muster, muster.connect() as slow:
+    with Muster(*unhurried("http.body_timeout=50ms")) as muster, muster.connect() as slow:
         slow.sendall(b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhell")
         tap.expect(receive_to_end(slow).startswith(b"HTTP/1.1 405 "), True)
 
 
 def idle_connections_end():
-    with Muster(*settings("http.idle_timeout=50ms")) as muster, muster.connect() as idle:
+    with Muster(*unhurried("http.idle_timeout=50ms")) as muster, muster.connect() as idle:
         tap.expect(ask(idle, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status, 200)
         tap.expect(receive_to_end(idle), b"")
 
 
 def who_reads_nothing_is_dropped():
-    with Muster(*settings("http.send_timeout=100ms")) as muster:
+    with Muster(*unhurried("http.send_timeout=100ms")) as muster:
         host, port = muster.address().rsplit(":", 1)
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -61,14 +48,14 @@ def who_reads_nothing_is_dropped():
 
 
 def half_closed_peers_get_their_answer():
-    with Muster(*settings()) as muster, muster.connect() as half:
+    with Muster(*unhurried()) as muster, muster.connect() as half:
         half.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         half.shutdown(socket.SHUT_WR)
         tap.expect(receive_to_end(half).endswith(b"\r\n\r\nok\n"), True)
 
 
 def a_half_closed_half_request_ends():
-    with Muster(*settings()) as muster, muster.connect() as half:
+    with Muster(*unhurried()) as muster, muster.connect() as half:
         half.sendall(b"GET /livez HTTP/1.1\r\nHo")
         half.shutdown(socket.SHUT_WR)
         receive_to_end(half)
@@ -77,14 +64,14 @@ def a_half_closed_half_request_ends():
 def a_handshake_that_stops_ends():
     with folder() as place:
         cert, key = make_certificate(place, "server")
-        words = settings("http.head_timeout=50ms", f"tls.cert={cert}", f"tls.key={key}")
+        words = unhurried("http.head_timeout=50ms", f"tls.cert={cert}", f"tls.key={key}")
         with Muster(*words) as muster, muster.connect() as slow:
             slow.sendall(b"\x16\x03\x01\x02\x00\x01")
             receive_to_end(slow)
 
 
 def an_http2_preface_that_stops_ends():
-    with Muster(*settings("http.head_timeout=50ms")) as muster, muster.connect() as slow:
+    with Muster(*unhurried("http.head_timeout=50ms")) as muster, muster.connect() as slow:
         slow.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n")
         receive_to_end(slow)
 
